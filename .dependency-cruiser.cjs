@@ -1,0 +1,230 @@
+/**
+ * The arrows of the tree: who may know whom. Every rule names the reason that it exists for.
+ *
+ * Both trees are layered; an arrow points down or sideways, never up, and there is no cycle, type-only imports included.
+ * A new file belongs to a layer: a file of `assembly/` that is in none is an error, a file of `src/host/` counts as one of
+ * the middle, beside `run.ts` and `transaction.ts`, until it is named below.
+ */
+
+const names = (list) => `(${list.join("|")})`;
+
+/** Top to bottom, as in the sequence index → store → … → constants. */
+const ASSEMBLY_LAYERS = [
+  ["index"],
+  ["store"],
+  ["publish", "recovery", "scratch"],
+  ["run", "transaction", "scan", "record", "queue"],
+  ["versions", "table", "snapshots"],
+  ["entry"],
+  ["arena", "lock", "group", "hash", "checksum"],
+  ["superblock"],
+  ["constants"],
+];
+/** They look at everything, and only the entry looks at them. */
+const ASSEMBLY_WATCHERS = ["verify", "debug"];
+
+const assembly = (list) => `^assembly/${names(list)}\\.ts$`;
+const assemblyLayered = assembly([...ASSEMBLY_LAYERS.flat(), ...ASSEMBLY_WATCHERS]);
+
+const assemblyRules = ASSEMBLY_LAYERS.slice(1).map((layer, index) => ({
+  name: `assembly-${layer[0]}-layer-looks-down`,
+  comment: "The core is read from the bottom up: what a layer rests on must not rest on it.",
+  severity: "error",
+  from: { path: assembly(layer) },
+  to: { path: assembly([...ASSEMBLY_LAYERS.slice(0, index + 1).flat(), ...ASSEMBLY_WATCHERS]) },
+}));
+
+const CORE = "^src/host/core(-loader)?\\.ts$";
+const ABI = "^src/host/abi\\.ts$";
+const INTERFACE = "^src/host/(reader-writer|codec|scan)\\.ts$";
+const GROUND = "^src/(errors|host/(environment|utf8))\\.ts$";
+const PRIMITIVE = "^src/host/primitives/";
+const CONTRACT = "^src/adapters/storage\\.ts$";
+/** The adapter over node:fs is the only one of several files: its parts are known to it alone. */
+const NODE_FS = "^src/adapters/node-fs(-lock|-owner|-platform)?\\.ts$";
+const nodeFs = (part) => `^src/adapters/node-fs-${part}\\.ts$`;
+const PLATFORM = "^src/host/(database|builder|default-storage|platform)\\.ts$";
+const NPM = "^node_modules/";
+
+module.exports = {
+  forbidden: [
+    {
+      name: "no-cycles",
+      comment: "Two files that need one another are one file, or a third is missing.",
+      severity: "error",
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: "everything-resolves",
+      comment: "An import that leads nowhere hides an arrow from all other rules.",
+      severity: "error",
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: "src-knows-no-assembly",
+      comment: "The host knows the core by its ABI alone; a test compares abi.ts with constants.ts.",
+      severity: "error",
+      from: { path: "^src/" },
+      to: { path: "^assembly/" },
+    },
+    {
+      name: "assembly-knows-itself-only",
+      comment: "The core has no imports but the memory.",
+      severity: "error",
+      from: { path: "^assembly/" },
+      to: { pathNot: "^assembly/" },
+    },
+    {
+      name: "src-ships-what-it-imports",
+      comment: "What the package imports must be installed with it.",
+      severity: "error",
+      from: { path: "^src/" },
+      to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown", "npm-optional", "npm-peer"] },
+    },
+    {
+      name: "src-knows-no-tests",
+      comment: "What ships must not lean on what does not.",
+      severity: "error",
+      from: { path: "^(src|assembly)/" },
+      to: { path: "^(test|bench|examples|scripts|dist|build)/" },
+    },
+    {
+      name: "nobody-imports-the-entry",
+      comment: "index.ts is for users; inside, one imports from where a thing is made.",
+      severity: "error",
+      from: { path: "^src/" },
+      to: { path: "^src/index\\.ts$" },
+    },
+    {
+      name: "errors-know-nobody",
+      severity: "error",
+      comment: "Everyone may throw, so errors.ts is at the bottom.",
+      from: { path: "^src/errors\\.ts$" },
+      to: { path: ".+" },
+    },
+    {
+      name: "adapters-know-the-contract-only",
+      comment:
+        "An adapter can be taken away, and a foreign one put in: it knows storage.ts and errors.ts, no host, no other adapter.",
+      severity: "error",
+      from: { path: "^src/adapters/" },
+      to: {
+        pathNot: [CONTRACT, nodeFs("[^/]+"), "^src/adapters/(failures|shared-[^/]+)\\.ts$", "^src/errors\\.ts$", NPM],
+        dependencyTypesNot: ["core"],
+      },
+    },
+    {
+      name: "only-node-fs-knows-its-lock",
+      comment: "Who owns the directory is one decision; the adapter asks, and nobody else has to.",
+      severity: "error",
+      from: { pathNot: "^src/adapters/node-fs\\.ts$" },
+      to: { path: nodeFs("lock") },
+    },
+    {
+      name: "only-the-lock-knows-the-owner",
+      comment: "What counts as evidence of death can change without the adapter hearing of it.",
+      severity: "error",
+      from: { pathNot: nodeFs("lock") },
+      to: { path: nodeFs("owner") },
+    },
+    {
+      name: "only-node-fs-knows-its-platform",
+      comment: "What runtimes and systems do differently with files is smoothed over once, for this adapter alone.",
+      severity: "error",
+      from: { pathNot: NODE_FS },
+      to: { path: nodeFs("platform") },
+    },
+    {
+      name: "host-knows-the-contract-only",
+      comment:
+        "Which storage it is, only the place knows that picks the platform's own; all else decides by capabilities.",
+      severity: "error",
+      from: { path: "^src/host/", pathNot: PLATFORM },
+      to: { path: "^src/adapters/", pathNot: CONTRACT },
+    },
+    {
+      name: "primitives-know-the-interface-only",
+      comment: "A primitive works alike on a run, a transaction and a snapshot, and over no other primitive.",
+      severity: "error",
+      from: { path: PRIMITIVE },
+      to: { pathNot: [INTERFACE, "^src/errors\\.ts$", NPM] },
+    },
+    {
+      name: "interface-looks-down",
+      comment: "Codec, scan options and the reader-writer interface are what primitives stand on.",
+      severity: "error",
+      from: { path: INTERFACE },
+      to: { path: "^src/", pathNot: [INTERFACE, CORE, ABI, GROUND] },
+    },
+    {
+      name: "core-looks-down",
+      comment: "Raw memory ends at core.ts: it serves the host and knows none of it.",
+      severity: "error",
+      from: { path: CORE },
+      to: { path: "^src/", pathNot: [CORE, ABI, INTERFACE, GROUND] },
+    },
+    {
+      name: "abi-knows-nobody",
+      comment: "abi.ts mirrors constants.ts of the core, and is compared with it as text.",
+      severity: "error",
+      from: { path: ABI },
+      to: { path: ".+" },
+    },
+    {
+      name: "ground-looks-down",
+      comment: "Time, randomness and text are the same with or without a store.",
+      severity: "error",
+      from: { path: "^src/host/(environment|utf8)\\.ts$" },
+      to: { path: "^src/", pathNot: GROUND },
+    },
+    {
+      name: "only-core-knows-the-loader",
+      comment: "One file instantiates modules.",
+      severity: "error",
+      from: { path: "^src/", pathNot: CORE },
+      to: { path: "^node_modules/@assemblyscript/loader" },
+    },
+    {
+      name: "only-core-and-log-know-the-abi",
+      comment: "Offsets and statuses end at core.ts; the log's byte layout is read by those who write and recover it.",
+      severity: "error",
+      from: { path: "^src/", pathNot: [CORE, "^src/host/(durability|recovery|checkpoint|log)[^/]*\\.ts$"] },
+      to: { path: ABI },
+    },
+    {
+      name: "middle-looks-down",
+      comment: "Runs, transactions, snapshots and durability are used by the database and do not know it.",
+      severity: "error",
+      from: { path: "^src/host/", pathNot: PLATFORM },
+      to: { path: PLATFORM },
+    },
+    {
+      name: "assembly-every-file-has-a-layer",
+      comment: "A new file of the core is put into ASSEMBLY_LAYERS above.",
+      severity: "error",
+      from: { path: "^assembly/", pathNot: assemblyLayered },
+      to: {},
+    },
+    {
+      name: "assembly-every-file-has-a-layer",
+      comment: "A new file of the core is put into ASSEMBLY_LAYERS above.",
+      severity: "error",
+      from: { path: "^assembly/" },
+      to: { path: "^assembly/", pathNot: assemblyLayered },
+    },
+    ...assemblyRules,
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+    combinedDependencies: false,
+    enhancedResolveOptions: {
+      exportsFields: ["exports"],
+      conditionNames: ["import", "node", "default", "types"],
+      extensions: [".ts", ".js", ".mjs", ".json"],
+    },
+  },
+};

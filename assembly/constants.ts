@@ -1,0 +1,154 @@
+/**
+ * Limits, statuses and tags: every number that the core and its host must agree on.
+ *
+ * `src/host/abi.ts` repeats this file for the host, and a test compares the two line by line. A change to a number that
+ * stands in the log format (see docs/FORMAT.md) needs a new FORMAT_VERSION; a change to any other needs a new
+ * ABI_VERSION.
+ */
+
+/** Raised whenever an export, a status or a structure that the host reads changes its meaning. */
+export const ABI_VERSION: u32 = 1;
+/** Raised whenever the bytes of a segment or a record change their meaning. */
+export const FORMAT_VERSION: u32 = 1;
+
+// Statuses. Every export that can fail returns one of these: as itself where it returns an integer or a pointer (no
+// address is below STATUS_LIMIT), and negated where it returns a version.
+export const STATUS_OK: u32 = 0;
+/** There is no such key, run or version. */
+export const STATUS_MISSING: u32 = 0;
+/** Memory cannot grow as far as this needs; nothing has changed. */
+export const STATUS_STORE_FULL: u32 = 1;
+/** Something that the transaction has read is no longer so; nothing has changed. */
+export const STATUS_CONFLICT: u32 = 2;
+/** Like STATUS_CONFLICT, and the newer version is not yet published: the host makes it durable before it reports. */
+export const STATUS_CONFLICT_PENDING: u32 = 3;
+/** The commit stands behind one that is not yet published, and the storage cannot sync synchronously. */
+export const STATUS_BUSY_PENDING: u32 = 4;
+/** A lock could not be had in the time allowed. */
+export const STATUS_BUSY_LOCK: u32 = 5;
+/** Every snapshot slot is taken. */
+export const STATUS_BUSY_SNAPSHOTS: u32 = 6;
+/** The transaction handle is of an earlier generation. */
+export const STATUS_TRANSACTION_CLOSED: u32 = 7;
+export const STATUS_TRANSACTION_TOO_LARGE: u32 = 8;
+/** The key is not at the version that the caller expected. The version it has is in the result area. */
+export const STATUS_VERSION_MISMATCH: u32 = 9;
+/** The run handle names an incarnation that is gone: resolve the name again. */
+export const STATUS_RUN_STALE: u32 = 10;
+/** Deferred commits would pass DEFERRED_BYTES_MAX: drain the queue, then call again. */
+export const STATUS_DRAIN_FIRST: u32 = 11;
+/** Nothing to do: the key to delete was not there. */
+export const STATUS_NOTHING: u32 = 12;
+/** Bytes from outside are damaged. Where, is in the result area. */
+export const STATUS_CORRUPTION: u32 = 13;
+/** An argument is outside what the export takes. The host checks first, so this is a fault of the host. */
+export const STATUS_INVALID_ARGUMENT: u32 = 14;
+/** More bytes are needed to decide. */
+export const STATUS_MORE: u32 = 15;
+/** A transaction that may have read what was undone after a failed append. */
+export const STATUS_UNDONE: u32 = 16;
+/** A record whose checksums hold says what cannot be: not a torn tail but somebody's error. */
+export const STATUS_DAMAGED: u32 = 17;
+/** Statuses are below this, addresses are not. */
+export const STATUS_LIMIT: u32 = 64;
+
+// Limits of SPEC section 4.
+export const KEY_BYTES_MAX: u32 = 1024;
+export const RUN_ID_BYTES_MAX: u32 = 256;
+export const VALUE_BYTES_MAX: u32 = 16777216;
+export const TRANSACTION_BYTES_MAX: u32 = 33554432;
+export const SNAPSHOT_SLOTS: u32 = 1024;
+/** Commits that are published before they are written wait in memory up to this many bytes of log. */
+export const DEFERRED_BYTES_MAX: u32 = 1048576;
+/** Transaction buffers that are kept for reuse. */
+export const TRANSACTION_POOL_MAX: u32 = 8;
+/** No version is given beyond this: 2^53 - 2, so that each is exact as a double. */
+export const VERSION_MAX: u64 = 9007199254740990;
+/** Versions skipped after an unclean open, so that one that was lost with the tail is never given again. */
+export const VERSION_GAP_AFTER_CRASH: u64 = 1048576;
+
+// Durability modes, as they stand in a record.
+export const MODE_IN_MEMORY: u32 = 0;
+export const MODE_BUFFERED: u32 = 1;
+export const MODE_STRICT: u32 = 2;
+
+// One table of a run for each primitive. The numbers stand in the log.
+export const TABLE_KV: u32 = 0;
+export const TABLE_EVENTS: u32 = 1;
+export const TABLE_STATE: u32 = 2;
+export const TABLE_TRACES: u32 = 3;
+export const TABLE_GRAPH: u32 = 4;
+export const TABLE_META: u32 = 5;
+export const TABLE_COUNT: u32 = 8;
+
+// What a storage can do, as the core needs to know it.
+export const CAPABILITY_LOG: u32 = 1;
+export const CAPABILITY_SYNC_APPEND: u32 = 2;
+export const CAPABILITY_SYNC_FLUSH: u32 = 4;
+
+// The segment header. All integers of the format are little-endian.
+export const SEGMENT_MAGIC: u64 = 0x31545346444c4f48;
+export const SEGMENT_MAGIC_OFFSET: u32 = 0;
+export const SEGMENT_FORMAT_OFFSET: u32 = 8;
+export const SEGMENT_HEADER_BYTES_OFFSET: u32 = 12;
+export const SEGMENT_DATABASE_OFFSET: u32 = 16;
+export const SEGMENT_NUMBER_OFFSET: u32 = 32;
+export const SEGMENT_EPOCH_OFFSET: u32 = 40;
+export const SEGMENT_FLAGS_OFFSET: u32 = 44;
+export const SEGMENT_POSITION_OFFSET: u32 = 48;
+export const SEGMENT_FIRST_VERSION_OFFSET: u32 = 56;
+export const SEGMENT_SYNCED_END_OFFSET: u32 = 64;
+export const SEGMENT_PREDECESSOR_OFFSET: u32 = 72;
+export const SEGMENT_PREDECESSOR_END_OFFSET: u32 = 80;
+export const SEGMENT_PREDECESSOR_CRC_OFFSET: u32 = 88;
+export const SEGMENT_RESERVED_OFFSET: u32 = 92;
+export const SEGMENT_CRC_OFFSET: u32 = 124;
+export const SEGMENT_HEADER_BYTES: u32 = 128;
+
+// The record header.
+export const RECORD_HEADER_CRC_OFFSET: u32 = 0;
+export const RECORD_LENGTH_OFFSET: u32 = 4;
+export const RECORD_VERSION_OFFSET: u32 = 8;
+export const RECORD_POSITION_OFFSET: u32 = 16;
+export const RECORD_WATERMARK_OFFSET: u32 = 24;
+export const RECORD_EPOCH_OFFSET: u32 = 32;
+export const RECORD_PREVIOUS_CRC_OFFSET: u32 = 36;
+export const RECORD_KIND_OFFSET: u32 = 40;
+export const RECORD_MODE_OFFSET: u32 = 41;
+export const RECORD_RUN_BYTES_OFFSET: u32 = 42;
+export const RECORD_OPERATIONS_OFFSET: u32 = 44;
+export const RECORD_HEADER_BYTES: u32 = 48;
+/** The checksum over the whole record stands in its last four bytes. */
+export const RECORD_TRAILER_BYTES: u32 = 4;
+/** The largest record: a transaction at its limit, with a run id and the overhead of its operations. */
+export const RECORD_BYTES_MAX: u32 = 33555456;
+
+export const RECORD_COMMIT: u32 = 1;
+export const RECORD_WATERMARK: u32 = 2;
+/** The mode byte of a watermark record that `close` wrote: the versions after it were never given. */
+export const WATERMARK_CLOSED: u32 = 1;
+
+// One operation of a record: kind, table, key bytes, value bytes; then the key and the value.
+export const OPERATION_KIND_OFFSET: u32 = 0;
+export const OPERATION_TABLE_OFFSET: u32 = 1;
+export const OPERATION_KEY_BYTES_OFFSET: u32 = 2;
+export const OPERATION_VALUE_BYTES_OFFSET: u32 = 4;
+export const OPERATION_HEADER_BYTES: u32 = 8;
+export const OPERATION_PUT: u32 = 1;
+export const OPERATION_DELETE: u32 = 2;
+
+// A version record in memory: the host reads the value straight from here.
+export const VERSION_NUMBER_OFFSET: u32 = 0;
+export const VERSION_PREVIOUS_OFFSET: u32 = 8;
+export const VERSION_LENGTH_OFFSET: u32 = 12;
+export const VERSION_HEADER_BYTES: u32 = 16;
+
+// An entry in memory: the host reads keys of a listing straight from here.
+export const ENTRY_KEY_BYTES_OFFSET: u32 = 12;
+export const ENTRY_HEADER_BYTES: u32 = 16;
+
+// What each instance owns: a key and bounds, results, and a value that can move when it must grow.
+export const SCRATCH_KEY_BYTES: u32 = 4096;
+export const SCRATCH_BOUNDS_BYTES: u32 = 16384;
+export const SCRATCH_RESULT_BYTES: u32 = 64;
+export const SCRATCH_VALUE_BYTES_MIN: u32 = 65536;

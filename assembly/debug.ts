@@ -1,0 +1,11 @@
+/**
+ * The entry of the test builds: the whole ABI, and ways to make happen what tests cannot wait for.
+ */
+import { superblock } from "./superblock";
+
+export * from "./index";
+
+/** Refuses the `count`th growth of memory from now on; 0 refuses none. */
+export function refuseGrowth(count: u32): void {
+  superblock().refuseGrowthIn = count;
+}

@@ -1,0 +1,525 @@
+/**
+ * The ABI: every export. Each takes its arguments from the host's scratch and its parameters, looks that handles mean what
+ * they did, calls the store, and returns a status, an address or a version.
+ *
+ * Versions and log positions cross as f64, which holds them exactly. A function that returns an address returns a status
+ * where it is below STATUS_LIMIT; one that returns a version returns a status negated.
+ */
+
+import { heapFormat } from "./arena";
+import { checksum, checksumFormat } from "./checksum";
+import {
+  ABI_VERSION,
+  SCRATCH_BOUNDS_BYTES,
+  STATUS_INVALID_ARGUMENT,
+  STATUS_MISSING,
+  STATUS_OK,
+  STATUS_RUN_STALE,
+  STATUS_STORE_FULL,
+  STATUS_TRANSACTION_CLOSED,
+  STATUS_UNDONE,
+} from "./constants";
+import { hashKey } from "./hash";
+import { lockAcquireAlways, lockRelease } from "./lock";
+import { publishReady, undoUnwritten } from "./publish";
+import { drainAccept, drainNext, queueFormat, queueSynced, queueUnwrittenBytes, queueWatermark } from "./queue";
+import { recoverRecords, recoverReseal, recoverWatermark } from "./recovery";
+import { PRUNE_CHAINS_PER_RELEASE, pruneStep, Run, runFind, runIs, runMake, systemArena } from "./run";
+import { matchBase, Range, scanCollect, scanMatched, scanNoteReads, scanOrder } from "./scan";
+import {
+  scratchBounds,
+  scratchCursor,
+  scratchKey,
+  scratchMake,
+  scratchRange,
+  scratchReserve,
+  scratchResult,
+  scratchValue,
+  scratchValueBytes,
+} from "./scratch";
+import { NO_SLOT, publishedHorizon, snapshotAcquire, snapshotRelease, snapshotVersion } from "./snapshots";
+import { commitOne, commitTransaction, findEntry, readAt } from "./store";
+import { SUPERBLOCK_MAGIC, Superblock, superblock } from "./superblock";
+import { tableMake } from "./table";
+import {
+  noteRead,
+  noteScan,
+  noteWrite,
+  TOUCHED_WRITTEN,
+  Transaction,
+  touchedFind,
+  touchedValue,
+  transactionBegin,
+  transactionEnd,
+  transactionIs,
+  transactionIsDoomed,
+} from "./transaction";
+import { verifyHeap } from "./verify";
+import { TOMBSTONE, Version, valueAt } from "./versions";
+
+export { scratchBounds, scratchKey, scratchReserve, scratchResult, scratchValue, scratchValueBytes };
+
+// The memory and the instance.
+
+/** The version of this interface; the host refuses a module of another. */
+export function abiVersion(): u32 {
+  return ABI_VERSION;
+}
+
+/** Formats a fresh memory as an empty database; a status. Called once, before any instance attaches. */
+export function format(memoryLimit: u32, seedLow: u32, seedHigh: u32, capabilities: u32, recordBytesMax: u32): u32 {
+  const sb = superblock();
+  if (sb.magic == SUPERBLOCK_MAGIC) return STATUS_INVALID_ARGUMENT;
+  sb.abiVersion = ABI_VERSION;
+  sb.seed = (seedLow as u64) | ((seedHigh as u64) << 32);
+  sb.capabilities = capabilities;
+  sb.recordBytesMax = recordBytesMax;
+  checksumFormat();
+  heapFormat(memoryLimit as usize);
+  queueFormat();
+  const directory = tableMake(systemArena());
+  if (directory === null) return STATUS_STORE_FULL;
+  sb.directory = changetype<usize>(directory);
+  sb.magic = SUPERBLOCK_MAGIC;
+  return STATUS_OK;
+}
+
+/** Gives this instance its scratch; a status. */
+export function attach(): u32 {
+  if (superblock().magic != SUPERBLOCK_MAGIC) return STATUS_INVALID_ARGUMENT;
+  return scratchMake();
+}
+
+/** Checks every invariant of the heap; 0 or the number of the one that is broken. */
+export function verify(): u32 {
+  return verifyHeap();
+}
+
+/** Where the superblock stands, for the host to read counters from. */
+export function superblockAddress(): usize {
+  return changetype<usize>(superblock());
+}
+
+/** The CRC32C of bytes in memory. */
+export function crc32c(pointer: u32, length: u32): u32 {
+  return checksum(pointer as usize, length);
+}
+
+// Runs.
+
+function directoryLock(): usize {
+  return changetype<usize>(superblock()) + offsetof<Superblock>("directoryLock");
+}
+
+/** The run whose id is in the key scratch; 0 if there is none. */
+export function runResolve(nameBytes: u32): usize {
+  lockAcquireAlways(directoryLock());
+  const run = runFind(scratchKey(), nameBytes);
+  lockRelease(directoryLock());
+  return run === null ? 0 : changetype<usize>(run);
+}
+
+/** The run whose id is in the key scratch, made if need be; a status if memory cannot grow. */
+export function runCreate(nameBytes: u32): usize {
+  lockAcquireAlways(directoryLock());
+  const run = runMake(scratchKey(), nameBytes);
+  lockRelease(directoryLock());
+  return run === null ? (STATUS_STORE_FULL as usize) : changetype<usize>(run);
+}
+
+export function runGeneration(run: usize): u32 {
+  return changetype<Run>(run).generation;
+}
+
+/** The newest version of a run that readers see, 0 if it has none; a status negated where the handle is stale. */
+export function runVisible(run: usize, generation: u32): f64 {
+  const header = changetype<Run>(run);
+  return runIs(header, generation) ? (header.visible as f64) : -(STATUS_RUN_STALE as f64);
+}
+
+/** Live entries of a run: of all tables, or of the key-value table. */
+export function runCount(run: usize, generation: u32, onlyKv: u32): f64 {
+  const header = changetype<Run>(run);
+  if (!runIs(header, generation)) return -(STATUS_RUN_STALE as f64);
+  return onlyKv ? (header.liveKv as f64) : (header.live as f64);
+}
+
+/** How many commits of a run are installed and not yet published. */
+export function runUnpublished(run: usize, generation: u32): u32 {
+  const header = changetype<Run>(run);
+  return runIs(header, generation) ? header.unpublished : 0;
+}
+
+// One key at a time.
+
+/** The newest published value of the key in scratch, as a version record; a status. */
+export function get(run: usize, generation: u32, tag: u32, keyBytes: u32): usize {
+  const header = changetype<Run>(run);
+  if (!runIs(header, generation)) return STATUS_RUN_STALE as usize;
+  const key = scratchKey();
+  return changetype<usize>(
+    readAt(header, tag, hashKey(key, keyBytes, superblock().seed), key, keyBytes, header.visible),
+  );
+}
+
+/** The value of the key in scratch at a version that is held; a status. */
+export function getAt(run: usize, generation: u32, tag: u32, keyBytes: u32, at: f64): usize {
+  const header = changetype<Run>(run);
+  if (!runIs(header, generation)) return STATUS_RUN_STALE as usize;
+  const key = scratchKey();
+  return changetype<usize>(readAt(header, tag, hashKey(key, keyBytes, superblock().seed), key, keyBytes, at as u64));
+}
+
+/** Commits a put of the value in scratch to the key in scratch. `expected` is negative where any version will do. */
+export function put(
+  run: usize,
+  generation: u32,
+  tag: u32,
+  keyBytes: u32,
+  valueBytes: u32,
+  mode: u32,
+  expected: f64,
+  worker: u32,
+): f64 {
+  const result = commitOne(
+    changetype<Run>(run),
+    generation,
+    tag,
+    scratchKey(),
+    keyBytes,
+    scratchValue(),
+    valueBytes,
+    mode,
+    expected as i64,
+    scratchResult(),
+    worker,
+  );
+  return result as f64;
+}
+
+/** Commits a deletion of the key in scratch. */
+export function remove(
+  run: usize,
+  generation: u32,
+  tag: u32,
+  keyBytes: u32,
+  mode: u32,
+  expected: f64,
+  worker: u32,
+): f64 {
+  const result = commitOne(
+    changetype<Run>(run),
+    generation,
+    tag,
+    scratchKey(),
+    keyBytes,
+    0,
+    TOMBSTONE,
+    mode,
+    expected as i64,
+    scratchResult(),
+    worker,
+  );
+  return result as f64;
+}
+
+// Listings.
+
+/** The bounds in scratch as a range. */
+function boundsRange(prefixBytes: u32, startBytes: u32, endBytes: u32): Range {
+  const range = scratchRange();
+  range.prefix = scratchBounds();
+  range.prefixBytes = prefixBytes;
+  range.start = range.prefix + prefixBytes;
+  range.startBytes = startBytes;
+  range.end = range.start + startBytes;
+  range.endBytes = endBytes;
+  return range;
+}
+
+/** Collects the keys in the bounds in scratch that have a value at a version (negative: what is published); a status. */
+export function scan(
+  run: usize,
+  generation: u32,
+  tag: u32,
+  at: f64,
+  prefixBytes: u32,
+  startBytes: u32,
+  endBytes: u32,
+): u32 {
+  const header = changetype<Run>(run);
+  if (!runIs(header, generation)) return STATUS_RUN_STALE;
+  if (prefixBytes + startBytes + endBytes > SCRATCH_BOUNDS_BYTES) return STATUS_INVALID_ARGUMENT;
+  const version = at < 0 ? header.visible : (at as u64);
+  return scanCollect(header, tag, version, boundsRange(prefixBytes, startBytes, endBytes), null, scratchCursor());
+}
+
+/** The same inside a transaction, which notes the range. */
+export function transactionScan(
+  handle: usize,
+  generation: u32,
+  tag: u32,
+  prefixBytes: u32,
+  startBytes: u32,
+  endBytes: u32,
+): u32 {
+  const transaction = changetype<Transaction>(handle);
+  if (!transactionIs(transaction, generation)) return STATUS_TRANSACTION_CLOSED;
+  if (prefixBytes + startBytes + endBytes > SCRATCH_BOUNDS_BYTES) return STATUS_INVALID_ARGUMENT;
+  if (transactionIsDoomed(transaction)) return STATUS_UNDONE;
+  const range = boundsRange(prefixBytes, startBytes, endBytes);
+  const status = noteScan(transaction, tag, range.prefix, prefixBytes, startBytes, endBytes);
+  if (status != STATUS_OK) return status;
+  return scanCollect(changetype<Run>(transaction.run), tag, transaction.start, range, transaction, scratchCursor());
+}
+
+/** How many keys the last scan has collected. */
+export function scanCount(): u32 {
+  return scanMatched();
+}
+
+/** Orders the first `limit` keys of the last scan; returns how many there are. They stand in the buffer from its end. */
+export function scanSort(limit: u32, reverse: u32): u32 {
+  return scanOrder(limit, reverse != 0);
+}
+
+/** Notes the first `count` keys of the ordered scan as read; a status. */
+export function transactionNoteScanned(handle: usize, generation: u32, tag: u32, count: u32): u32 {
+  const transaction = changetype<Transaction>(handle);
+  if (!transactionIs(transaction, generation)) return STATUS_TRANSACTION_CLOSED;
+  return scanNoteReads(transaction, tag, count);
+}
+
+/** Where the collected keys stand: (key, key bytes, version record), 12 bytes each. */
+export function scanBase(): usize {
+  return matchBase();
+}
+
+// Snapshots.
+
+/**
+ * Holds what is published now, of one run or with run 0 of the database. The version stands in the result area; the slot is
+ * returned, or NO_SLOT where all are taken.
+ */
+export function snapshotTake(run: usize): u32 {
+  let slot = NO_SLOT;
+  for (let attempt = 0; slot == NO_SLOT && attempt < 1024; attempt++) {
+    const horizon = publishedHorizon();
+    slot = snapshotAcquire(run ? max(changetype<Run>(run).visible, horizon) : horizon);
+  }
+  if (slot != NO_SLOT) store<f64>(scratchResult(), snapshotVersion(slot) as f64);
+  return slot;
+}
+
+/** Lets go of a snapshot, and prunes some of what only it saw. */
+export function snapshotDrop(slot: u32, run: usize, generation: u32): void {
+  snapshotRelease(slot);
+  if (run && runIs(changetype<Run>(run), generation)) pruneStep(changetype<Run>(run), PRUNE_CHAINS_PER_RELEASE);
+}
+
+// Transactions.
+
+/** Begins a transaction on a run; its context, or a status. */
+export function transactionOpen(run: usize, generation: u32, asynchronous: u32): usize {
+  return transactionBegin(changetype<Run>(run), generation, asynchronous);
+}
+
+export function transactionGeneration(handle: usize): u32 {
+  return changetype<Transaction>(handle).generation;
+}
+
+/** The version that a transaction started at. */
+export function transactionStart(handle: usize): f64 {
+  return changetype<Transaction>(handle).start as f64;
+}
+
+/** What a transaction has written to the key in scratch or else sees of it, as a version record; a status. */
+export function transactionGet(handle: usize, generation: u32, tag: u32, keyBytes: u32): usize {
+  const transaction = changetype<Transaction>(handle);
+  if (!transactionIs(transaction, generation)) return STATUS_TRANSACTION_CLOSED as usize;
+  if (transactionIsDoomed(transaction)) return STATUS_UNDONE as usize;
+  const key = scratchKey();
+  const hash = hashKey(key, keyBytes, superblock().seed);
+  const own = touchedFind(transaction, tag, hash, key, keyBytes);
+  if (own !== null && (own.flags & TOUCHED_WRITTEN) != 0) {
+    const written = touchedValue(transaction, own);
+    return written.length == TOMBSTONE ? (STATUS_MISSING as usize) : changetype<usize>(written);
+  }
+  const entry = findEntry(changetype<Run>(transaction.run), tag, hash, key, keyBytes);
+  const version: Version | null = entry === null ? null : valueAt(entry, transaction.start);
+  const seen: u64 = version === null ? 0 : version.number;
+  const status = noteRead(transaction, tag, hash, key, keyBytes, seen, entry);
+  return status != STATUS_OK ? (status as usize) : changetype<usize>(version);
+}
+
+/** Writes the value in scratch to the key in scratch within a transaction; a status. */
+export function transactionPut(handle: usize, generation: u32, tag: u32, keyBytes: u32, valueBytes: u32): u32 {
+  const transaction = changetype<Transaction>(handle);
+  if (!transactionIs(transaction, generation)) return STATUS_TRANSACTION_CLOSED;
+  const key = scratchKey();
+  const hash = hashKey(key, keyBytes, superblock().seed);
+  return noteWrite(transaction, tag, hash, key, keyBytes, scratchValue(), valueBytes);
+}
+
+/** Deletes the key in scratch within a transaction; a status. */
+export function transactionRemove(handle: usize, generation: u32, tag: u32, keyBytes: u32): u32 {
+  const transaction = changetype<Transaction>(handle);
+  if (!transactionIs(transaction, generation)) return STATUS_TRANSACTION_CLOSED;
+  const key = scratchKey();
+  const hash = hashKey(key, keyBytes, superblock().seed);
+  return noteWrite(transaction, tag, hash, key, keyBytes, 0, TOMBSTONE);
+}
+
+/** Commits a transaction; its version or a status negated. It stays open until transactionClose. */
+export function transactionCommit(handle: usize, generation: u32, mode: u32, worker: u32): f64 {
+  const transaction = changetype<Transaction>(handle);
+  if (!transactionIs(transaction, generation)) return -(STATUS_TRANSACTION_CLOSED as f64);
+  return commitTransaction(transaction, mode, scratchCursor(), scratchRange(), worker) as f64;
+}
+
+/** Ends a transaction, committed or not; a status. */
+export function transactionClose(handle: usize, generation: u32): u32 {
+  const transaction = changetype<Transaction>(handle);
+  if (!transactionIs(transaction, generation)) return STATUS_TRANSACTION_CLOSED;
+  lockAcquireAlways(directoryLock());
+  transactionEnd(transaction);
+  lockRelease(directoryLock());
+  return STATUS_OK;
+}
+
+// The log.
+
+/** Where the log goes on: position, the checksum to carry, the epoch to write, and what is known to be synced. */
+export function logBegin(position: f64, chain: u32, epoch: u32, watermark: f64): void {
+  const sb = superblock();
+  sb.logPosition = position as u64;
+  sb.logChain = chain;
+  sb.logEpoch = epoch;
+  sb.logWatermark = watermark as u64;
+}
+
+/** Moves the version counter up to at least `version`. */
+export function versionRaise(version: f64): void {
+  const sb = superblock();
+  sb.version = max(sb.version, version as u64);
+  sb.logWrittenVersion = max(sb.logWrittenVersion, version as u64);
+}
+
+/** Seals the next records to write; their bytes, 0 when all are written. They stand at drainPointer. */
+export function drain(bytesMax: u32): u32 {
+  return drainNext(bytesMax);
+}
+
+/** The sealed records are written. Publishes what that makes durable enough. */
+export function drained(): void {
+  drainAccept(superblock().drainBytes);
+  publishReady();
+}
+
+/**
+ * The append failed for want of room after `bytes` bytes. Whole records stay; everything unpublished behind them is undone.
+ * Returns how many commits were.
+ */
+export function drainFailed(bytes: u32): u32 {
+  drainAccept(bytes);
+  return undoUnwritten();
+}
+
+/** Everything below a log position is durable. Publishes what waited for that. */
+export function synced(position: f64): void {
+  queueSynced(position as u64);
+  publishReady();
+}
+
+/** Queues a watermark record; a status. */
+export function watermark(mode: u32): u32 {
+  return queueWatermark(mode);
+}
+
+/** D: the newest version below which everything is published. */
+export function horizon(): f64 {
+  return publishedHorizon() as f64;
+}
+
+/** Applies the records at an address; the bytes taken. Status, kind and mode stand in the result area. */
+export function recover(pointer: u32, length: u32): u32 {
+  return recoverRecords(pointer as usize, length, scratchResult());
+}
+
+/** The highest watermark that a whole record header in these bytes carries. */
+export function recoverSearch(pointer: u32, length: u32, position: f64): f64 {
+  return recoverWatermark(pointer as usize, length, position as u64) as f64;
+}
+
+/** Seals the records at an address, which are of `epoch`, anew where the log begins; a status. */
+export function reseal(pointer: u32, length: u32, epoch: u32): u32 {
+  return recoverReseal(pointer as usize, length, epoch);
+}
+
+// Counters that the host asks for between operations.
+
+export function drainAddress(): usize {
+  return superblock().drainPointer;
+}
+
+export function logPosition(): f64 {
+  return superblock().logPosition as f64;
+}
+
+export function logChain(): u32 {
+  return superblock().logChain;
+}
+
+export function logWatermark(): f64 {
+  return superblock().logWatermark as f64;
+}
+
+export function writtenVersion(): f64 {
+  return superblock().logWrittenVersion as f64;
+}
+
+/** Bytes of records that are queued and not yet written. */
+export function unwrittenBytes(): u32 {
+  return queueUnwrittenBytes();
+}
+
+/** Commits that are installed and not yet published, over all runs. */
+export function unpublished(): u32 {
+  return superblock().queueUnpublished;
+}
+
+export function liveEntries(): f64 {
+  return superblock().liveEntries as f64;
+}
+
+/** Commits since the memory was formatted, recovered ones included. */
+export function commits(): f64 {
+  return superblock().commits as f64;
+}
+
+export function runsLive(): u32 {
+  return superblock().runsLive;
+}
+
+export function heapFreeBytes(): u32 {
+  return superblock().heapFreeBytes;
+}
+
+export function snapshotsHeld(): u32 {
+  return superblock().snapshotsHeld;
+}
+
+/** The most entries that one put has moved. */
+export function movedMax(): u32 {
+  return superblock().movedMax;
+}
+
+/** The newest unpublished version that a transaction may have read when it began; 0 where there was none. */
+export function transactionDepends(handle: usize): f64 {
+  return changetype<Transaction>(handle).dependsOn as f64;
+}
+
+/** Whether a transaction may have read what was undone since. */
+export function transactionDoomed(handle: usize): u32 {
+  return transactionIsDoomed(changetype<Transaction>(handle)) ? 1 : 0;
+}

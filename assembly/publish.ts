@@ -1,0 +1,138 @@
+/**
+ * What becomes of queued commits: published when their mode's promise is kept, undone when the log has no room for them.
+ *
+ * The rules (COMMIT 3, 7, 8): `visible` of a run moves in version order and never passes an unpublished commit of that run;
+ * a deferred commit is published at once, a buffered one once it is written (where the storage only works asynchronously:
+ * once it is queued), a strict one once it is synced. After a failed append everything unpublished behind the failure is
+ * undone, newest first; what is published is never undone and waits to be sealed again.
+ */
+import {
+  CAPABILITY_SYNC_APPEND,
+  MODE_BUFFERED,
+  MODE_IN_MEMORY,
+  OPERATION_HEADER_BYTES,
+  OPERATION_KEY_BYTES_OFFSET,
+  OPERATION_TABLE_OFFSET,
+  OPERATION_VALUE_BYTES_OFFSET,
+  RECORD_COMMIT,
+  RECORD_HEADER_BYTES,
+  RECORD_RUN_BYTES_OFFSET,
+  VERSION_MAX,
+} from "./constants";
+import { ENTRY_QUEUED, Entry } from "./entry";
+import { hashKey } from "./hash";
+import { drainReject, ITEM_SYNCED, ITEM_UNDONE, ITEM_WRITTEN, Item, itemAt, queueRelease } from "./queue";
+import { operationBytes } from "./record";
+import { entryRemove, PRUNE_CHAINS_PER_WRITE, pruneStep, Run, runArena, runPublish, runTable } from "./run";
+import { Superblock, superblock } from "./superblock";
+import { tableFind } from "./table";
+import { versionUndo } from "./versions";
+
+/** Whether the promise of a commit's mode is kept, so that readers may see it. */
+function isDurableEnough(sb: Superblock, item: Item): bool {
+  if (item.mode == (MODE_IN_MEMORY as u8)) return true;
+  if (item.mode == (MODE_BUFFERED as u8)) {
+    return item.state >= ITEM_WRITTEN || (sb.capabilities & CAPABILITY_SYNC_APPEND) == 0;
+  }
+  return item.state == ITEM_SYNCED;
+}
+
+function publishItem(sb: Superblock, item: Item): void {
+  const run = changetype<Run>(item.run);
+  item.published = 1;
+  run.unpublished--;
+  sb.queueUnpublished--;
+  if (item.state < ITEM_WRITTEN) sb.queueDeferredBytes += item.length;
+  runPublish(run, item.version, item.liveChange, item.liveKvChange);
+}
+
+/** Moves past what is published or undone, and tells snapshots where the first unpublished commit stands. */
+function advance(sb: Superblock): void {
+  while (sb.queuePublishedTo != sb.queueTail) {
+    const item = itemAt(sb, sb.queuePublishedTo);
+    if (!item.published && item.state != ITEM_UNDONE) break;
+    sb.queuePublishedTo++;
+  }
+  sb.unpublishedFrom = sb.queuePublishedTo == sb.queueTail ? VERSION_MAX : itemAt(sb, sb.queuePublishedTo).version;
+}
+
+/** Notes a commit that was just placed: it is published at once if its mode allows and nothing of its run stands before it. */
+export function publishPlaced(item: Item): void {
+  const sb = superblock();
+  const run = changetype<Run>(item.run);
+  run.unpublished++;
+  sb.queueUnpublished++;
+  if (sb.unpublishedFrom == VERSION_MAX) sb.unpublishedFrom = item.version;
+  if (run.unpublished != 1 || !isDurableEnough(sb, item)) return;
+  publishItem(sb, item);
+  advance(sb);
+  pruneStep(run, item.operations + PRUNE_CHAINS_PER_WRITE);
+}
+
+/** Publishes every queued commit whose time has come, in version order within each run, and lets go of what is done. */
+export function publishReady(): void {
+  const sb = superblock();
+  const first = sb.queuePublishedTo;
+  const pass = ++sb.publishPass;
+  for (let sequence = first; sequence != sb.queueTail; sequence++) {
+    const item = itemAt(sb, sequence);
+    if (item.published || item.state == ITEM_UNDONE) continue;
+    const run = changetype<Run>(item.run);
+    if (run.publishPass == pass) continue;
+    if (isDurableEnough(sb, item)) publishItem(sb, item);
+    else run.publishPass = pass;
+  }
+  advance(sb);
+  // Pruning comes after the horizon has moved, or it would find nothing to free.
+  for (let sequence = first; sequence != sb.queuePublishedTo; sequence++) {
+    const item = itemAt(sb, sequence);
+    if (item.state == ITEM_UNDONE || item.kind != (RECORD_COMMIT as u8)) continue;
+    pruneStep(changetype<Run>(item.run), item.operations + PRUNE_CHAINS_PER_WRITE);
+  }
+  queueRelease();
+}
+
+/** Takes the versions of a commit that is the newest of its run out of the chains again. */
+function undoItem(sb: Superblock, item: Item): void {
+  const run = changetype<Run>(item.run);
+  const arena = runArena(run);
+  const record = item.record;
+  let at = record + (RECORD_HEADER_BYTES as usize) + (load<u16>(record + RECORD_RUN_BYTES_OFFSET) as usize);
+  for (let operation: u32 = 0; operation < item.operations; operation++) {
+    const tag = load<u8>(at + OPERATION_TABLE_OFFSET) as u32;
+    const keyBytes = load<u16>(at + OPERATION_KEY_BYTES_OFFSET) as u32;
+    const valueBytes = load<u32>(at + OPERATION_VALUE_BYTES_OFFSET);
+    const key = at + (OPERATION_HEADER_BYTES as usize);
+    const table = runTable(run, tag);
+    const entry: Entry | null =
+      table === null ? null : tableFind(table, hashKey(key, keyBytes, sb.seed), key, keyBytes);
+    assert(entry !== null);
+    if (entry !== null) {
+      versionUndo(arena, entry, item.version);
+      // One that is in the prune queue goes when its turn comes.
+      if (entry.head == 0 && (entry.flags & ENTRY_QUEUED) == 0) entryRemove(run, entry);
+    }
+    at += operationBytes(keyBytes, valueBytes);
+  }
+  run.installed = item.previousInstalled;
+  run.unpublished--;
+  sb.queueUnpublished--;
+  sb.undoneCommits++;
+  item.state = ITEM_UNDONE;
+}
+
+/** Undoes everything unpublished that is not written, newest first, and raises the generation that dooms its readers. */
+export function undoUnwritten(): u32 {
+  const sb = superblock();
+  drainReject();
+  let undone: u32 = 0;
+  for (let sequence = sb.queueTail; sequence != sb.queueWritten; ) {
+    const item = itemAt(sb, --sequence);
+    if (item.published || item.state == ITEM_UNDONE) continue;
+    undoItem(sb, item);
+    undone++;
+  }
+  sb.undoneGeneration++;
+  publishReady();
+  return undone;
+}

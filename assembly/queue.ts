@@ -1,0 +1,284 @@
+/**
+ * The log queue: commits that are installed, in version order, until they are both written and published.
+ *
+ *   items    a ring; a commit's place is its sequence number
+ *   chunks   extents that the records stand in, one behind the other, so that what is to be written is mostly contiguous
+ *
+ *   released ≤ publishedTo, synced, written ≤ tail; written ≤ sealed ≤ tail
+ *
+ * A committer takes version and place together under the log lock, after it has made sure of the memory for both. One
+ * drainer at a time seals and writes in order. What happens to runs when items move on stands in publish.ts.
+ */
+
+import { EXTENT_HEADER_BYTES, extentAllocate, extentFree, extentOrder, orderFor } from "./arena";
+import {
+  DEFERRED_BYTES_MAX,
+  RECORD_COMMIT,
+  RECORD_WATERMARK,
+  STATUS_OK,
+  STATUS_STORE_FULL,
+  VERSION_MAX,
+} from "./constants";
+import { recordBegin, recordCrc, recordOverhead, recordSeal } from "./record";
+import { Superblock, superblock } from "./superblock";
+
+export const ITEM_QUEUED: u8 = 0;
+export const ITEM_SEALED: u8 = 1;
+export const ITEM_WRITTEN: u8 = 2;
+export const ITEM_SYNCED: u8 = 3;
+export const ITEM_UNDONE: u8 = 4;
+
+const ITEMS_MIN: u32 = 64;
+const CHUNK_ORDER_MIN: u32 = 16;
+
+@unmanaged
+export class Item {
+  version: u64;
+  /** The log position of the record's first byte, once sealed. */
+  position: u64;
+  /** What `installed` of the run was before, for undoing. */
+  previousInstalled: u64;
+  /** The run's header, or 0 for a watermark. */
+  run: usize;
+  record: usize;
+  length: u32;
+  operations: u32;
+  liveChange: i32;
+  liveKvChange: i32;
+  mode: u8;
+  state: u8;
+  published: u8;
+  kind: u8;
+}
+
+const ITEM_BYTES: u32 = 64;
+
+/** What stands at the front of a chunk's extent. */
+@unmanaged
+class Chunk {
+  next: usize;
+  end: usize;
+  at: usize;
+  /** Items whose records are in it. */
+  items: u32;
+}
+
+/** The item at a sequence number between released and tail. */
+export function itemAt(sb: Superblock, sequence: u32): Item {
+  const index = sequence & (sb.queueCapacity - 1);
+  return changetype<Item>(sb.queueItems + ((index * ITEM_BYTES) as usize));
+}
+
+function ringMake(capacity: u32): usize {
+  const extent = extentAllocate(orderFor((capacity as u64) * (ITEM_BYTES as u64)), changetype<usize>(superblock()));
+  return extent ? extent + EXTENT_HEADER_BYTES : 0;
+}
+
+function ringGrow(sb: Superblock): bool {
+  const capacity = sb.queueCapacity ? sb.queueCapacity << 1 : ITEMS_MIN;
+  const ring = ringMake(capacity);
+  if (ring == 0) return false;
+  for (let sequence = sb.queueReleased; sequence != sb.queueTail; sequence++) {
+    const to = ring + (((sequence & (capacity - 1)) * ITEM_BYTES) as usize);
+    memory.copy(to, changetype<usize>(itemAt(sb, sequence)), ITEM_BYTES);
+  }
+  if (sb.queueItems) extentFree(sb.queueItems - EXTENT_HEADER_BYTES);
+  sb.queueItems = ring;
+  sb.queueCapacity = capacity;
+  return true;
+}
+
+function chunkMake(length: u32): usize {
+  const order = max(orderFor((length as u64) + (offsetof<Chunk>() as u64)), CHUNK_ORDER_MIN);
+  const extent = extentAllocate(order, changetype<usize>(superblock()));
+  if (extent == 0) return 0;
+  const chunk = changetype<Chunk>(extent + EXTENT_HEADER_BYTES);
+  chunk.next = 0;
+  chunk.end = extent + ((1 as usize) << order);
+  chunk.at = extent + EXTENT_HEADER_BYTES + offsetof<Chunk>();
+  chunk.items = 0;
+  return changetype<usize>(chunk);
+}
+
+/** Takes the spare chunk if it has the room, or makes one. */
+function chunkTake(sb: Superblock, length: u32): usize {
+  const spare = sb.queueChunkSpare;
+  if (spare && changetype<Chunk>(spare).end - changetype<Chunk>(spare).at >= (length as usize)) {
+    sb.queueChunkSpare = 0;
+    return spare;
+  }
+  return chunkMake(length);
+}
+
+/** Makes sure that one record of `length` bytes can be placed; a status. Under the log lock. */
+export function queueReserve(length: u32): u32 {
+  const sb = superblock();
+  if (sb.queueTail - sb.queueReleased == sb.queueCapacity && !ringGrow(sb)) return STATUS_STORE_FULL;
+  const last = sb.queueChunkLast;
+  if (last && changetype<Chunk>(last).end - changetype<Chunk>(last).at >= (length as usize)) return STATUS_OK;
+  const chunk = chunkTake(sb, length);
+  if (chunk == 0) return STATUS_STORE_FULL;
+  if (last) changetype<Chunk>(last).next = chunk;
+  else sb.queueChunkFirst = chunk;
+  sb.queueChunkLast = chunk;
+  return STATUS_OK;
+}
+
+/** Takes the next place for a record that was reserved. Under the log lock. */
+export function queuePlace(length: u32, version: u64, kind: u32, mode: u32): Item {
+  const sb = superblock();
+  const chunk = changetype<Chunk>(sb.queueChunkLast);
+  const item = itemAt(sb, sb.queueTail++);
+  item.version = version;
+  item.position = 0;
+  item.previousInstalled = 0;
+  item.run = 0;
+  item.record = chunk.at;
+  item.length = length;
+  item.operations = 0;
+  item.liveChange = 0;
+  item.liveKvChange = 0;
+  item.mode = mode as u8;
+  item.state = ITEM_QUEUED;
+  item.published = 0;
+  item.kind = kind as u8;
+  chunk.at += length;
+  chunk.items++;
+  return item;
+}
+
+/** Whether a commit that is published before it is written would take the waiting bytes past their limit. */
+export function deferredIsFull(length: u32): bool {
+  return superblock().queueDeferredBytes + length > DEFERRED_BYTES_MAX;
+}
+
+/** Queues a watermark record, which tells recovery what was synced; a status. */
+export function queueWatermark(mode: u32): u32 {
+  const sb = superblock();
+  const length = recordOverhead(0);
+  const status = queueReserve(length);
+  if (status != STATUS_OK) return status;
+  const item = queuePlace(length, sb.version, RECORD_WATERMARK, mode);
+  item.published = 1;
+  recordBegin(item.record, length, item.version, RECORD_WATERMARK, mode, 0, 0, 0);
+  return STATUS_OK;
+}
+
+/**
+ * Seals the next records that stand contiguously, at least one and at most `bytesMax` bytes, for the log as it stands.
+ * Returns their bytes, 0 when everything is written; where they are is in drainPointer.
+ */
+export function drainNext(bytesMax: u32): u32 {
+  const sb = superblock();
+  while (sb.queueWritten != sb.queueTail && itemAt(sb, sb.queueWritten).state == ITEM_UNDONE) sb.queueWritten++;
+  sb.sealedPosition = sb.logPosition;
+  sb.sealedChain = sb.logChain;
+  sb.drainBytes = 0;
+  let sequence = sb.queueWritten;
+  for (; sequence != sb.queueTail; sequence++) {
+    const item = itemAt(sb, sequence);
+    if (sb.drainBytes == 0) sb.drainPointer = item.record;
+    const follows = item.record == sb.drainPointer + sb.drainBytes;
+    if (item.state == ITEM_UNDONE || !follows || (sb.drainBytes != 0 && sb.drainBytes + item.length > bytesMax)) break;
+    // A watermark record says itself what was synced before it; others carry what is known by now.
+    sb.sealedChain = recordSeal(item.record, sb.sealedPosition, sb.logWatermark, sb.logEpoch, sb.sealedChain);
+    item.position = sb.sealedPosition;
+    item.state = ITEM_SEALED;
+    sb.sealedPosition += item.length as u64;
+    sb.drainBytes += item.length;
+  }
+  sb.queueSealed = sequence;
+  return sb.drainBytes;
+}
+
+/** Notes that the sealed records whose bytes lie within the first `bytes` were written whole. */
+export function drainAccept(bytes: u32): void {
+  const sb = superblock();
+  let left = bytes;
+  while (sb.queueWritten != sb.queueSealed) {
+    const item = itemAt(sb, sb.queueWritten);
+    if (item.length > left) break;
+    left -= item.length;
+    item.state = ITEM_WRITTEN;
+    sb.logPosition += item.length as u64;
+    sb.logChain = recordCrc(item.record);
+    sb.logWrittenVersion = max(sb.logWrittenVersion, item.version);
+    if (item.published && item.kind == (RECORD_COMMIT as u8)) sb.queueDeferredBytes -= item.length;
+    sb.queueWritten++;
+  }
+}
+
+/** Takes the seal of what was not written off again, so that it can be sealed anew. */
+export function drainReject(): void {
+  const sb = superblock();
+  for (let sequence = sb.queueWritten; sequence != sb.queueSealed; sequence++) {
+    const item = itemAt(sb, sequence);
+    if (item.state == ITEM_SEALED) item.state = ITEM_QUEUED;
+  }
+  sb.queueSealed = sb.queueWritten;
+}
+
+/** Notes that everything below a log position is durable. */
+export function queueSynced(position: u64): void {
+  const sb = superblock();
+  sb.logWatermark = max(sb.logWatermark, position);
+  for (let sequence = sb.queueReleased; sequence != sb.queueWritten; sequence++) {
+    const item = itemAt(sb, sequence);
+    if (item.state == ITEM_WRITTEN && item.position + (item.length as u64) <= position) item.state = ITEM_SYNCED;
+  }
+}
+
+/** Lets go of the items at the front that are done with, and of the chunks that become empty. */
+export function queueRelease(): void {
+  const sb = superblock();
+  while (sb.queueReleased != sb.queueTail) {
+    const item = itemAt(sb, sb.queueReleased);
+    const done = item.state == ITEM_UNDONE || (item.published && item.state >= ITEM_WRITTEN);
+    if (!done) break;
+    sb.queueReleased++;
+    releaseRecord(sb);
+  }
+  if (sb.queuePublishedTo - sb.queueReleased > 0x80000000) sb.queuePublishedTo = sb.queueReleased;
+  if (sb.queueWritten - sb.queueReleased > 0x80000000) sb.queueWritten = sb.queueReleased;
+}
+
+/** Takes one record off the oldest chunk that has any. */
+function releaseRecord(sb: Superblock): void {
+  let chunk = changetype<Chunk>(sb.queueChunkFirst);
+  while (chunk.items == 0) {
+    chunkDrop(sb, chunk);
+    chunk = changetype<Chunk>(sb.queueChunkFirst);
+  }
+  if (--chunk.items != 0) return;
+  if (chunk.next) chunkDrop(sb, chunk);
+  else chunk.at = changetype<usize>(chunk) + offsetof<Chunk>();
+}
+
+/** Takes the first chunk, which is empty and not the last, out of the list; one of the usual size is kept to be used again. */
+function chunkDrop(sb: Superblock, chunk: Chunk): void {
+  sb.queueChunkFirst = chunk.next;
+  const extent = changetype<usize>(chunk) - EXTENT_HEADER_BYTES;
+  if (sb.queueChunkSpare == 0 && extentOrder(extent) == CHUNK_ORDER_MIN) {
+    chunk.next = 0;
+    chunk.at = changetype<usize>(chunk) + offsetof<Chunk>();
+    sb.queueChunkSpare = changetype<usize>(chunk);
+  } else {
+    extentFree(extent);
+  }
+}
+
+/** Bytes of records that are queued and not yet written, undone ones aside. */
+export function queueUnwrittenBytes(): u32 {
+  const sb = superblock();
+  let bytes: u32 = 0;
+  for (let sequence = sb.queueWritten; sequence != sb.queueTail; sequence++) {
+    const item = itemAt(sb, sequence);
+    if (item.state != ITEM_UNDONE) bytes += item.length;
+  }
+  return bytes;
+}
+
+/** Formats an empty queue. */
+export function queueFormat(): void {
+  superblock().unpublishedFrom = VERSION_MAX;
+}

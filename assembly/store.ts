@@ -1,0 +1,490 @@
+/**
+ * The store: reading a key, and the commit path.
+ *
+ * A commit, whether of one operation or of a transaction, goes through the same steps under its run's lock (COMMIT 1):
+ *
+ *   check      the handle, what it stands behind, what it expects, what it has read
+ *   reserve    memory for every record, entry and place that it needs: the last step that can fail
+ *   number     the next version, and with a log its place in the queue
+ *   encode     its record
+ *   install    its records at the heads of their chains
+ *   publish    at once where its mode allows, otherwise when the log has it
+ */
+import {
+  CAPABILITY_LOG,
+  CAPABILITY_SYNC_APPEND,
+  CAPABILITY_SYNC_FLUSH,
+  MODE_IN_MEMORY,
+  OPERATION_DELETE,
+  OPERATION_PUT,
+  RECORD_COMMIT,
+  STATUS_BUSY_LOCK,
+  STATUS_BUSY_PENDING,
+  STATUS_CONFLICT,
+  STATUS_CONFLICT_PENDING,
+  STATUS_DRAIN_FIRST,
+  STATUS_NOTHING,
+  STATUS_OK,
+  STATUS_RUN_STALE,
+  STATUS_STORE_FULL,
+  STATUS_UNDONE,
+  STATUS_VERSION_MISMATCH,
+  TABLE_KV,
+} from "./constants";
+import { bytesCopy, ENTRY_QUEUED, Entry, entryFree, entryKey, entryMake } from "./entry";
+import { hashKey } from "./hash";
+import { lockAcquire, lockAcquireAlways, lockRelease } from "./lock";
+import { publishPlaced } from "./publish";
+import { deferredIsFull, Item, queuePlace, queueRelease, queueReserve } from "./queue";
+import { operationBytes, operationWrite, recordBegin, recordOverhead } from "./record";
+import {
+  entryRemove,
+  PRUNE_CHAINS_PER_WRITE,
+  pruneEnqueue,
+  pruneStep,
+  pruneWritten,
+  Run,
+  runArena,
+  runIs,
+  runPublish,
+  runTable,
+  runTableMake,
+} from "./run";
+import { Cursor, cursorNext, Range, rangeHas } from "./scan";
+import {
+  NO_SLOT,
+  nextVersion,
+  publishedHorizon,
+  raiseFloor,
+  snapshotRelease,
+  workerBegin,
+  workerEnd,
+} from "./snapshots";
+import { Superblock, superblock } from "./superblock";
+import { Table, tableFind, tableInsert } from "./table";
+import {
+  scanAt,
+  scanCount,
+  TOUCHED_READ,
+  TOUCHED_WRITTEN,
+  Transaction,
+  touchedAt,
+  touchedCount,
+  touchedKey,
+  touchedValue,
+  transactionIsDoomed,
+} from "./transaction";
+import { TOMBSTONE, Version, valueAt, versionFree, versionInstall, versionMake, versionValue } from "./versions";
+
+/** The value of a key at a version, as a version record; null if it was missing. */
+export function readAt(run: Run, tag: u32, hash: u32, key: usize, keyBytes: u32, at: u64): Version | null {
+  const entry = findEntry(run, tag, hash, key, keyBytes);
+  return entry === null ? null : valueAt(entry, at);
+}
+
+/** The entry of a key in a run, or null. */
+export function findEntry(run: Run, tag: u32, hash: u32, key: usize, keyBytes: u32): Entry | null {
+  const table = runTable(run, tag);
+  return table === null ? null : tableFind(table, hash, key, keyBytes);
+}
+
+/** The newest installed value of an entry; null where the newest is a tombstone, or there is none. */
+function liveHead(entry: Entry | null): Version | null {
+  if (entry === null || entry.head == 0) return null;
+  const head = changetype<Version>(entry.head);
+  return head.length == TOMBSTONE ? null : head;
+}
+
+function hasLog(sb: Superblock): bool {
+  return (sb.capabilities & CAPABILITY_LOG) != 0;
+}
+
+/** Whether a synchronous commit would stand behind one that only an asynchronous sync can publish (COMMIT 4). */
+function standsBehind(sb: Superblock, run: Run): bool {
+  return run.unpublished != 0 && (sb.capabilities & CAPABILITY_SYNC_FLUSH) == 0;
+}
+
+/** The run id's bytes, which stand as the key of the run's entry in the directory. */
+function nameOf(run: Run): Entry {
+  return changetype<Entry>(run.entry);
+}
+
+/** Makes sure of the log's memory for a record; a status. Takes the log lock, which is held on where it returns STATUS_OK. */
+function reservePlace(sb: Superblock, length: u32, mode: u32): u32 {
+  const waits = mode == MODE_IN_MEMORY && (sb.capabilities & CAPABILITY_SYNC_APPEND) != 0;
+  if (waits && deferredIsFull(length)) return STATUS_DRAIN_FIRST;
+  lockAcquireAlways(logLock(sb));
+  const status = queueReserve(length);
+  if (status != STATUS_OK) lockRelease(logLock(sb));
+  return status;
+}
+
+function logLock(sb: Superblock): usize {
+  return changetype<usize>(sb) + offsetof<Superblock>("logLock");
+}
+
+function runLock(run: Run): usize {
+  return changetype<usize>(run) + offsetof<Run>("lock");
+}
+
+/** Takes version and place together, and writes the record's header. Under the log lock. */
+function place(_sb: Superblock, run: Run, length: u32, mode: u32, operations: u32): Item {
+  const item = queuePlace(length, nextVersion(), RECORD_COMMIT, mode);
+  item.run = changetype<usize>(run);
+  item.operations = operations;
+  item.previousInstalled = run.installed;
+  return item;
+}
+
+/** Puts a record at the head of its entry, and marks that the table's keys are others than before. */
+function install(run: Run, tag: u32, entry: Entry, record: Version, version: u64, changesMembership: bool): void {
+  versionInstall(entry, record, version);
+  const table = runTable(run, tag);
+  if (changesMembership && table !== null) table.stamp = version;
+}
+
+/** How the number of live entries changes when a record takes the place of what was there. */
+function liveChange(before: Version | null, length: u32): i32 {
+  const is = length == TOMBSTONE ? 0 : 1;
+  return is - (before === null ? 0 : 1);
+}
+
+/**
+ * Commits one operation: a put, or with TOMBSTONE as its length a deletion. With `expected` not negative only if the key
+ * is at that version (0: missing). Returns the version, or a status negated; after STATUS_VERSION_MISMATCH the version that
+ * the key has stands at `actual`.
+ */
+export function commitOne(
+  run: Run,
+  generation: u32,
+  tag: u32,
+  key: usize,
+  keyBytes: u32,
+  value: usize,
+  length: u32,
+  mode: u32,
+  expected: i64,
+  actual: usize,
+  worker: u32,
+): i64 {
+  if (!lockAcquire(runLock(run))) return -(STATUS_BUSY_LOCK as i64);
+  const result = commitOneLocked(run, generation, tag, key, keyBytes, value, length, mode, expected, actual, worker);
+  lockRelease(runLock(run));
+  return result;
+}
+
+function commitOneLocked(
+  run: Run,
+  generation: u32,
+  tag: u32,
+  key: usize,
+  keyBytes: u32,
+  value: usize,
+  length: u32,
+  mode: u32,
+  expected: i64,
+  actual: usize,
+  worker: u32,
+): i64 {
+  const sb = superblock();
+  if (!runIs(run, generation)) return -(STATUS_RUN_STALE as i64);
+  if (standsBehind(sb, run)) return -(STATUS_BUSY_PENDING as i64);
+  const table = runTableMake(run, tag);
+  if (table === null) return -(STATUS_STORE_FULL as i64);
+  const hash = hashKey(key, keyBytes, sb.seed);
+  let entry = tableFind(table, hash, key, keyBytes);
+  const before = liveHead(entry);
+  if (expected >= 0 && (before === null ? 0 : (before.number as i64)) != expected) {
+    store<f64>(actual, before === null ? 0 : (before.number as f64));
+    return -(STATUS_VERSION_MISMATCH as i64);
+  }
+  if (length == TOMBSTONE && before === null) return -(STATUS_NOTHING as i64);
+
+  const arena = runArena(run);
+  const record = versionMake(arena, length);
+  if (record === null) return -(STATUS_STORE_FULL as i64);
+  const made = entry === null;
+  if (made) entry = entryInsert(run, table, tag, hash, key, keyBytes);
+  const valueBytes = length == TOMBSTONE ? 0 : length;
+  const logged = hasLog(sb);
+  const recordBytes = recordOverhead(nameBytesOf(run)) + operationBytes(keyBytes, valueBytes);
+  const status = entry === null ? STATUS_STORE_FULL : logged ? reservePlace(sb, recordBytes, mode) : STATUS_OK;
+  if (status != STATUS_OK || entry === null) {
+    versionFree(arena, record);
+    if (made && entry !== null) entryRemove(run, entry);
+    return -(status as i64);
+  }
+
+  bytesCopy(versionValue(record), value, valueBytes);
+  const change = liveChange(before, length);
+  if (!logged) {
+    workerBegin(worker);
+    const version = nextVersion();
+    install(run, tag, entry, record, version, change != 0);
+    publishAtOnce(sb, run, version, change, tag == TABLE_KV ? change : 0, worker);
+    pruneWritten(run, entry, raisedFloor());
+    pruneStep(run, PRUNE_CHAINS_PER_WRITE);
+    return version as i64;
+  }
+  const item = place(sb, run, recordBytes, mode, 1);
+  item.liveChange = change;
+  item.liveKvChange = tag == TABLE_KV ? change : 0;
+  const at = recordHeader(run, item);
+  const kind = length == TOMBSTONE ? OPERATION_DELETE : OPERATION_PUT;
+  operationWrite(at, kind, tag, key, keyBytes, versionValue(record), valueBytes);
+  install(run, tag, entry, record, item.version, change != 0);
+  return finishQueued(sb, run, item, entry);
+}
+
+function nameBytesOf(run: Run): u32 {
+  return nameOf(run).keyBytes as u32;
+}
+
+function recordHeader(run: Run, item: Item): usize {
+  const name = nameOf(run);
+  return recordBegin(
+    item.record,
+    item.length,
+    item.version,
+    RECORD_COMMIT,
+    item.mode as u32,
+    entryKey(name),
+    name.keyBytes as u32,
+    item.operations,
+  );
+}
+
+/** The last step of a commit in a log: what is published at once is, and the log lock goes. */
+function finishQueued(sb: Superblock, run: Run, item: Item, written: Entry | null): i64 {
+  const version = item.version;
+  run.installed = version;
+  sb.commits++;
+  if (written !== null) pruneEnqueue(run, written);
+  publishPlaced(item);
+  queueRelease();
+  lockRelease(logLock(sb));
+  return version as i64;
+}
+
+/** Publishes a commit of a database without a log. */
+function publishAtOnce(sb: Superblock, run: Run, version: u64, change: i32, changeKv: i32, worker: u32): void {
+  run.installed = version;
+  runPublish(run, version, change, changeKv);
+  workerEnd(worker);
+  sb.commits++;
+}
+
+/** The horizon, with the floor raised to it: what a pruner starts from. */
+function raisedFloor(): u64 {
+  const horizon = publishedHorizon();
+  raiseFloor(horizon);
+  return horizon;
+}
+
+/** An entry without versions in a table that has not got the key; null if memory cannot grow. */
+function entryInsert(run: Run, table: Table, tag: u32, hash: u32, key: usize, keyBytes: u32): Entry | null {
+  const arena = runArena(run);
+  const entry = entryMake(arena, tag, hash, key, keyBytes);
+  if (entry === null || tableInsert(table, arena, entry)) return entry;
+  entryFree(arena, entry);
+  return null;
+}
+
+/**
+ * Commits a transaction in `mode`; returns its version (for one that wrote nothing: what it started at), or a status
+ * negated. Its snapshot is let go where it succeeds; the caller ends it in every case but STATUS_DRAIN_FIRST, which asks
+ * to be called again.
+ */
+export function commitTransaction(transaction: Transaction, mode: u32, cursor: Cursor, range: Range, worker: u32): i64 {
+  const run = changetype<Run>(transaction.run);
+  if (!lockAcquire(runLock(run))) return -(STATUS_BUSY_LOCK as i64);
+  const result = commitTransactionLocked(run, transaction, mode, cursor, range, worker);
+  lockRelease(runLock(run));
+  return result;
+}
+
+function commitTransactionLocked(
+  run: Run,
+  transaction: Transaction,
+  mode: u32,
+  cursor: Cursor,
+  range: Range,
+  worker: u32,
+): i64 {
+  const sb = superblock();
+  if (!runIs(run, transaction.runGeneration)) return -(STATUS_CONFLICT as i64);
+  if (transactionIsDoomed(transaction)) return -(STATUS_UNDONE as i64);
+  if (transaction.writes == 0) return transaction.start as i64;
+  if (!transaction.asynchronous && standsBehind(sb, run)) return -(STATUS_BUSY_PENDING as i64);
+  let status = validate(run, transaction, cursor, range);
+  if (status != STATUS_OK) return -(status as i64);
+  status = reserveWrites(run, transaction);
+  const logged = hasLog(sb);
+  const operations = status == STATUS_OK ? countOperations(transaction) : 0;
+  const recordBytes = recordOverhead(nameBytesOf(run)) + operationsBytes(transaction);
+  if (status == STATUS_OK && operations != 0 && logged) status = reservePlace(sb, recordBytes, mode);
+  if (status != STATUS_OK) {
+    giveBackWrites(run, transaction);
+    return -(status as i64);
+  }
+  if (operations == 0) return transaction.start as i64;
+  snapshotRelease(transaction.slot);
+  transaction.slot = NO_SLOT;
+  if (logged) {
+    const item = place(sb, run, recordBytes, mode, operations);
+    encodeWrites(run, transaction, item);
+    installWrites(run, transaction, item.version, changetype<usize>(item) + offsetof<Item>("liveChange"));
+    return finishQueued(sb, run, item, null);
+  }
+  workerBegin(worker);
+  const version = nextVersion();
+  const changes = changetype<usize>(cursor);
+  installWrites(run, transaction, version, changes);
+  publishAtOnce(sb, run, version, load<i32>(changes), load<i32>(changes, 4), worker);
+  pruneStep(run, operations + PRUNE_CHAINS_PER_WRITE);
+  return version as i64;
+}
+
+/** Whether everything that a transaction has read is still so at the newest installed versions; a status (COMMIT 2). */
+function validate(run: Run, transaction: Transaction, cursor: Cursor, range: Range): u32 {
+  for (let i: u32 = 0; i < touchedCount(transaction); i++) {
+    const item = touchedAt(transaction, i);
+    if ((item.flags & TOUCHED_READ) == 0) continue;
+    const key = touchedKey(transaction, item);
+    const entry =
+      item.entry != 0
+        ? changetype<Entry>(item.entry)
+        : findEntry(run, item.tag as u32, item.hash, key, item.keyBytes as u32);
+    const head = liveHead(entry);
+    const now = head === null ? 0 : head.number;
+    if (now != item.seen) return conflictWith(run, entry);
+  }
+  for (let i: u32 = 0; i < scanCount(transaction); i++) {
+    const scan = scanAt(transaction, i);
+    const table = runTable(run, scan.tag);
+    if (table === null || table.stamp <= transaction.start) continue;
+    range.prefix = transaction.data + (scan.bounds as usize);
+    range.prefixBytes = scan.prefixBytes;
+    range.start = range.prefix + (scan.prefixBytes as usize);
+    range.startBytes = scan.startBytes;
+    range.end = range.start + (scan.startBytes as usize);
+    range.endBytes = scan.endBytes;
+    const status = validateRange(run, table, transaction.start, range, cursor);
+    if (status != STATUS_OK) return status;
+  }
+  return STATUS_OK;
+}
+
+function validateRange(run: Run, table: Table, start: u64, range: Range, cursor: Cursor): u32 {
+  cursor.place = 0;
+  cursor.slot = 0;
+  let entry = cursorNext(table, cursor);
+  while (entry !== null) {
+    const changed = entry.head != 0 && changetype<Version>(entry.head).number > start;
+    if (changed && rangeHas(range, entryKey(entry), entry.keyBytes as u32)) return conflictWith(run, entry);
+    entry = cursorNext(table, cursor);
+  }
+  return STATUS_OK;
+}
+
+/** What a conflict is called: with a version that is not yet published, the host makes that durable before it reports. */
+function conflictWith(run: Run, entry: Entry | null): u32 {
+  const pending = entry !== null && entry.head != 0 && changetype<Version>(entry.head).number > run.visible;
+  return pending ? STATUS_CONFLICT_PENDING : STATUS_CONFLICT;
+}
+
+/** Makes a record, and where the key is new an entry, for everything that a transaction writes; a status. */
+function reserveWrites(run: Run, transaction: Transaction): u32 {
+  const arena = runArena(run);
+  for (let i: u32 = 0; i < touchedCount(transaction); i++) {
+    const item = touchedAt(transaction, i);
+    item.record = 0;
+    item.target = 0;
+  }
+  for (let i: u32 = 0; i < touchedCount(transaction); i++) {
+    const item = touchedAt(transaction, i);
+    if ((item.flags & TOUCHED_WRITTEN) == 0) continue;
+    const tag = item.tag as u32;
+    const value = touchedValue(transaction, item);
+    const table = runTableMake(run, tag);
+    if (table === null) return STATUS_STORE_FULL;
+    const key = touchedKey(transaction, item);
+    let entry = tableFind(table, item.hash, key, item.keyBytes as u32);
+    // Deleting what is not there is nothing to write down.
+    if (value.length == TOMBSTONE && liveHead(entry) === null) continue;
+    if (entry === null) entry = entryInsert(run, table, tag, item.hash, key, item.keyBytes as u32);
+    if (entry === null) return STATUS_STORE_FULL;
+    item.target = changetype<usize>(entry);
+    const record = versionMake(arena, value.length);
+    if (record === null) return STATUS_STORE_FULL;
+    item.record = changetype<usize>(record);
+    if (value.length != TOMBSTONE) memory.copy(versionValue(record), versionValue(value), value.length);
+  }
+  return STATUS_OK;
+}
+
+/** Gives back what reserveWrites had made. */
+function giveBackWrites(run: Run, transaction: Transaction): void {
+  for (let i: u32 = 0; i < touchedCount(transaction); i++) {
+    const item = touchedAt(transaction, i);
+    if (item.record) versionFree(runArena(run), changetype<Version>(item.record));
+    const entry = changetype<Entry>(item.target);
+    // One that is in the prune queue was there before, and goes when its turn comes.
+    if (item.target != 0 && entry.head == 0 && (entry.flags & ENTRY_QUEUED) == 0) entryRemove(run, entry);
+    item.record = 0;
+    item.target = 0;
+  }
+}
+
+function countOperations(transaction: Transaction): u32 {
+  let operations: u32 = 0;
+  for (let i: u32 = 0; i < touchedCount(transaction); i++) {
+    if (touchedAt(transaction, i).record) operations++;
+  }
+  return operations;
+}
+
+function valueBytesOf(record: Version): u32 {
+  return record.length == TOMBSTONE ? 0 : record.length;
+}
+
+function operationsBytes(transaction: Transaction): u32 {
+  let bytes: u32 = 0;
+  for (let i: u32 = 0; i < touchedCount(transaction); i++) {
+    const item = touchedAt(transaction, i);
+    if (item.record) bytes += operationBytes(item.keyBytes as u32, valueBytesOf(changetype<Version>(item.record)));
+  }
+  return bytes;
+}
+
+function encodeWrites(run: Run, transaction: Transaction, item: Item): void {
+  let at = recordHeader(run, item);
+  for (let i: u32 = 0; i < touchedCount(transaction); i++) {
+    const touched = touchedAt(transaction, i);
+    if (touched.record == 0) continue;
+    const record = changetype<Version>(touched.record);
+    const kind = record.length == TOMBSTONE ? OPERATION_DELETE : OPERATION_PUT;
+    const key = touchedKey(transaction, touched);
+    const valueBytes = valueBytesOf(record);
+    at = operationWrite(at, kind, touched.tag as u32, key, touched.keyBytes as u32, versionValue(record), valueBytes);
+  }
+}
+
+/** Installs what reserveWrites has made; the changes in live entries, of all tables and of key-values, go to `changes`. */
+function installWrites(run: Run, transaction: Transaction, version: u64, changes: usize): void {
+  let all: i32 = 0;
+  let kv: i32 = 0;
+  for (let i: u32 = 0; i < touchedCount(transaction); i++) {
+    const item = touchedAt(transaction, i);
+    if (item.record == 0) continue;
+    const entry = changetype<Entry>(item.target);
+    const record = changetype<Version>(item.record);
+    const change = liveChange(liveHead(entry), record.length);
+    all += change;
+    if ((item.tag as u32) == TABLE_KV) kv += change;
+    install(run, item.tag as u32, entry, record, version, change != 0);
+    pruneEnqueue(run, entry);
+  }
+  store<i32>(changes, all);
+  store<i32>(changes, kv, 4);
+}

@@ -1,0 +1,166 @@
+/**
+ * The fixed memory map: what stands below HEAP_BASE, and the counters of the database.
+ *
+ *      0  nothing: a null pointer and every status are below the first address
+ *   1024  Superblock          counters, each contended one on a cache line of its own
+ *         buddy lists         the first free extent of each order
+ *         snapshot bitmap     one bit for each slot in use
+ *         snapshot slots      SNAPSHOT_SLOTS words: version << 11 | holders
+ *         worker slots        one line for each instance: the lower bound of the version that it is committing
+ *         checksum tables     8 × 256 words, computed when the memory is formatted
+ *         system arena        run headers, the run directory and transaction contexts live in it
+ *  65536  HEAP_BASE           extents of the buddy allocator, up to Superblock.heapEnd
+ *
+ * The compiler is told to keep everything below HEAP_BASE free (`memoryBase`), and the release modules have no static
+ * data at all, so that instantiating one over a memory that is in use changes nothing in it.
+ */
+import { SNAPSHOT_SLOTS } from "./constants";
+
+export const CACHE_LINE_BYTES: usize = 64;
+
+/** "HOLDFAST" in ASCII: the memory has been formatted. */
+export const SUPERBLOCK_MAGIC: u64 = 0x545341_46444c4f48;
+
+export const BUDDY_ORDER_MIN: u32 = 10;
+export const BUDDY_ORDER_MAX: u32 = 26;
+export const BUDDY_ORDERS: u32 = BUDDY_ORDER_MAX - BUDDY_ORDER_MIN + 1;
+export const WORKER_SLOTS: u32 = 64;
+
+export const SUPERBLOCK_BASE: usize = 1024;
+export const SUPERBLOCK_BYTES: usize = 1024;
+export const BUDDY_LISTS_BASE: usize = SUPERBLOCK_BASE + SUPERBLOCK_BYTES;
+export const BUDDY_LISTS_BYTES: usize = 128;
+export const SNAPSHOT_BITMAP_BASE: usize = BUDDY_LISTS_BASE + BUDDY_LISTS_BYTES;
+export const SNAPSHOT_BITMAP_BYTES: usize = SNAPSHOT_SLOTS / 8;
+export const SNAPSHOT_SLOTS_BASE: usize = SNAPSHOT_BITMAP_BASE + SNAPSHOT_BITMAP_BYTES;
+export const SNAPSHOT_SLOTS_BYTES: usize = SNAPSHOT_SLOTS * 8;
+export const WORKER_SLOTS_BASE: usize = SNAPSHOT_SLOTS_BASE + SNAPSHOT_SLOTS_BYTES;
+export const WORKER_SLOT_BYTES: usize = CACHE_LINE_BYTES;
+export const WORKER_SLOTS_BYTES: usize = (WORKER_SLOTS as usize) * WORKER_SLOT_BYTES;
+export const CHECKSUM_TABLES_BASE: usize = WORKER_SLOTS_BASE + WORKER_SLOTS_BYTES;
+export const CHECKSUM_TABLES_BYTES: usize = 8 * 256 * 4;
+export const SYSTEM_ARENA_BASE: usize = CHECKSUM_TABLES_BASE + CHECKSUM_TABLES_BYTES;
+export const SYSTEM_ARENA_BYTES: usize = 1024;
+export const MAP_END: usize = SYSTEM_ARENA_BASE + SYSTEM_ARENA_BYTES;
+/** Equal to `memoryBase` in asconfig.json and aligned to the page size of linear memory. */
+export const HEAP_BASE: usize = 65536;
+
+/**
+ * The counters of the database. Fields that different workers change often are on lines of their own.
+ */
+@unmanaged
+export class Superblock {
+  // Line 0: set when the memory is formatted, then only read.
+  magic: u64;
+  abiVersion: u32;
+  /** CAPABILITY_* of the storage. */
+  capabilities: u32;
+  /** Secret; keys are hashed with it. */
+  seed: u64;
+  /** No extent reaches beyond this address. */
+  memoryLimit: usize;
+  /** The largest record that the storage can keep. */
+  recordBytesMax: u32;
+  /** The address of the table of runs. */
+  directory: usize;
+  /** The first run header ever made; headers are linked and never freed. */
+  firstRun: usize;
+  pad0: u64;
+  pad1: u64;
+
+  // Line 1: the allocator.
+  allocatorLock: u32;
+  /** The first address that is not part of the heap. */
+  heapEnd: usize;
+  /** One bit for each order that has a free extent. */
+  freeOrders: u32;
+  heapFreeBytes: u32;
+  /** The growth that will be refused, counted down; 0 = never. For tests. */
+  refuseGrowthIn: u32;
+  growthsRefused: u32;
+  pad2: u64;
+  pad3: u64;
+  pad4: u64;
+  pad5: u64;
+  pad6: u64;
+
+  // Line 2: the version counter, and where there is no log nothing else that a commit shares.
+  version: u64;
+  pad7: u64;
+  pad8: u64;
+  pad9: u64;
+  pad10: u64;
+  pad11: u64;
+  pad12: u64;
+  pad13: u64;
+
+  // Line 3: what pruning and snapshots meet over.
+  /** Below this nothing can be acquired any more: raised by a pruner before it looks at the snapshots (COMMIT 13). */
+  floor: u64;
+  snapshotsHeld: u32;
+  runCount: u32;
+  directoryLock: u32;
+  freeRun: usize;
+  liveEntries: u64;
+  runsLive: u32;
+  pad14: u32;
+  pad15: u64;
+  pad16: u64;
+
+  // Line 4 and 5: the log queue.
+  logLock: u32;
+  queueItems: usize;
+  queueCapacity: u32;
+  /** Sequence numbers, never wrapping in practice: released ≤ publishedTo, released ≤ written ≤ tail. */
+  queueReleased: u32;
+  queuePublishedTo: u32;
+  queueSynced: u32;
+  queueWritten: u32;
+  queueSealed: u32;
+  queueTail: u32;
+  queueUnpublished: u32;
+  /** Bytes of published records that are not yet written. */
+  queueDeferredBytes: u32;
+  queueChunkFirst: usize;
+  queueChunkLast: usize;
+  queueChunkSpare: usize;
+  /** The contiguous bytes that the drainer is to write. */
+  drainPointer: usize;
+  drainBytes: u32;
+
+  // Line 6 and 7: the log.
+  /** Log position of the next record to be written; counts record bytes only. */
+  logPosition: u64;
+  /** Everything below this position is durable. */
+  logWatermark: u64;
+  logEpoch: u32;
+  /** Checksum of the last record that was sealed for good, or of the segment header. */
+  logChain: u32;
+  /** The highest version that was written. */
+  logWrittenVersion: u64;
+  /** The first version of the queue that is not published; VERSION_MAX where all are. */
+  unpublishedFrom: u64;
+  sealedPosition: u64;
+  sealedChain: u32;
+  publishPass: u32;
+  /** The lowest version that has ever been undone, per call of undo; asynchronous transactions compare. */
+  undoneGeneration: u32;
+  /** Transaction contexts that are kept for reuse, and how many. */
+  transactionPool: usize;
+  transactionPoolCount: u32;
+  transactionsOpen: u32;
+  transactionGeneration: u32;
+
+  /** What `verify` found first: an invariant's number, and where. */
+  faultCode: u32;
+  faultAddress: u32;
+  /** Entries moved by the last put, and the most by any: the bound on the longest put is a count, not a time. */
+  movedMax: u32;
+  undoneCommits: u32;
+  commits: u64;
+}
+
+/** The one superblock of this memory. */
+export function superblock(): Superblock {
+  return changetype<Superblock>(SUPERBLOCK_BASE);
+}

@@ -1,0 +1,116 @@
+/**
+ * Version chains: what a key was at each version that somebody may still ask for, newest first.
+ *
+ *   0  number    the version of the commit that wrote it
+ *   8  previous  the next older record
+ *  12  length    bytes of the value, or TOMBSTONE
+ *  16  the value
+ *
+ * Numbers fall strictly along a chain. A record is never overwritten in place. Above the published horizon nothing is
+ * ever taken out but by undoing; at or below it a record stays while it is the newest such or a held snapshot sees it
+ * (COMMIT 12).
+ */
+
+import { Arena, arenaAllocate, arenaFree } from "./arena";
+import { VERSION_HEADER_BYTES, VERSION_PREVIOUS_OFFSET } from "./constants";
+import { Entry } from "./entry";
+import { heldBetween } from "./snapshots";
+
+/** The length of a record that says: deleted. */
+export const TOMBSTONE: u32 = 0xffffffff;
+
+@unmanaged
+export class Version {
+  number: u64;
+  previous: usize;
+  length: u32;
+}
+
+/** The bytes of a record's block for a value of `length` bytes, or for a tombstone. */
+export function versionBytes(length: u32): u32 {
+  return length == TOMBSTONE ? VERSION_HEADER_BYTES : VERSION_HEADER_BYTES + length;
+}
+
+/** A record that is in no chain yet; null if memory cannot grow. The caller fills in the value. */
+export function versionMake(arena: Arena, length: u32): Version | null {
+  const block = arenaAllocate(arena, versionBytes(length));
+  if (block == 0) return null;
+  const version = changetype<Version>(block);
+  version.number = 0;
+  version.previous = 0;
+  version.length = length;
+  return version;
+}
+
+/** Gives a record that is in no chain back. */
+export function versionFree(arena: Arena, version: Version): void {
+  arenaFree(arena, changetype<usize>(version), versionBytes(version.length));
+}
+
+/** The address of a record's value. */
+export function versionValue(version: Version): usize {
+  return changetype<usize>(version) + (VERSION_HEADER_BYTES as usize);
+}
+
+/** The newest record at or below `at`, a tombstone included; null if the key had none. */
+export function versionAt(entry: Entry, at: u64): Version | null {
+  let version = changetype<Version>(entry.head);
+  while (changetype<usize>(version) && version.number > at) version = changetype<Version>(version.previous);
+  return changetype<usize>(version) ? version : null;
+}
+
+/** The newest record at or below `at` if it holds a value; null if the key was missing or deleted then. */
+export function valueAt(entry: Entry, at: u64): Version | null {
+  const version = versionAt(entry, at);
+  return version === null || version.length == TOMBSTONE ? null : version;
+}
+
+/** Puts a record at the head of its entry's chain, under a number greater than every one in it. */
+export function versionInstall(entry: Entry, version: Version, number: u64): void {
+  assert(entry.head == 0 || changetype<Version>(entry.head).number < number);
+  version.number = number;
+  version.previous = entry.head;
+  entry.head = changetype<usize>(version);
+}
+
+/** Takes the newest record out again, which has this number, and frees it. */
+export function versionUndo(arena: Arena, entry: Entry, number: u64): void {
+  const version = changetype<Version>(entry.head);
+  assert(changetype<usize>(version) != 0 && version.number == number);
+  entry.head = version.previous;
+  versionFree(arena, version);
+}
+
+/** Frees the records that nobody can see any more. The floor stands at `horizon` or above. */
+export function versionPrune(arena: Arena, entry: Entry, horizon: u64): void {
+  let kept = versionAt(entry, horizon);
+  if (kept === null) return;
+  let link = changetype<usize>(kept) + (VERSION_PREVIOUS_OFFSET as usize);
+  let candidate = load<usize>(link);
+  while (candidate) {
+    const version = changetype<Version>(candidate);
+    const next = version.previous;
+    if (heldBetween(version.number, kept.number)) {
+      kept = version;
+      link = candidate + (VERSION_PREVIOUS_OFFSET as usize);
+    } else {
+      store<usize>(link, next);
+      versionFree(arena, version);
+    }
+    candidate = next;
+  }
+}
+
+/** Whether a chain holds nothing that anybody can see: it is empty, or only a tombstone that every reader sees. */
+export function chainIsGone(entry: Entry, horizon: u64): bool {
+  if (entry.head == 0) return true;
+  const head = changetype<Version>(entry.head);
+  return head.length == TOMBSTONE && head.previous == 0 && head.number <= horizon;
+}
+
+/** Whether a chain may hold something to prune now or later: more than one record, or a tombstone. */
+export function chainIsLoose(entry: Entry): bool {
+  if (entry.head == 0) return true;
+  const head = changetype<Version>(entry.head);
+  return head.previous != 0 || head.length == TOMBSTONE;
+}

@@ -1,0 +1,87 @@
+/**
+ * What a person reads: a headline, a line per thing that happened, and the report at the end. No line is wider than the
+ * terminal or 80 columns, and nothing depends on colour.
+ */
+import { readdirSync, statfsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { duration, histogram, percentile } from "./histogram.mjs";
+import { clip, clipPath, columns, paint, size } from "./terminal.mjs";
+
+const NAME_WIDTH = 14;
+const TMPFS_MAGIC = 0x01021994;
+
+const MODES = {
+  strict: "a step counts once it is synced to disk",
+  buffered: "a step counts once the system has it; syncs follow",
+  "in-memory": "a killed process loses everything, so nothing is killed",
+};
+
+const row = (name, text, style = "dim") =>
+  `  ${paint(style, name.padEnd(NAME_WIDTH))}${clip(text, columns - NAME_WIDTH - 2)}`;
+
+export function describeStart({ title, steps }, mode, runtime) {
+  const amount = title.file === undefined ? `${title.files} files, ${size(title.bytes)}` : size(title.bytes);
+  const source = clipPath(title.file ?? "the source tree", columns - NAME_WIDTH - amount.length - 4);
+  const input = `${source}, ${amount}`;
+  const lines = [
+    "",
+    paint("bold", `Holdfast: ${title.what}`),
+    "",
+    row("input", input),
+    row("agent", `${runtime}, ${steps} steps, each one transaction`),
+    row(mode, MODES[mode]),
+    "",
+  ];
+  return lines.join("\n");
+}
+
+export function describeEnd(name, run, total) {
+  if (run.finished && run.found === 0) return row(name, `${run.acknowledged} of ${total} steps, undisturbed`, "cyan");
+  return row(name, `killed (SIGKILL) after step ${run.acknowledged} of ${total} was acknowledged`, "cyan");
+}
+
+export function describeRecovery(run, total) {
+  const { commits, droppedBytes, reason } = run.recovered ?? {};
+  const lines = run.recovered
+    ? [`started again: ${reason}`, `recovered ${commits} commits, dropped ${droppedBytes} bytes`]
+    : ["started again: there was nothing to recover"];
+  lines.push(`found ${run.found} whole steps, went on, and finished all ${total}`);
+  return lines.map((line) => row("", line)).join("\n");
+}
+
+export function printReport({ checks, learned, latencies, paths, kept }) {
+  const lines = [""];
+  for (const { ok, text } of checks) lines.push(`  ${ok ? paint("green", "✓") : paint("red", "✗")} ${text}`);
+  lines.push("", ...learned.map(([name, text]) => row(name, text)));
+  if (paths.length > 0) lines.push(row("log on disk", diskUse(paths)));
+  // A path that is cut is of no use to anyone.
+  if (kept !== undefined) lines.push(`  ${paint("dim", "kept in".padEnd(NAME_WIDTH))}${kept}`);
+  lines.push("", ...latencyLines(latencies), "");
+  console.log(lines.join("\n"));
+}
+
+function latencyLines(latencies) {
+  const sorted = [...latencies].sort((a, b) => a - b);
+  if (sorted.length === 0) return [];
+  const p50 = duration(percentile(sorted, 0.5));
+  const p99 = duration(percentile(sorted, 0.99));
+  const max = duration(sorted.at(-1));
+  const rows = histogram(sorted, columns - 2);
+  return [
+    `  ${paint("bold", `${sorted.length} commits`)}   p50 ${p50}   p99 ${p99}   max ${max}`,
+    ...rows.map(({ label, bar, count }) => `  ${paint("dim", label)} ${paint("cyan", bar)} ${count}`),
+  ];
+}
+
+/** Both logs, and a word about a disk that is none, where a sync costs nothing. */
+function diskUse(paths) {
+  const sizes = paths.map((path) => size(logBytes(path)));
+  const onTmpfs = process.platform === "linux" && statfsSync(paths[0]).type === TMPFS_MAGIC;
+  return `${sizes.join(" and ")}${onTmpfs ? ", on tmpfs, where a sync costs nothing" : ""}`;
+}
+
+function logBytes(path) {
+  return readdirSync(path)
+    .filter((name) => name.endsWith(".log"))
+    .reduce((sum, name) => sum + statSync(join(path, name)).size, 0);
+}

@@ -1,0 +1,125 @@
+/**
+ * Starts the agent, listens to it, and ends it: by closing its stdin when it has finished, or by SIGKILL when it has
+ * acknowledged the step that it is to die after. It is gone when the promise settles, whatever happened.
+ */
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+const AGENT = fileURLToPath(new URL("agent.mjs", import.meta.url));
+const SILENCE_MS_MAX = 30_000;
+
+/** The agent failed, or did not keep what was promised: the demo's finding, not a fault of its script. */
+export class AgentError extends Error {}
+
+/** A signal came to the demo itself. */
+export class Stopped extends Error {
+  constructor(signal) {
+    super(`stopped by ${signal}`);
+    this.signal = signal;
+  }
+}
+
+/** What an agent has said so far. */
+class Log {
+  found = 0;
+  recovered = undefined;
+  acknowledged = 0;
+  latencies = [];
+  listing = undefined;
+  finished = false;
+  failure = undefined;
+
+  /** @returns the message, or undefined for a line that the kill has cut off or that is not the agent's */
+  take(line) {
+    let message;
+    try {
+      message = JSON.parse(line);
+    } catch {
+      return undefined;
+    }
+    if (message.type === "opened") {
+      this.found = this.acknowledged = message.found;
+      this.recovered = message.recovered ?? undefined;
+    } else if (message.type === "step") {
+      this.acknowledged = message.steps;
+      this.latencies.push(message.micros);
+    } else if (message.type === "finished") {
+      this.finished = true;
+      this.listing = message.listing ?? undefined;
+    } else if (message.type === "failed") this.failure = message.message;
+    return message;
+  }
+}
+
+function start(runtime, request) {
+  return spawn(runtime.command, [...runtime.args, AGENT, JSON.stringify(request)], {
+    stdio: ["pipe", "pipe", "pipe"],
+    env: { ...process.env, DENO_NO_UPDATE_CHECK: "1" },
+  });
+}
+
+/** What went wrong with an agent that is gone, as an error; undefined if it ended as it should. */
+function faultOf({ log, killed, silent, stopped, code, endedBy, noise }) {
+  if (stopped !== undefined) return new Stopped(stopped);
+  // Ctrl-C reaches the whole group, and the agent may be gone before the demo's own handler runs.
+  if (endedBy === "SIGINT" || endedBy === "SIGHUP") return new Stopped(endedBy);
+  if (log.failure !== undefined) return new AgentError(`the agent failed: ${log.failure}`);
+  if (silent) return new AgentError(`the agent said nothing for ${SILENCE_MS_MAX / 1000} s and was ended`);
+  if (killed || (log.finished && code === 0)) return undefined;
+  const [firstLine] = noise.trim().split("\n");
+  return new AgentError(`the agent ended with ${endedBy ?? `exit code ${code}`}${firstLine ? `: ${firstLine}` : ""}`);
+}
+
+/**
+ * Runs the agent to its end, or until `killAfter` steps are acknowledged.
+ * @returns what it has said; more steps may be acknowledged than `killAfter`, because it works on until the kill arrives
+ */
+export function runAgent({ runtime, request, killAfter, signal, onStep }) {
+  const log = new Log();
+  const end = { log, killed: false, silent: false, stopped: undefined, noise: "" };
+  return new Promise((resolve, reject) => {
+    const child = start(runtime, request);
+    const kill = () => child.kill("SIGKILL");
+    const stop = () => {
+      end.stopped = signal.reason;
+      kill();
+    };
+    const giveUp = () => {
+      end.silent = true;
+      kill();
+    };
+    const watchdog = setTimeout(giveUp, SILENCE_MS_MAX);
+    if (signal.aborted) stop();
+    else signal.addEventListener("abort", stop, { once: true });
+
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      watchdog.refresh();
+      const message = log.take(line);
+      if (message?.type === "step") {
+        onStep(message.label);
+        child.stdin.write(".");
+      }
+      if (killAfter === undefined && message?.type === "finished") child.stdin.end();
+      if (killAfter !== undefined && !end.killed && log.acknowledged >= killAfter) {
+        end.killed = true;
+        kill();
+      }
+    });
+    child.stderr.setEncoding("utf8").on("data", (chunk) => {
+      end.noise += chunk;
+    });
+    // The agent may die before it has read its stdin; how it died is what counts.
+    child.stdin.on("error", () => {});
+    child.once("error", (error) => {
+      end.noise += error.message;
+    });
+    child.once("close", (code, endedBy) => {
+      clearTimeout(watchdog);
+      signal.removeEventListener("abort", stop);
+      const fault = faultOf({ ...end, code, endedBy });
+      if (fault === undefined) resolve(log);
+      else reject(fault);
+    });
+  });
+}

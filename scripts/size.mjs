@@ -1,0 +1,82 @@
+/**
+ * The size budget: what a user downloads, gzipped, against named limits.
+ *
+ * The browser bundle is the public entry with everything it imports, built as an application would build it, in memory.
+ * The wasm is counted apart, and so is what a browser never fetches: the adapter for files, behind a dynamic import.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { isMain, ROOT } from "./steps.mjs";
+
+const KIB = 1024;
+const GZIP_LEVEL = 9;
+/** Gzipped bytes that each thing may have. */
+export const SINGLE_WASM_BYTES_MAX = 16 * KIB;
+export const SHARED_WASM_BYTES_MAX = 16 * KIB;
+export const BROWSER_BUNDLE_BYTES_MAX = 24 * KIB;
+
+/** Modules that only servers load. */
+const SERVER_ONLY = /[\\/]adapters[\\/]node-fs/;
+
+const gzipBytes = (content) => gzipSync(content, { level: GZIP_LEVEL }).length;
+
+function sizeOfFile(path, bytesMax) {
+  const content = readFileSync(join(ROOT, path));
+  return { name: path, rawBytes: content.length, gzipBytes: gzipBytes(content), bytesMax };
+}
+
+/** Bundles a module for browsers, without writing anything. @returns its JavaScript chunks */
+export async function bundleForBrowser(entry) {
+  const { build } = await import("vite");
+  const output = await build({
+    root: ROOT,
+    configFile: false,
+    logLevel: "error",
+    publicDir: false,
+    build: {
+      write: false,
+      target: "es2022",
+      assetsInlineLimit: 0,
+      modulePreload: false,
+      rollupOptions: { input: entry, preserveEntrySignatures: "strict" },
+    },
+  });
+  return [output].flat().flatMap((result) => result.output.filter((item) => item.type === "chunk"));
+}
+
+async function sizeOfBundle() {
+  const chunks = await bundleForBrowser(join(ROOT, "dist/index.js"));
+  const fetched = chunks.filter((chunk) => !chunk.moduleIds.some((id) => SERVER_ONLY.test(id)));
+  const sum = (measure) => fetched.reduce((total, chunk) => total + measure(chunk.code), 0);
+  return {
+    name: `browser bundle (${fetched.length} of ${chunks.length} chunks)`,
+    rawBytes: sum((code) => Buffer.byteLength(code)),
+    gzipBytes: sum(gzipBytes),
+    bytesMax: BROWSER_BUNDLE_BYTES_MAX,
+  };
+}
+
+/** Measures everything that has a limit. */
+export async function measure() {
+  return [
+    sizeOfFile("dist/single.wasm", SINGLE_WASM_BYTES_MAX),
+    sizeOfFile("dist/shared.wasm", SHARED_WASM_BYTES_MAX),
+    await sizeOfBundle(),
+  ];
+}
+
+export function sizeTable(rows) {
+  const kib = (bytes) => `${(bytes / KIB).toFixed(1)} KiB`.padStart(10);
+  const lines = rows.map((row) => {
+    const verdict = row.gzipBytes <= row.bytesMax ? "" : "  OVER BUDGET";
+    return `${row.name.padEnd(32)}${kib(row.rawBytes)} ${kib(row.gzipBytes)} ${kib(row.bytesMax)}${verdict}`;
+  });
+  return [`${"".padEnd(32)}${"raw".padStart(10)} ${"gzip".padStart(10)} ${"limit".padStart(10)}`, ...lines].join("\n");
+}
+
+if (isMain(import.meta.url)) {
+  const rows = await measure();
+  console.log(sizeTable(rows));
+  process.exitCode = rows.every((row) => row.gzipBytes <= row.bytesMax) ? 0 : 1;
+}

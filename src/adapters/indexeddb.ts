@@ -1,0 +1,571 @@
+/**
+ * A storage in IndexedDB, for a browser's main thread and its workers: one object store of chunks.
+ *
+ *     ["meta", "epoch"]             the epoch of the newest owner
+ *     ["meta", "flushed"]           written by every flush; its strict commit carries all that was committed before
+ *     ["segment", number]           there is such a segment
+ *     ["chunk", number, offset]     its bytes from `offset` on; chunks of a segment meet without gaps
+ *
+ * What it keeps true:
+ *  - every writing call is one transaction, so it happens whole or not at all; they run one after another, in call order;
+ *  - once an append fails, all behind it fail as well, with the same error, until `truncate`: there is never a gap;
+ *  - every writing transaction reads the epoch again and aborts if it is not its own any more, so that an owner that was
+ *    overtaken writes nothing, also where there are no Web Locks to keep others out;
+ *  - bytes are copied at the call: cloning a view would clone the whole memory behind it, and a shared one is refused.
+ */
+
+import { setMany, type UseStore, update } from "idb-keyval";
+import { HoldfastError } from "../errors.js";
+import { noSuchSegment, openedReadOnly, refuseAborted, sessionClosed, storageFull, storeFailed } from "./failures.js";
+import type { SegmentInfo, Storage, StorageCapabilities, StorageOpenOptions, StorageSession } from "./storage.js";
+
+const RECORD_BYTES_MAX = 32 * 1024 * 1024 + 64 * 1024;
+const SEGMENT_BYTES_TARGET = 64 * 1024 * 1024;
+/** Longer appends are split, so that reading a little does not clone a lot. */
+const CHUNK_BYTES_MAX = 256 * 1024;
+const BLOCKED_MS_MAX = 5_000;
+const EPOCH_MAX = 2 ** 32 - 1;
+const DATABASE_VERSION = 1;
+const STORE_NAME = "holdfast";
+const LOCK_PREFIX = "holdfast:";
+
+const EPOCH_KEY = ["meta", "epoch"];
+const FLUSHED_KEY = ["meta", "flushed"];
+const segmentKey = (number: number): IDBValidKey => ["segment", number];
+const chunkKey = (number: number, offset: number): IDBValidKey => ["chunk", number, offset];
+
+type Durability = "strict" | "relaxed";
+
+const CAPABILITIES: StorageCapabilities = {
+  kind: "indexeddb",
+  mechanism: "strict transaction",
+  persistent: true,
+  syncAppend: false,
+  syncFlush: false,
+  asyncFlush: true,
+  recordBytesMax: RECORD_BYTES_MAX,
+  segmentBytesTarget: SEGMENT_BYTES_TARGET,
+};
+
+/**
+ * A storage in the IndexedDB database of that name. It works asynchronously only.
+ * @throws HoldfastError `INVALID_ARGUMENT` for an empty name
+ */
+export function indexedDb(name: string): Storage {
+  if (typeof name !== "string" || name === "") {
+    throw new HoldfastError("INVALID_ARGUMENT", "indexedDb: the name must be a non-empty string.");
+  }
+  return new IndexedDbStorage(name);
+}
+
+class IndexedDbStorage implements Storage {
+  readonly capabilities = CAPABILITIES;
+  readonly #name: string;
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  async open(options: StorageOpenOptions): Promise<StorageSession> {
+    refuseAborted(options.signal);
+    if (typeof globalThis.indexedDB === "undefined") {
+      throw new HoldfastError("UNSUPPORTED", "There is no IndexedDB here; use another storage.");
+    }
+    let lock: OwnerLock | undefined;
+    let database: IDBDatabase | undefined;
+    try {
+      lock = options.readOnly ? undefined : await OwnerLock.acquire(this.#name);
+      refuseAborted(options.signal);
+      database = await openDatabase(this.#name, options.readOnly);
+      const epoch = options.readOnly ? 0 : await raiseEpoch(database);
+      const fresh = !(await hasSegments(database));
+      const persisted = await persistedHint();
+      return new IndexedDbSession({ database, lock, epoch, fresh, persisted, onLockedOut: options.onLockedOut });
+    } catch (error) {
+      database?.close();
+      await lock?.release();
+      throw failure(`Cannot open the IndexedDB database ${this.#name}`, error);
+    }
+  }
+}
+
+// ---- The platform ----------------------------------------------------------------------------------------------------
+
+function failure(what: string, cause: unknown): HoldfastError {
+  if (HoldfastError.is(cause)) return cause;
+  const name = typeof cause === "object" && cause !== null && "name" in cause ? cause.name : "";
+  return name === "QuotaExceededError" ? storageFull(what, 0, cause) : storeFailed(what, cause);
+}
+
+function ignoreErrors(action: () => void): void {
+  try {
+    action();
+  } catch {
+    // A transaction that has ended by itself cannot be aborted, and need not be.
+  }
+}
+
+function result<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+function openDatabase(name: string, existingOnly: boolean): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open(name, DATABASE_VERSION);
+    let missing = false;
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      reject(storeFailed(`Another connection to the IndexedDB database ${name} is in the way. Close its other tabs`));
+    }, BLOCKED_MS_MAX);
+    request.onupgradeneeded = () => {
+      missing = existingOnly;
+      if (missing) request.transaction?.abort();
+      else request.result.createObjectStore(STORE_NAME);
+    };
+    request.onsuccess = () => {
+      clearTimeout(timer);
+      if (late) request.result.close();
+      else resolve(request.result);
+    };
+    request.onerror = () => {
+      clearTimeout(timer);
+      const nothing = new HoldfastError(
+        "NOT_FOUND",
+        `There is no database ${name}. Open without readOnly to make one.`,
+      );
+      reject(missing ? nothing : request.error);
+    };
+  });
+}
+
+/**
+ * A store in the sense of idb-keyval whose transactions have that durability. A writing one settles with its transaction
+ * and not before: a request that has succeeded may yet be undone when the commit fails.
+ */
+function useStore(database: IDBDatabase, durability: Durability, prepare?: (store: IDBObjectStore) => void): UseStore {
+  return async (mode, callback) => {
+    const transaction = database.transaction(STORE_NAME, mode, { durability });
+    const over = new Promise<void>((resolve, reject) => {
+      transaction.addEventListener("complete", () => resolve());
+      transaction.addEventListener("abort", () => reject(transaction.error));
+    });
+    // Both end together; the transaction's own error is the one that says why.
+    over.catch(() => {});
+    const store = transaction.objectStore(STORE_NAME);
+    prepare?.(store);
+    let value: Awaited<ReturnType<typeof callback>>;
+    try {
+      value = await callback(store);
+    } catch (error) {
+      // What was put before the failure must not be committed without the rest.
+      ignoreErrors(() => transaction.abort());
+      await over.catch((reason) => {
+        if (reason !== null) throw reason;
+      });
+      throw error;
+    }
+    if (mode !== "readonly") await over;
+    return value;
+  };
+}
+
+async function raiseEpoch(database: IDBDatabase): Promise<number> {
+  let epoch = 0;
+  await update<number>(
+    EPOCH_KEY,
+    (last) => {
+      epoch = (last ?? 0) + 1;
+      return epoch;
+    },
+    useStore(database, "strict"),
+  );
+  if (epoch > EPOCH_MAX) throw storeFailed("The database has used up its epochs; export it and import it anew");
+  return epoch;
+}
+
+function segmentRange(): IDBKeyRange {
+  return IDBKeyRange.bound(["segment", 0], ["segment", Number.POSITIVE_INFINITY]);
+}
+
+function chunkRange(segment: number, from: number, to: number): IDBKeyRange {
+  return IDBKeyRange.bound(chunkKey(segment, from), chunkKey(segment, to));
+}
+
+async function hasSegments(database: IDBDatabase): Promise<boolean> {
+  return useStore(database, "relaxed")("readonly", async (store) => (await result(store.count(segmentRange()))) > 0);
+}
+
+/** The chunk that begins at or before `offset`, with where it begins. */
+async function chunkBefore(
+  store: IDBObjectStore,
+  segment: number,
+  offset: number,
+): Promise<{ start: number; bytes: Uint8Array } | undefined> {
+  const cursor = await result(store.openCursor(chunkRange(segment, 0, offset), "prev"));
+  if (cursor === null) return undefined;
+  return { start: offsetOf(cursor.key), bytes: bytesOf(cursor.value) };
+}
+
+function offsetOf(key: IDBValidKey): number {
+  const offset: unknown = Array.isArray(key) ? key[2] : undefined;
+  if (typeof offset !== "number") throw storeFailed("The IndexedDB database holds a key that is not Holdfast's");
+  return offset;
+}
+
+function bytesOf(value: unknown): Uint8Array {
+  if (!(value instanceof Uint8Array)) throw storeFailed("The IndexedDB database holds a value that is not Holdfast's");
+  return value;
+}
+
+function chunksOf(segment: number, offset: number, bytes: Uint8Array): [IDBValidKey, Uint8Array][] {
+  const chunks: [IDBValidKey, Uint8Array][] = [];
+  for (let at = 0; at < bytes.byteLength; at += CHUNK_BYTES_MAX) {
+    // A slice of its own: a view would bring the bytes of its neighbours with it.
+    chunks.push([chunkKey(segment, offset + at), bytes.slice(at, at + CHUNK_BYTES_MAX)]);
+  }
+  return chunks;
+}
+
+async function persistedHint(): Promise<boolean | undefined> {
+  try {
+    return await globalThis.navigator?.storage?.persisted?.();
+  } catch {
+    return undefined;
+  }
+}
+
+/** The Web Lock that keeps other tabs and workers out. Where there are none, the epoch alone must do. */
+class OwnerLock {
+  #letGo: () => void = () => {};
+  #held: Promise<unknown> = Promise.resolve();
+  #onLost: ((reason: string) => void) | undefined;
+  #released = false;
+
+  private constructor() {}
+
+  static async acquire(name: string): Promise<OwnerLock | undefined> {
+    const locks = globalThis.navigator?.locks;
+    if (locks === undefined) return undefined;
+    const lock = new OwnerLock();
+    const resource = LOCK_PREFIX + name;
+    const granted = await new Promise<boolean>((resolve, reject) => {
+      lock.#held = locks.request(resource, { mode: "exclusive", ifAvailable: true }, (held) => {
+        resolve(held !== null);
+        if (held === null) return undefined;
+        return new Promise<void>((letGo) => {
+          lock.#letGo = letGo;
+        });
+      });
+      lock.#held.catch((error) => {
+        reject(error);
+        if (!lock.#released) lock.#onLost?.(`the lock was taken away: ${String(error)}`);
+      });
+    });
+    if (granted) return lock;
+    const owner = (await locks.query()).held?.find((held) => held.name === resource);
+    throw new HoldfastError("LOCKED", `Another tab or worker has the database ${name} open. Close it there first.`, {
+      details: { name, clientId: owner?.clientId },
+    });
+  }
+
+  onLost(listener: (reason: string) => void): void {
+    this.#onLost = listener;
+  }
+
+  async release(): Promise<void> {
+    this.#released = true;
+    this.#letGo();
+    await this.#held.catch(() => {});
+  }
+}
+
+// ---- The session -----------------------------------------------------------------------------------------------------
+
+interface SessionParts {
+  readonly database: IDBDatabase;
+  readonly lock: OwnerLock | undefined;
+  readonly epoch: number;
+  readonly fresh: boolean;
+  readonly persisted: boolean | undefined;
+  readonly onLockedOut: ((reason: string) => void) | undefined;
+}
+
+class IndexedDbSession implements StorageSession {
+  readonly epoch: number;
+  readonly fresh: boolean;
+  readonly persisted: boolean | undefined;
+  readonly #database: IDBDatabase;
+  readonly #lock: OwnerLock | undefined;
+  readonly #onLockedOut: ((reason: string) => void) | undefined;
+  readonly #onPageHide: (event: Event) => void;
+  /** The last writing call; the next one starts when it is over. */
+  #tail: Promise<unknown> = Promise.resolve();
+  /** The segment that appends go to, as far as the calls that are over have brought it. */
+  #current: { readonly number: number; byteLength: number } | undefined;
+  /** What an append failed with, until `truncate` makes good for it. */
+  #gap: HoldfastError | undefined;
+  /** Why this session must never write again. */
+  #lost: HoldfastError | undefined;
+  /** The chunk that was read last: a reader that goes on in small steps does not clone it again at each. */
+  #lastChunk: { readonly segment: number; readonly start: number; readonly bytes: Uint8Array } | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: SessionParts) {
+    this.epoch = parts.epoch;
+    this.fresh = parts.fresh;
+    this.persisted = parts.persisted;
+    this.#database = parts.database;
+    this.#lock = parts.lock;
+    this.#onLockedOut = parts.onLockedOut;
+    parts.database.onversionchange = () => {
+      this.#loseOwnership("another tab wants to delete or upgrade the database");
+      parts.database.close();
+    };
+    parts.database.onclose = () => this.#loseOwnership("the browser has closed the database");
+    parts.lock?.onLost((reason) => this.#loseOwnership(reason));
+    // A page in the back-forward cache is frozen and must not keep others out; when it comes back it has to open again.
+    this.#onPageHide = (event) => {
+      if (!(event as PageTransitionEvent).persisted) return;
+      this.#loseOwnership("the page was put aside");
+      void this.close();
+    };
+    if (typeof globalThis.addEventListener === "function") globalThis.addEventListener("pagehide", this.#onPageHide);
+  }
+
+  async segments(): Promise<readonly SegmentInfo[]> {
+    this.#refuseReading("segments");
+    return this.#reading("Cannot list the segments", async (store) => {
+      const keys = await result(store.getAllKeys(segmentRange()));
+      const found: SegmentInfo[] = [];
+      for (const key of keys) {
+        const number: unknown = Array.isArray(key) ? key[1] : undefined;
+        if (typeof number !== "number") continue;
+        const last = await chunkBefore(store, number, Number.POSITIVE_INFINITY);
+        found.push({ number, byteLength: last === undefined ? 0 : last.start + last.bytes.byteLength });
+      }
+      return found;
+    });
+  }
+
+  async read(segment: number, offset: number, into: Uint8Array): Promise<number> {
+    this.#refuseReading("read");
+    if (this.epoch !== 0) {
+      const cached = this.#lastChunk;
+      if (cached?.segment === segment && offset >= cached.start && offset < cached.start + cached.bytes.byteLength) {
+        return copy(cached.bytes.subarray(offset - cached.start), into);
+      }
+    }
+    return this.#reading(`Cannot read segment ${segment}`, async (store) => {
+      const first = await chunkBefore(store, segment, offset);
+      if (first === undefined || offset >= first.start + first.bytes.byteLength) {
+        if (first === undefined && (await result(store.getKey(segmentKey(segment)))) === undefined) {
+          throw noSuchSegment(segment);
+        }
+        return 0;
+      }
+      let done = copy(first.bytes.subarray(offset - first.start), into);
+      let last = first;
+      if (done < into.byteLength) {
+        const rest = await result(store.getAll(chunkRange(segment, offset + done, offset + into.byteLength - 1)));
+        for (const value of rest) {
+          last = { start: offset + done, bytes: bytesOf(value) };
+          done += copy(last.bytes, into.subarray(done));
+        }
+      }
+      this.#lastChunk = { segment, ...last };
+      return done;
+    });
+  }
+
+  createSegment(number: number, content: Uint8Array): Promise<void> {
+    const copied = new Uint8Array(content);
+    return this.#enqueue("createSegment", async () => {
+      if (!Number.isSafeInteger(number) || number < 0)
+        throw storeFailed(`createSegment: ${number} is no segment number`);
+      this.#refuseGap();
+      let exists = false;
+      const prepare = (store: IDBObjectStore): void => {
+        store.getKey(segmentKey(number)).onsuccess = ({ target }) => {
+          exists = (target as IDBRequest<IDBValidKey | undefined>).result !== undefined;
+          if (exists) store.transaction.abort();
+        };
+      };
+      try {
+        await setMany(
+          [[segmentKey(number), copied.byteLength], ...chunksOf(number, 0, copied)],
+          this.#fenced("strict", prepare),
+        );
+      } catch (error) {
+        if (exists) throw storeFailed(`createSegment: segment ${number} is already there`);
+        throw error;
+      }
+      this.#current = { number, byteLength: copied.byteLength };
+    });
+  }
+
+  append(bytes: Uint8Array): Promise<void> {
+    const copied = new Uint8Array(bytes);
+    return this.#enqueue("append", async () => {
+      this.#refuseGap();
+      const current = this.#segment("append");
+      try {
+        await setMany(chunksOf(current.number, current.byteLength, copied), this.#fenced("relaxed"));
+      } catch (error) {
+        this.#gap = failure("append", error);
+        throw this.#gap;
+      }
+      current.byteLength += copied.byteLength;
+    });
+  }
+
+  flush(): Promise<void> {
+    return this.#enqueue("flush", async () => {
+      this.#refuseGap();
+      await setMany([[FLUSHED_KEY, this.epoch]], this.#fenced("strict"));
+    });
+  }
+
+  truncate(byteLength: number): Promise<void> {
+    return this.#enqueue("truncate", async () => {
+      const current = this.#segment("truncate");
+      if (!Number.isSafeInteger(byteLength) || byteLength < 0 || byteLength > current.byteLength) {
+        throw storeFailed(
+          `truncate: segment ${current.number} has ${current.byteLength} bytes and cannot be cut to ${byteLength}`,
+        );
+      }
+      this.#lastChunk = undefined;
+      await this.#fenced("strict")("readwrite", async (store) => {
+        const last = byteLength === 0 ? undefined : await chunkBefore(store, current.number, byteLength - 1);
+        store.delete(chunkRange(current.number, byteLength, Number.POSITIVE_INFINITY));
+        if (last !== undefined && last.start + last.bytes.byteLength > byteLength) {
+          store.put(last.bytes.slice(0, byteLength - last.start), chunkKey(current.number, last.start));
+        }
+      });
+      current.byteLength = byteLength;
+      this.#gap = undefined;
+    });
+  }
+
+  removeSegment(number: number): Promise<void> {
+    return this.#enqueue("removeSegment", async () => {
+      this.#lastChunk = undefined;
+      await this.#fenced("strict")("readwrite", (store) => {
+        store.delete(segmentKey(number));
+        store.delete(chunkRange(number, 0, Number.POSITIVE_INFINITY));
+      });
+      if (this.#current?.number === number) this.#current = undefined;
+    });
+  }
+
+  createSegmentSync(): void {
+    throw this.#synchronous("createSegmentSync");
+  }
+
+  appendSync(): void {
+    throw this.#synchronous("appendSync");
+  }
+
+  flushSync(): void {
+    throw this.#synchronous("flushSync");
+  }
+
+  truncateSync(): void {
+    throw this.#synchronous("truncateSync");
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#tail;
+    if (typeof globalThis.removeEventListener === "function") {
+      globalThis.removeEventListener("pagehide", this.#onPageHide);
+    }
+    this.#database.onclose = null;
+    this.#database.onversionchange = null;
+    this.#database.close();
+    await this.#lock?.release();
+  }
+
+  /** Runs a writing call when all that were made before it are over. */
+  #enqueue(what: string, work: () => Promise<void>): Promise<void> {
+    try {
+      this.#refuseWriting(what);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const done = this.#tail.then(async () => {
+      if (this.#lost !== undefined) throw this.#lost;
+      try {
+        await work();
+      } catch (error) {
+        throw this.#lost ?? failure(what, error);
+      }
+    });
+    this.#tail = done.catch(() => {});
+    return done;
+  }
+
+  /** A store whose writing transactions make sure, in the same transaction, that nobody has taken over. */
+  #fenced(durability: Durability, prepare?: (store: IDBObjectStore) => void): UseStore {
+    return useStore(this.#database, durability, (store) => {
+      store.get(EPOCH_KEY).onsuccess = ({ target }) => {
+        const { result: stored } = target as IDBRequest<unknown>;
+        if (stored === this.epoch) return;
+        this.#loseOwnership(`another owner has taken over (epoch ${String(stored)}, this one had ${this.epoch})`);
+        store.transaction.abort();
+      };
+      prepare?.(store);
+    });
+  }
+
+  async #reading<T>(what: string, work: (store: IDBObjectStore) => Promise<T>): Promise<T> {
+    try {
+      return await useStore(this.#database, "relaxed")("readonly", work);
+    } catch (error) {
+      throw failure(what, error);
+    }
+  }
+
+  #loseOwnership(reason: string): void {
+    if (this.#lost !== undefined) return;
+    this.#lost = storeFailed(`The database was lost to this session, because ${reason}; open it again`);
+    this.#onLockedOut?.(reason);
+  }
+
+  #segment(what: string): { readonly number: number; byteLength: number } {
+    if (this.#current === undefined) throw storeFailed(`${what}: this session has not created a segment yet`);
+    return this.#current;
+  }
+
+  #refuseGap(): void {
+    if (this.#gap !== undefined) throw this.#gap;
+  }
+
+  #refuseReading(what: string): void {
+    if (this.#closing !== undefined) throw sessionClosed(what);
+  }
+
+  #refuseWriting(what: string): void {
+    if (this.#closing !== undefined) throw sessionClosed(what);
+    if (this.epoch === 0) throw openedReadOnly(what);
+    if (this.#lost !== undefined) throw this.#lost;
+  }
+
+  #synchronous(what: string): HoldfastError {
+    return new HoldfastError("SYNC_COMMIT_UNSUPPORTED", `${what}: IndexedDB only works asynchronously.`);
+  }
+}
+
+/** Copies as much as fits; returns how much that was. */
+function copy(from: Uint8Array, into: Uint8Array): number {
+  const part = from.subarray(0, into.byteLength);
+  into.set(part);
+  return part.byteLength;
+}

@@ -1,0 +1,266 @@
+/**
+ * Is the owner that a lock file names alive? What an owner leaves as evidence, and how others read it.
+ *
+ *     lock.7                {"pid":…,"startTime":…,"bootId":…,"pidNamespace":…,"nonce":…,"socket":"9f86d081.sock",…}
+ *     9f86d081.sock         answers while the owner lives, also while its event loop is blocked; refuses once it is dead
+ *
+ * The evidence, strongest first: the owner's own word that it released; another boot of this machine; its socket; where
+ * that is not to be had, its pid with its start time, in the same pid namespace.
+ *
+ * What it keeps true:
+ *  - nobody is called dead on a guess: what cannot be told is `undecidable`, and that is for a person to settle;
+ *  - no evidence is written or removed here, but for one's own socket.
+ */
+
+import { codeOf, ignoreErrors, openFile, type Platform } from "./node-fs-platform.js";
+
+const SOCKET_SUFFIX = ".sock";
+/** The address of a unix socket holds 104 bytes on some systems and 108 on others, its terminator included. */
+const SOCKET_PATH_BYTES_MAX = 100;
+const PIPE_PREFIX = "\\\\.\\pipe\\";
+const PROBE_MS_MAX = 2_000;
+const NONCE_BYTES = 8;
+/** How many digits of the nonce name a socket: few, because its address must be short. */
+const SOCKET_NONCE_DIGITS = 8;
+
+/** Magic numbers of file systems that only one running kernel can have mounted for writing. */
+const LOCAL_FILE_SYSTEMS = new Set([
+  0xef53, // ext2, ext3, ext4
+  0x58465342, // xfs
+  0x9123683e, // btrfs
+  0x01021994, // tmpfs
+  0x794c7630, // overlay
+  0x2fc12fc1, // zfs
+  0xf2f52010, // f2fs
+]);
+
+/** What stands in a `lock.N`. Fields that the platform cannot tell are empty. */
+export interface OwnerRecord {
+  readonly pid: number;
+  readonly startTime: string;
+  readonly bootId: string;
+  readonly pidNamespace: string;
+  readonly nonce: string;
+  readonly host: string;
+  readonly since: string;
+  /** The socket's name in the directory, or the whole name of a Windows pipe. */
+  readonly socket: string;
+  readonly released: boolean;
+}
+
+/** What can be said about an owner. Only an answer on its socket is proof of life that nothing overrides. */
+export interface Verdict {
+  readonly state: "answers" | "alive" | "dead" | "undecidable";
+  readonly why: string;
+}
+
+/** A socket that this owner listens on. */
+export interface OwnerSocket {
+  readonly name: string;
+  close(): Promise<void>;
+}
+
+/** The record of this process, under a new nonce, as yet without a socket. */
+export function ownRecord(node: Platform): OwnerRecord {
+  const nonce = Array.from(crypto.getRandomValues(new Uint8Array(NONCE_BYTES)), (byte) =>
+    byte.toString(16).padStart(2, "0"),
+  ).join("");
+  return {
+    pid: node.pid,
+    startTime: processStart(node, "self")?.startTime ?? "",
+    bootId: readText(node, "/proc/sys/kernel/random/boot_id"),
+    pidNamespace: pidNamespace(node),
+    nonce,
+    host: node.os.hostname(),
+    since: new Date().toISOString(),
+    socket: "",
+    released: false,
+  };
+}
+
+/** The record in a lock file, `undefined` if what it holds is none; throws the system's error if it cannot be read. */
+export function readRecord(node: Platform, path: string): OwnerRecord | undefined {
+  const fd = openFile(node, path, "read");
+  try {
+    return parseRecord(node.fs.readFileSync(fd, "utf8"));
+  } finally {
+    node.fs.closeSync(fd);
+  }
+}
+
+function parseRecord(text: string): OwnerRecord | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  const fields = value as Readonly<Record<string, unknown>>;
+  const string = (name: string): string => (typeof fields[name] === "string" ? fields[name] : "");
+  const pid = fields["pid"];
+  if (typeof pid !== "number" || string("nonce") === "") return undefined;
+  return {
+    pid,
+    startTime: string("startTime"),
+    bootId: string("bootId"),
+    pidNamespace: string("pidNamespace"),
+    nonce: string("nonce"),
+    host: string("host"),
+    since: string("since"),
+    socket: string("socket"),
+    released: fields["released"] === true,
+  };
+}
+
+/** Listens so that others can tell that this owner lives. Where that is not to be had, pid and start time must do. */
+export function listen(node: Platform, directory: string, nonce: string): Promise<OwnerSocket | undefined> {
+  const pipe = node.name === "win32";
+  const name = pipe ? `${PIPE_PREFIX}holdfast-${nonce}` : `${nonce.slice(0, SOCKET_NONCE_DIGITS)}${SOCKET_SUFFIX}`;
+  const address = socketAddress(node, directory, name);
+  if (!pipe && new TextEncoder().encode(address).byteLength > SOCKET_PATH_BYTES_MAX) return Promise.resolve(undefined);
+  return new Promise((resolve) => {
+    try {
+      const server = node.net.createServer((connection) => {
+        connection.on("error", () => {});
+        connection.destroy();
+      });
+      server.on("error", () => resolve(undefined));
+      server.listen(address, () => {
+        server.unref();
+        const close = async (): Promise<void> => {
+          await new Promise<void>((closed) => server.close(() => closed()));
+          if (!pipe) ignoreErrors(() => node.fs.rmSync(address, { force: true }));
+        };
+        resolve({ name, close });
+      });
+    } catch {
+      resolve(undefined);
+    }
+  });
+}
+
+/** Whether a file in the directory is a socket by its name, and nobody listens on it. */
+export async function isDeadSocket(node: Platform, directory: string, name: string): Promise<boolean> {
+  return name.endsWith(SOCKET_SUFFIX) && (await probe(node, socketAddress(node, directory, name))) === "refused";
+}
+
+function socketAddress(node: Platform, directory: string, name: string): string {
+  return name.startsWith(PIPE_PREFIX) ? name : node.path.join(directory, name);
+}
+
+/** Connecting works while the owner's loop is blocked, because the kernel accepts; it is refused once the owner is dead. */
+function probe(node: Platform, address: string): Promise<"answers" | "refused" | "silent"> {
+  return new Promise((resolve) => {
+    try {
+      const socket = node.net.connect({ path: address });
+      const finish = (result: "answers" | "refused" | "silent"): void => {
+        clearTimeout(timer);
+        socket.destroy();
+        resolve(result);
+      };
+      const timer = setTimeout(() => finish("silent"), PROBE_MS_MAX);
+      socket.once("connect", () => finish("answers"));
+      socket.on("error", (error) => {
+        const code = codeOf(error);
+        // A full backlog is an owner that is there and has been too busy to look.
+        if (code === "EAGAIN") finish("answers");
+        else finish(code === "ECONNREFUSED" || (node.name === "win32" && code === "ENOENT") ? "refused" : "silent");
+      });
+    } catch {
+      resolve("silent");
+    }
+  });
+}
+
+/** Whether the owner of a directory is alive, as far as `own`, a record of this process, can tell. */
+export async function judge(node: Platform, directory: string, owner: OwnerRecord, own: OwnerRecord): Promise<Verdict> {
+  if (owner.released) return { state: "dead", why: "it has closed the database" };
+  const bootsKnown = owner.bootId !== "" && own.bootId !== "";
+  if (bootsKnown && owner.bootId !== own.bootId) return judgeOtherBoot(node, directory, owner);
+  if (!bootsKnown && owner.host !== own.host) {
+    return { state: "undecidable", why: `it is on another machine (${owner.host})` };
+  }
+  if (owner.socket !== "") {
+    const result = await probe(node, socketAddress(node, directory, owner.socket));
+    if (result === "answers") return { state: "answers", why: "it answers on its socket" };
+    if (result === "refused") return { state: "dead", why: "its socket refuses" };
+    if (isOwnProcess(owner, own)) return judgeThread(node, owner);
+  }
+  return judgeProcess(node, owner, own);
+}
+
+/** Another boot of this machine, or another machine? A file system that cannot be shared between two settles it. */
+function judgeOtherBoot(node: Platform, directory: string, owner: OwnerRecord): Verdict {
+  try {
+    if (LOCAL_FILE_SYSTEMS.has(node.fs.statfsSync(directory).type)) {
+      return { state: "dead", why: "this machine has been started again since" };
+    }
+  } catch {
+    // Without the kind of file system there is no telling.
+  }
+  return { state: "undecidable", why: `it is on another machine or from before a restart (${owner.host})` };
+}
+
+function isOwnProcess(owner: OwnerRecord, own: OwnerRecord): boolean {
+  const { pid, startTime, bootId, pidNamespace } = owner;
+  const same = pid === own.pid && startTime === own.startTime && bootId === own.bootId;
+  return same && startTime !== "" && pidNamespace === own.pidNamespace;
+}
+
+/**
+ * A thread of this process, whose socket has no name any more: terminating a worker removes it, and so may whoever tidies
+ * temporary directories. The kernel still lists a socket that somebody listens on.
+ */
+function judgeThread(node: Platform, owner: OwnerRecord): Verdict {
+  const sockets = readText(node, "/proc/net/unix");
+  if (sockets === "") return { state: "alive", why: "it is a thread of this process" };
+  const listed = sockets.split("\n").some((line) => line.endsWith(`/${owner.socket}`));
+  return listed
+    ? { state: "alive", why: "it is a thread of this process that listens on its socket" }
+    : { state: "dead", why: "its thread has ended" };
+}
+
+function judgeProcess(node: Platform, owner: OwnerRecord, own: OwnerRecord): Verdict {
+  if (own.pidNamespace !== owner.pidNamespace) {
+    return { state: "undecidable", why: "it is in another container, and its socket does not answer" };
+  }
+  if (own.startTime !== "" && owner.startTime !== "") {
+    const found = processStart(node, owner.pid);
+    const alive = found !== undefined && found.startTime === owner.startTime && !"ZX".includes(found.state);
+    return alive
+      ? { state: "alive", why: `process ${owner.pid} is running` }
+      : { state: "dead", why: `process ${owner.pid} has ended` };
+  }
+  try {
+    node.kill(owner.pid);
+  } catch (error) {
+    if (codeOf(error) === "ESRCH") return { state: "dead", why: `process ${owner.pid} has ended` };
+  }
+  return { state: "undecidable", why: `there is a process ${owner.pid}, and no telling whether it is the owner` };
+}
+
+function readText(node: Platform, path: string): string {
+  try {
+    return node.fs.readFileSync(path, "utf8").trim();
+  } catch {
+    return "";
+  }
+}
+
+/** The start time of a process in clock ticks since boot, with its state; `undefined` if there is none or no telling. */
+function processStart(node: Platform, pid: number | "self"): { state: string; startTime: string } | undefined {
+  const stat = readText(node, `/proc/${pid}/stat`);
+  // The second field is the command in parentheses and may itself hold spaces and parentheses.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const [state, startTime] = [fields[0], fields[19]];
+  return stat !== "" && state !== undefined && startTime !== undefined ? { state, startTime } : undefined;
+}
+
+function pidNamespace(node: Platform): string {
+  try {
+    return node.fs.readlinkSync("/proc/self/ns/pid");
+  } catch {
+    return "";
+  }
+}

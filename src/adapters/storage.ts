@@ -1,0 +1,109 @@
+/**
+ * The contract between the store and the place where its log is kept.
+ *
+ * A storage keeps **segments**: numbered, append-only byte sequences that together are the log. The host writes the
+ * bytes and understands them; a storage only keeps them, says what it can promise (its {@link StorageCapabilities}), and
+ * makes sure that there is one owner. Nothing here knows the format.
+ *
+ * What every storage keeps true:
+ *  - bytes are kept in the order in which they were appended, to the segment that was created last;
+ *  - a segment comes into being whole and durable, or not at all;
+ *  - `append` hands the bytes over (they survive the death of the process where `persistent`), `flush` makes everything
+ *    that was appended before it *started* survive a power cut;
+ *  - a call that fails throws a `HoldfastError`: `STORAGE_FULL` for want of room (with `details.appendedBytes`: how many
+ *    of the bytes of this call are in the segment), `STORE_FAILED` for anything else. A failed flush is never retried;
+ *  - a byte array that is passed in is only valid during the call: whoever wants it longer copies it.
+ */
+
+/** What a storage can do, as data. The host decides by these, never by which storage it is. */
+export interface StorageCapabilities {
+  /** Short name for `db.storageInfo`: `"memory"`, `"files"`, `"indexeddb"`. */
+  readonly kind: string;
+  /** What makes bytes durable, in the platform's own word: `"fdatasync"`, `"none"`. */
+  readonly mechanism: string;
+  /** Whether anything is kept at all. Where it is `false` there is no log and only in-memory commits. */
+  readonly persistent: boolean;
+  /** Whether `appendSync`, `createSegmentSync` and `truncateSync` work; otherwise only their asynchronous twins do. */
+  readonly syncAppend: boolean;
+  /** Whether `flushSync` works. */
+  readonly syncFlush: boolean;
+  /** Whether `flush` makes bytes durable against a power cut. */
+  readonly asyncFlush: boolean;
+  /** The most bytes that one commit's record may have, so that it can be stored atomically. */
+  readonly recordBytesMax: number;
+  /** A segment that has reached this many bytes is closed and a new one begun. */
+  readonly segmentBytesTarget: number;
+}
+
+/** How a storage is opened. */
+export interface StorageOpenOptions {
+  /** Open beside a live owner: no lock, no epoch, every writing method throws `READ_ONLY`. */
+  readonly readOnly: boolean;
+  /** Ends a wait for the lock. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called at most once if ownership is lost while the session is open (another tab took over, the lock was stolen). */
+  readonly onLockedOut?: ((reason: string) => void) | undefined;
+}
+
+/** A place where a database can be kept. Creating one touches nothing; {@link Storage.open} does. */
+export interface Storage {
+  readonly capabilities: StorageCapabilities;
+  /**
+   * Takes ownership and returns a session.
+   * @throws HoldfastError `LOCKED` with the owner's details while another owner lives; `STORE_FAILED`, `READ_ONLY`.
+   */
+  open(options: StorageOpenOptions): Promise<StorageSession>;
+}
+
+/** One segment as it stands in the storage. */
+export interface SegmentInfo {
+  /** The number it was created with. */
+  readonly number: number;
+  readonly byteLength: number;
+}
+
+/** An open storage. The methods whose name ends in `Sync` work only where the capability of that kind says so. */
+export interface StorageSession {
+  /** Greater than that of every owner before; 0 when read-only. At most 2^32 − 1. */
+  readonly epoch: number;
+  /** Whether nothing was there before. */
+  readonly fresh: boolean;
+  /** Whether the platform promises not to evict: `undefined` where it cannot say. */
+  readonly persisted: boolean | undefined;
+
+  /** All segments, ascending by number. Left-overs of a creation that did not finish are not among them. */
+  segments(): Promise<readonly SegmentInfo[]>;
+  /**
+   * Reads from `offset` of a segment into `into`; returns how many bytes there were, 0 at the end.
+   * @throws HoldfastError `NOT_FOUND` if there is no such segment.
+   */
+  read(segment: number, offset: number, into: Uint8Array): Promise<number>;
+
+  /**
+   * Makes a segment with this content, durable and whole when it returns, or not there at all. Later appends go to it.
+   * On files: temporary name, write, sync, rename, sync of the directory.
+   */
+  createSegment(number: number, content: Uint8Array): Promise<void>;
+  createSegmentSync(number: number, content: Uint8Array): void;
+
+  /** Appends to the newest segment of this session. Asynchronous appends are atomic and take effect in call order. */
+  append(bytes: Uint8Array): Promise<void>;
+  appendSync(bytes: Uint8Array): void;
+
+  /**
+   * Makes everything durable that was appended before the call. The synchronous and the asynchronous form use handles
+   * of their own, opened before the writes, so that neither can swallow the other's error.
+   */
+  flush(): Promise<void>;
+  flushSync(): void;
+
+  /** Cuts the newest segment to `byteLength` bytes and makes the cut durable before it returns. */
+  truncate(byteLength: number): Promise<void>;
+  truncateSync(byteLength: number): void;
+
+  /** Removes a segment that is no longer needed, durably. Removing one that is not there is no error. */
+  removeSegment(number: number): Promise<void>;
+
+  /** Waits for what is under way and gives up ownership. Never flushes by itself. Idempotent. */
+  close(): Promise<void>;
+}

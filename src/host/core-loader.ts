@@ -1,0 +1,62 @@
+/**
+ * Where the core's bytes come from, on every runtime: what the caller gives, or the file beside this package.
+ *
+ * `new URL("…", import.meta.url)` is the form that bundlers recognise and rewrite. Platform globals are looked up here
+ * when a database is opened, never when the package is imported.
+ */
+import { instantiate } from "@assemblyscript/loader";
+import { HoldfastError } from "../errors.js";
+
+/** What `open` takes as `wasm`: a module, its bytes, or where to find it. */
+export type WasmSource = WebAssembly.Module | ArrayBuffer | ArrayBufferView | URL | string;
+
+/** The raw exports of the core. */
+export type CoreExports = Record<string, (...numbers: number[]) => number>;
+
+function locate(shared: boolean): URL {
+  return shared
+    ? new URL("../../dist/shared.wasm", import.meta.url)
+    : new URL("../../dist/single.wasm", import.meta.url);
+}
+
+async function bytesAt(url: URL): Promise<ArrayBuffer | Uint8Array> {
+  if (url.protocol === "file:" && typeof process !== "undefined") {
+    const { readFile } = process.getBuiltinModule("node:fs/promises");
+    return readFile(url);
+  }
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url.href} answered ${response.status}`);
+  return response.arrayBuffer();
+}
+
+async function compile(source: WasmSource | undefined, shared: boolean): Promise<WebAssembly.Module> {
+  if (source instanceof WebAssembly.Module) return source;
+  if (source !== undefined && typeof source !== "string" && !(source instanceof URL)) {
+    return WebAssembly.compile(source as BufferSource);
+  }
+  const url = source === undefined ? locate(shared) : new URL(source, import.meta.url);
+  return WebAssembly.compile((await bytesAt(url)) as BufferSource);
+}
+
+/**
+ * Instantiates the core over a memory.
+ * @throws HoldfastError `INVALID_ARGUMENT` if the module cannot be found or is none.
+ */
+export async function loadCore(
+  source: WasmSource | undefined,
+  memory: WebAssembly.Memory,
+  shared: boolean,
+): Promise<CoreExports> {
+  try {
+    const module = await compile(source, shared);
+    const { instance } = await instantiate(module, { env: { memory } });
+    return instance.exports as CoreExports;
+  } catch (cause) {
+    const name = shared ? "shared.wasm" : "single.wasm";
+    throw new HoldfastError(
+      "INVALID_ARGUMENT",
+      `The core could not be loaded. Pass it as the option wasm: a WebAssembly.Module, its bytes or a URL of holdfast/${name}. ${String(cause)}`,
+      { cause },
+    );
+  }
+}

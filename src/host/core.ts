@@ -1,0 +1,557 @@
+/**
+ * The only file that knows there is a memory: views over it, the scratch that arguments and results go through, and every
+ * export behind one guard.
+ *
+ * What it keeps true:
+ *  - a view is renewed before it is used after memory may have grown (an old one has length 0, or over a shared memory the
+ *    old length);
+ *  - if an export ever traps, the instance is poisoned: every later call throws `STORE_FAILED`;
+ *  - a status becomes an error in one place, {@link statusError}.
+ */
+import { HoldfastError } from "../errors.js";
+import * as abi from "./abi.js";
+import type { Value } from "./codec.js";
+import { decodeText, decodeValue, type Scratch } from "./codec.js";
+import type { CoreExports } from "./core-loader.js";
+
+/** A run as the core knows it: the address of its header and the incarnation that the address was taken for. */
+export interface RunHandle {
+  pointer: number;
+  generation: number;
+}
+
+/** What a listing is bounded by, as it stands in the bounds scratch. */
+export interface ScanBounds {
+  readonly prefixBytes: number;
+  readonly startBytes: number;
+  readonly endBytes: number;
+}
+
+/** Why a recovery call stopped, and what it saw last. */
+export interface RecoverOutcome {
+  readonly taken: number;
+  readonly status: number;
+  readonly lastKind: number;
+  readonly lastMode: number;
+}
+
+// Where the counters stand in the superblock. A test compares them with what the core's exports say.
+const SUPERBLOCK_VERSION = 128;
+
+/** Turns a status of the core into the error that the caller gets. */
+export function statusError(status: number, what = "The call"): HoldfastError {
+  switch (status) {
+    case abi.STATUS_STORE_FULL:
+      return new HoldfastError(
+        "STORE_FULL",
+        `${what} needs more memory than the database may have; nothing has changed. Open it with a larger maxBytes, delete what is no longer needed, or let go of snapshots.`,
+      );
+    case abi.STATUS_CONFLICT:
+    case abi.STATUS_CONFLICT_PENDING:
+      return new HoldfastError(
+        "CONFLICT",
+        "Something that the transaction has read was changed by another commit; nothing has changed. Run it again, or pass retry.",
+      );
+    case abi.STATUS_BUSY_PENDING:
+      return new HoldfastError(
+        "BUSY",
+        "A commit of this run is still on its way to a storage that cannot sync synchronously; nothing has changed. Await it or db.flush(), or use transactionAsync.",
+      );
+    case abi.STATUS_BUSY_LOCK:
+      return new HoldfastError("BUSY", "Another worker holds the run; nothing has changed. Try again.");
+    case abi.STATUS_BUSY_SNAPSHOTS:
+      return new HoldfastError(
+        "BUSY",
+        `Snapshots of ${abi.SNAPSHOT_SLOTS} different versions are held, which is the most there can be. Dispose of some.`,
+        { details: { limit: abi.SNAPSHOT_SLOTS } },
+      );
+    case abi.STATUS_TRANSACTION_CLOSED:
+      return new HoldfastError("TRANSACTION_CLOSED", "The transaction has ended. Begin a new one.");
+    case abi.STATUS_TRANSACTION_TOO_LARGE:
+      return new HoldfastError(
+        "TRANSACTION_TOO_LARGE",
+        `The transaction's writes exceed ${abi.TRANSACTION_BYTES_MAX} bytes, or what its storage keeps in one record; nothing has changed. Split it.`,
+        { details: { limit: abi.TRANSACTION_BYTES_MAX } },
+      );
+    case abi.STATUS_UNDONE:
+      return new HoldfastError(
+        "STORAGE_FULL",
+        "The storage had no room for a commit that this transaction may have read; both are undone. Make room, then run it again.",
+      );
+    default:
+      return new HoldfastError("STORE_FAILED", `${what} failed in the core (status ${status}). Reopen the database.`, {
+        details: { status },
+      });
+  }
+}
+
+/** One instance of the core over one memory. */
+export class Core implements Scratch {
+  bytes: Uint8Array;
+  view: DataView;
+  readonly keyOffset: number;
+  readonly #bounds: number;
+  readonly #result: number;
+  readonly #superblock: number;
+  valueOffset: number;
+  valueCapacity: number;
+  readonly shared: boolean;
+  readonly #memory: WebAssembly.Memory;
+  readonly #exports: CoreExports;
+  #trap: unknown;
+
+  private constructor(exports: CoreExports, memory: WebAssembly.Memory, shared: boolean) {
+    this.#exports = exports;
+    this.#memory = memory;
+    this.shared = shared;
+    this.bytes = new Uint8Array(memory.buffer);
+    this.view = new DataView(memory.buffer);
+    this.keyOffset = this.#call("scratchKey") >>> 0;
+    this.#bounds = this.#call("scratchBounds") >>> 0;
+    this.#result = this.#call("scratchResult") >>> 0;
+    this.#superblock = this.#call("superblockAddress") >>> 0;
+    this.valueOffset = this.#call("scratchValue") >>> 0;
+    this.valueCapacity = this.#call("scratchValueBytes") >>> 0;
+    this.renew();
+  }
+
+  /** Formats a fresh memory as an empty database and attaches to it. */
+  static format(
+    exports: CoreExports,
+    memory: WebAssembly.Memory,
+    shared: boolean,
+    options: { maxBytes: number; seed: Uint32Array; capabilities: number; recordBytesMax: number },
+  ): Core {
+    const { seed } = options;
+    const version = (exports["abiVersion"] as () => number)();
+    if (version !== abi.ABI_VERSION) {
+      throw new HoldfastError(
+        "INVALID_ARGUMENT",
+        `The core is of interface ${version}, this package needs ${abi.ABI_VERSION}. Pass the wasm of the same release.`,
+      );
+    }
+    const format = exports["format"] as (...numbers: number[]) => number;
+    let status = format(options.maxBytes, seed[0] ?? 0, seed[1] ?? 0, options.capabilities, options.recordBytesMax);
+    if (status === abi.STATUS_OK) status = (exports["attach"] as () => number)();
+    if (status !== abi.STATUS_OK) throw statusError(status, "Opening");
+    return new Core(exports, memory, shared);
+  }
+
+  /** Renews the views if memory has grown since they were made. */
+  renew(): void {
+    if (this.bytes.length !== 0 && !(this.shared && this.bytes.length !== this.#memory.buffer.byteLength)) return;
+    this.bytes = new Uint8Array(this.#memory.buffer);
+    this.view = new DataView(this.#memory.buffer);
+  }
+
+  /** Poisons the instance and returns the error that says so. */
+  #trapped(cause: unknown): HoldfastError {
+    this.#trap = cause;
+    return new HoldfastError(
+      "STORE_FAILED",
+      "The core has trapped and is not used again; what was acknowledged as durable is safe. Close the database and open it anew.",
+      { cause },
+    );
+  }
+
+  #assertSound(): void {
+    if (this.#trap !== undefined) throw this.#trapped(this.#trap);
+  }
+
+  /** Calls an export by name: for everything that is not on the path of a single operation. */
+  #call(name: string, ...numbers: number[]): number {
+    this.#assertSound();
+    const call = this.#exports[name];
+    if (call === undefined) throw new HoldfastError("UNSUPPORTED", `This build of the core has no ${name}.`);
+    try {
+      return call(...numbers);
+    } catch (cause) {
+      throw this.#trapped(cause);
+    }
+  }
+
+  /** {@inheritDoc Scratch.reserveValue} */
+  reserveValue(byteLength: number): void {
+    const status = this.#call("scratchReserve", byteLength);
+    if (status !== abi.STATUS_OK) throw statusError(status, "The value");
+    this.valueOffset = this.#call("scratchValue") >>> 0;
+    this.valueCapacity = this.#call("scratchValueBytes") >>> 0;
+    this.renew();
+  }
+
+  // Results.
+
+  /** The value of a version record that the core returned. */
+  value(pointer: number): Value {
+    this.renew();
+    return decodeValue(
+      this,
+      pointer + abi.VERSION_HEADER_BYTES,
+      this.view.getUint32(pointer + abi.VERSION_LENGTH_OFFSET, true),
+    );
+  }
+
+  /** The version of a version record, 0 where a transaction has written it and not yet committed. */
+  versionOf(pointer: number): number {
+    this.renew();
+    return this.#u64(pointer + abi.VERSION_NUMBER_OFFSET);
+  }
+
+  /** Reads an integer that is exact as a double. */
+  #u64(address: number): number {
+    return this.view.getUint32(address, true) + this.view.getUint32(address + 4, true) * 4294967296;
+  }
+
+  /** The version in the result area: of a snapshot, or the actual one after a mismatch. */
+  resultVersion(): number {
+    this.renew();
+    return this.view.getFloat64(this.#result, true);
+  }
+
+  /** The newest version that any commit was given. */
+  version(): number {
+    this.renew();
+    return this.#u64(this.#superblock + SUPERBLOCK_VERSION);
+  }
+
+  // Runs.
+
+  /** The run whose id was encoded as a key of `nameBytes` bytes; pointer 0 if there is none. */
+  resolveRun(nameBytes: number): RunHandle {
+    const pointer = this.#call("runResolve", nameBytes) >>> 0;
+    return { pointer, generation: pointer === 0 ? 0 : this.#call("runGeneration", pointer) };
+  }
+
+  /** The same, made if it is not there. */
+  createRun(nameBytes: number): RunHandle {
+    const pointer = this.#call("runCreate", nameBytes) >>> 0;
+    if (pointer < abi.STATUS_LIMIT) throw statusError(pointer, "The run");
+    return { pointer, generation: this.#call("runGeneration", pointer) };
+  }
+
+  /** The newest published version of a run; 0 where it has none or its handle is stale. */
+  runVisible(run: RunHandle): number {
+    return run.pointer === 0 ? 0 : Math.max(0, this.#call("runVisible", run.pointer, run.generation));
+  }
+
+  /** Live entries of a run, of all primitives or of its key-values. */
+  runCount(run: RunHandle, onlyKv: boolean): number {
+    return run.pointer === 0 ? 0 : Math.max(0, this.#call("runCount", run.pointer, run.generation, onlyKv ? 1 : 0));
+  }
+
+  /** How many commits of a run are installed and not yet published. */
+  runUnpublished(run: RunHandle): number {
+    return run.pointer === 0 ? 0 : this.#call("runUnpublished", run.pointer, run.generation);
+  }
+
+  // Single operations: written out, so that each is one call that the engine can inline.
+
+  /** The published value of the key in scratch, as a version record; a status below STATUS_LIMIT. */
+  get(pointer: number, generation: number, table: number, keyBytes: number): number {
+    this.#assertSound();
+    try {
+      return (this.#exports as unknown as HotExports).get(pointer, generation, table, keyBytes) >>> 0;
+    } catch (cause) {
+      throw this.#trapped(cause);
+    }
+  }
+
+  /** The value at a held version. */
+  getAt(run: RunHandle, table: number, keyBytes: number, version: number): number {
+    return this.#call("getAt", run.pointer, run.generation, table, keyBytes, version) >>> 0;
+  }
+
+  /** Commits a put of key and value in scratch; the version, or a status negated. */
+  put(
+    pointer: number,
+    generation: number,
+    table: number,
+    keyBytes: number,
+    valueBytes: number,
+    mode: number,
+    expected: number,
+  ): number {
+    this.#assertSound();
+    try {
+      return (this.#exports as unknown as HotExports).put(
+        pointer,
+        generation,
+        table,
+        keyBytes,
+        valueBytes,
+        mode,
+        expected,
+        0,
+      );
+    } catch (cause) {
+      throw this.#trapped(cause);
+    }
+  }
+
+  /** Commits a deletion of the key in scratch; the version, or a status negated. */
+  remove(run: RunHandle, table: number, keyBytes: number, mode: number, expected: number): number {
+    return this.#call("remove", run.pointer, run.generation, table, keyBytes, mode, expected, 0);
+  }
+
+  // Listings.
+
+  /** Where the bounds of a listing are encoded, one behind the other. */
+  get boundsOffset(): number {
+    return this.#bounds;
+  }
+
+  /** Collects the keys in the bounds that have a value at a version, −1 for what is published; a status. */
+  scan(run: RunHandle, table: number, version: number, bounds: ScanBounds): number {
+    const { prefixBytes, startBytes, endBytes } = bounds;
+    return this.#call("scan", run.pointer, run.generation, table, version, prefixBytes, startBytes, endBytes);
+  }
+
+  /** The same as a transaction sees it; the range is noted. */
+  transactionScan(handle: RunHandle, table: number, bounds: ScanBounds): number {
+    const { prefixBytes, startBytes, endBytes } = bounds;
+    return this.#call("transactionScan", handle.pointer, handle.generation, table, prefixBytes, startBytes, endBytes);
+  }
+
+  /** How many keys the last scan collected. */
+  scanCount(): number {
+    return this.#call("scanCount") >>> 0;
+  }
+
+  /** Orders the first `limit` keys of the last scan; returns how many there are. */
+  scanSort(limit: number, reverse: boolean): number {
+    return this.#call("scanSort", Math.min(limit, 0xffffffff), reverse ? 1 : 0) >>> 0;
+  }
+
+  /** Notes the first `count` keys of the last scan as read by a transaction; a status. */
+  noteScanned(handle: RunHandle, table: number, count: number): number {
+    return this.#call("transactionNoteScanned", handle.pointer, handle.generation, table, count);
+  }
+
+  /** Calls `visit` with the key and the version record of the first `count` keys of the ordered scan. */
+  eachScanned(count: number, visit: (key: string, record: number) => void): void {
+    if (count === 0) return;
+    this.renew();
+    const base = this.#call("scanBase") >>> 0;
+    const last = this.scanCount() - 1;
+    for (let i = 0; i < count; i++) {
+      const match = base + (last - i) * 12;
+      const key = decodeText(this, this.view.getUint32(match, true), this.view.getUint32(match + 4, true));
+      visit(key, this.view.getUint32(match + 8, true));
+    }
+  }
+
+  // Snapshots.
+
+  /** Holds what is published now, of a run or of the whole database; throws `BUSY`. */
+  takeSnapshot(run: RunHandle | undefined): { slot: number; version: number } {
+    const slot = this.#call("snapshotTake", run?.pointer ?? 0);
+    if (slot === -1) throw statusError(abi.STATUS_BUSY_SNAPSHOTS);
+    return { slot, version: this.resultVersion() };
+  }
+
+  dropSnapshot(slot: number, run: RunHandle | undefined): void {
+    this.#call("snapshotDrop", slot, run?.pointer ?? 0, run?.generation ?? 0);
+  }
+
+  // Transactions.
+
+  /** Begins a transaction on a run, at what is published or at what is installed. */
+  begin(run: RunHandle, asynchronous: boolean): RunHandle | undefined {
+    const pointer = this.#call("transactionOpen", run.pointer, run.generation, asynchronous ? 1 : 0) >>> 0;
+    if (pointer === abi.STATUS_RUN_STALE) return undefined;
+    if (pointer < abi.STATUS_LIMIT) throw statusError(pointer, "The transaction");
+    return { pointer, generation: this.#call("transactionGeneration", pointer) };
+  }
+
+  transactionStart(handle: RunHandle): number {
+    return this.#call("transactionStart", handle.pointer);
+  }
+
+  /** The newest installed version that a transaction may read and that is not published yet; 0 where there is none. */
+  transactionDepends(handle: RunHandle): number {
+    return this.#call("transactionDepends", handle.pointer);
+  }
+
+  /** Whether a transaction may have read what was undone since it began. */
+  transactionDoomed(handle: RunHandle): boolean {
+    return this.#call("transactionDoomed", handle.pointer) !== 0;
+  }
+
+  transactionGet(handle: RunHandle, table: number, keyBytes: number): number {
+    return this.#call("transactionGet", handle.pointer, handle.generation, table, keyBytes) >>> 0;
+  }
+
+  transactionPut(handle: RunHandle, table: number, keyBytes: number, valueBytes: number): number {
+    return this.#call("transactionPut", handle.pointer, handle.generation, table, keyBytes, valueBytes);
+  }
+
+  transactionRemove(handle: RunHandle, table: number, keyBytes: number): number {
+    return this.#call("transactionRemove", handle.pointer, handle.generation, table, keyBytes);
+  }
+
+  /** The version of the commit, or a status negated. */
+  commit(handle: RunHandle, mode: number): number {
+    return this.#call("transactionCommit", handle.pointer, handle.generation, mode, 0);
+  }
+
+  /** Ends a transaction; false if it had ended before. */
+  end(handle: RunHandle): boolean {
+    return this.#call("transactionClose", handle.pointer, handle.generation) === abi.STATUS_OK;
+  }
+
+  // The log.
+
+  logBegin(position: number, chain: number, epoch: number, watermark: number): void {
+    this.#call("logBegin", position, chain, epoch, watermark);
+  }
+
+  versionRaise(version: number): void {
+    this.#call("versionRaise", version);
+  }
+
+  /** Seals the next records; the bytes to write, valid until the next call, or undefined when all is written. */
+  drain(bytesMax: number): Uint8Array | undefined {
+    const length = this.#call("drain", bytesMax) >>> 0;
+    if (length === 0) return undefined;
+    this.renew();
+    const pointer = this.#call("drainAddress") >>> 0;
+    return this.bytes.subarray(pointer, pointer + length);
+  }
+
+  drained(): void {
+    this.#call("drained");
+  }
+
+  /** After `appendedBytes` bytes there was no room: undoes what is unpublished behind; how many commits that were. */
+  drainFailed(appendedBytes: number): number {
+    return this.#call("drainFailed", appendedBytes);
+  }
+
+  synced(position: number): void {
+    this.#call("synced", position);
+  }
+
+  /** Queues a watermark record. */
+  watermark(mode: number): void {
+    const status = this.#call("watermark", mode);
+    if (status !== abi.STATUS_OK) throw statusError(status, "The watermark");
+  }
+
+  get logPosition(): number {
+    return this.#call("logPosition");
+  }
+
+  get logChain(): number {
+    return this.#call("logChain") >>> 0;
+  }
+
+  get logWatermark(): number {
+    return this.#call("logWatermark");
+  }
+
+  /** The highest version that the log holds. */
+  get writtenVersion(): number {
+    return this.#call("writtenVersion");
+  }
+
+  /** Bytes of records that are queued and not yet written. */
+  get unwrittenBytes(): number {
+    return this.#call("unwrittenBytes") >>> 0;
+  }
+
+  /** Commits that are installed and not yet published, over all runs. */
+  get unpublished(): number {
+    return this.#call("unpublished") >>> 0;
+  }
+
+  /** Commits so far, recovered ones included. */
+  get commits(): number {
+    return this.#call("commits");
+  }
+
+  /** The newest version at or below which everything is published. */
+  get horizon(): number {
+    return this.#call("horizon");
+  }
+
+  get liveEntries(): number {
+    return this.#call("liveEntries");
+  }
+
+  get runCountLive(): number {
+    return this.#call("runsLive") >>> 0;
+  }
+
+  get snapshotsHeld(): number {
+    return this.#call("snapshotsHeld") >>> 0;
+  }
+
+  // Recovery.
+
+  /** Puts bytes into the value scratch, where {@link recover}, {@link recoverSearch} and {@link reseal} find them. */
+  stage(bytes: Uint8Array): void {
+    if (bytes.length > this.valueCapacity) this.reserveValue(bytes.length);
+    this.renew();
+    this.bytes.set(bytes, this.valueOffset);
+  }
+
+  /** Applies the records among the staged bytes from `offset` on. */
+  recover(offset: number, length: number): RecoverOutcome {
+    const taken = this.#call("recover", this.valueOffset + offset, length) >>> 0;
+    this.renew();
+    return {
+      taken,
+      status: this.view.getUint32(this.#result, true),
+      lastKind: this.view.getUint32(this.#result + 4, true),
+      lastMode: this.view.getUint32(this.#result + 8, true),
+    };
+  }
+
+  /** The highest watermark that a whole header among the staged bytes carries, if the first byte stands at `position`. */
+  recoverSearch(length: number, position: number): number {
+    return this.#call("recoverSearch", this.valueOffset, length, position);
+  }
+
+  /** Seals the staged records, which are of `epoch`, anew where the log begins; a copy, or undefined if they are damaged. */
+  reseal(length: number, epoch: number): Uint8Array | undefined {
+    const status = this.#call("reseal", this.valueOffset, length, epoch);
+    return status === abi.STATUS_OK ? this.bytes.slice(this.valueOffset, this.valueOffset + length) : undefined;
+  }
+
+  /** The CRC32C of bytes. */
+  crc32c(bytes: Uint8Array): number {
+    this.stage(bytes);
+    return this.#call("crc32c", this.valueOffset, bytes.length) >>> 0;
+  }
+
+  // Looking inside.
+
+  /** Checks every invariant of the heap; 0, or the number of the one that is broken. */
+  verify(): number {
+    return this.#call("verify");
+  }
+
+  /** Bytes of linear memory, and how many of them no extent is using. */
+  memoryUse(): { bytes: number; freeBytes: number } {
+    return { bytes: this.#memory.buffer.byteLength, freeBytes: this.#call("heapFreeBytes") >>> 0 };
+  }
+
+  /** Only in test builds: refuses the `count`th growth of memory from now on. */
+  refuseGrowth(count: number): void {
+    this.#call("refuseGrowth", count);
+  }
+}
+
+interface HotExports {
+  get(pointer: number, generation: number, table: number, keyBytes: number): number;
+  put(
+    pointer: number,
+    generation: number,
+    table: number,
+    keyBytes: number,
+    valueBytes: number,
+    mode: number,
+    expected: number,
+    worker: number,
+  ): number;
+}

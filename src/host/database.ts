@@ -1,0 +1,461 @@
+/**
+ * A database: one memory, one storage, one owner. Opening, looking inside, closing.
+ */
+import { memory } from "../adapters/memory.js";
+import type { Storage, StorageCapabilities, StorageSession } from "../adapters/storage.js";
+import { HoldfastError } from "../errors.js";
+import {
+  CAPABILITY_LOG,
+  CAPABILITY_SYNC_APPEND,
+  CAPABILITY_SYNC_FLUSH,
+  RECORD_BYTES_MAX,
+  RECORD_HEADER_BYTES,
+  RECORD_TRAILER_BYTES,
+  RUN_ID_BYTES_MAX,
+} from "./abi.js";
+import { encodeName } from "./codec.js";
+import { Core } from "./core.js";
+import { loadCore } from "./core-loader.js";
+import { DurableLog, databaseMode } from "./durability.js";
+import { bufferedDefault, type DurabilityMode, type DurabilityOption, parseDurability } from "./durability-mode.js";
+import { Engine } from "./engine.js";
+import { type Environment, platformEnvironment } from "./environment.js";
+import { maxBytesOf, type OpenOptions, parseOptions } from "./options.js";
+import { platformStorage, temporaryPlace } from "./platform.js";
+import { type LogState, type RecoveredInfo, recoverLog } from "./recovery.js";
+import { Run } from "./run.js";
+import { DatabaseSnapshot } from "./snapshot.js";
+
+/** Where a database is kept, and in what state it was found. */
+export interface StorageInfo {
+  /** `"memory"`, `"files"`, `"indexeddb"`, … */
+  readonly kind: string;
+  /** What makes a commit durable there: `"fdatasync"`, … */
+  readonly mechanism: string;
+  /** Whether the platform promises not to evict it; `undefined` where it cannot say. */
+  readonly persisted: boolean | undefined;
+  /** Whether nothing was there before. */
+  readonly fresh: boolean;
+  /** Set where the database had not been closed. */
+  readonly recovered: RecoveredInfo | undefined;
+}
+
+/** What `db.verify()` found. */
+export interface VerifyReport {
+  readonly valid: boolean;
+  /** The number of the first broken invariant of the heap; see `assembly/verify.ts`. */
+  readonly fault?: number;
+}
+
+/** Counters of a database. */
+export interface DatabaseStats {
+  /** Live entries over all runs and primitives. */
+  readonly entries: number;
+  readonly runs: number;
+  readonly snapshotsHeld: number;
+  readonly memoryBytes: number;
+  /** Bytes of memory that no run, table or buffer is using. */
+  readonly memoryFreeBytes: number;
+  /** Bytes of records in the log, since it began. */
+  readonly logBytes: number;
+  readonly commits: number;
+  readonly syncs: number;
+}
+
+/** The events of a database and what their listeners are given. */
+export interface DatabaseEvents {
+  /** Something failed in the background; writes will say so too. */
+  error: HoldfastError;
+  /** Somebody else has taken the database over. */
+  "locked-out": string;
+  /** The database had not been closed, and was recovered when it was opened. */
+  recovered: RecoveredInfo;
+}
+
+type Listener = (payload: never) => void;
+
+/** Everything that opening brings together. */
+interface Opened {
+  readonly engine: Engine;
+  readonly session: StorageSession;
+  readonly mode: DurabilityMode;
+  readonly info: StorageInfo;
+  readonly listeners: Listeners;
+  readonly remove: (() => Promise<void>) | undefined;
+}
+
+class Listeners {
+  readonly #byEvent = new Map<string, Set<Listener>>();
+
+  add(event: string, listener: Listener): () => void {
+    const listeners = this.#byEvent.get(event) ?? new Set();
+    this.#byEvent.set(event, listeners);
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }
+
+  emit<E extends keyof DatabaseEvents>(event: E, payload: DatabaseEvents[E]): void {
+    for (const listener of [...(this.#byEvent.get(event) ?? [])]) (listener as (payload: unknown) => void)(payload);
+  }
+}
+
+const EVENTS = new Set<string>(["error", "locked-out", "recovered"]);
+const DATABASE_ID_BYTES = 16;
+
+function capabilityBits(capabilities: StorageCapabilities): number {
+  if (!capabilities.persistent) return 0;
+  return (
+    CAPABILITY_LOG |
+    (capabilities.syncAppend ? CAPABILITY_SYNC_APPEND : 0) |
+    (capabilities.syncFlush ? CAPABILITY_SYNC_FLUSH : 0)
+  );
+}
+
+/** The memory of a database; shared memory wants isolation in browsers. */
+function makeMemory(options: OpenOptions): WebAssembly.Memory {
+  const maximum = maxBytesOf(options) / 65536;
+  if (!options.shared) return new WebAssembly.Memory({ initial: 2, maximum });
+  const isolated = (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated;
+  if (typeof SharedArrayBuffer === "undefined" || isolated === false) {
+    throw new HoldfastError(
+      "SHARED_MEMORY_UNAVAILABLE",
+      "Shared memory needs a cross-origin isolated page: serve it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp. Everything else works without shared: true.",
+    );
+  }
+  return new WebAssembly.Memory({ initial: 2, maximum, shared: true });
+}
+
+async function chooseStorage(options: OpenOptions): Promise<Storage> {
+  if (options.storage !== undefined) return options.storage;
+  const inMemory = options.durability !== undefined && parseDurability(options.durability).mode === "in-memory";
+  if (inMemory) return memory();
+  if (options.path !== undefined) return platformStorage(options.path);
+  throw new HoldfastError(
+    "INVALID_ARGUMENT",
+    'Database.open needs to know where to keep the database: a path, a storage, or durability: "in-memory".',
+  );
+}
+
+async function makeCore(options: OpenOptions, storage: StorageCapabilities, environment: Environment): Promise<Core> {
+  const memoryOfCore = makeMemory(options);
+  const exports = await loadCore(options.wasm, memoryOfCore, options.shared ?? false);
+  const seed = new Uint32Array(2);
+  environment.randomBytes(new Uint8Array(seed.buffer));
+  const overhead = RECORD_HEADER_BYTES + RUN_ID_BYTES_MAX + RECORD_TRAILER_BYTES;
+  return Core.format(exports, memoryOfCore, options.shared ?? false, {
+    maxBytes: maxBytesOf(options),
+    seed,
+    capabilities: capabilityBits(storage),
+    recordBytesMax: Math.min(storage.recordBytesMax, RECORD_BYTES_MAX) - overhead,
+  });
+}
+
+/** Reads the log back, or for a database in memory does nothing. */
+async function recover(
+  options: OpenOptions,
+  session: StorageSession,
+  core: Core,
+  environment: Environment,
+): Promise<LogState> {
+  const databaseId = new Uint8Array(DATABASE_ID_BYTES);
+  environment.randomBytes(databaseId);
+  return recoverLog(session, core, {
+    readOnly: options.readOnly ?? false,
+    databaseId,
+    onProgress: options.onProgress,
+    signal: options.signal,
+  });
+}
+
+/** Opens the parts in order; whatever was opened is closed again if a later one fails. */
+async function openParts(options: OpenOptions, remove: (() => Promise<void>) | undefined): Promise<Opened> {
+  const environment = options.environment ?? platformEnvironment();
+  const storage = await chooseStorage(options);
+  const { capabilities } = storage;
+  const mode = databaseMode(options.durability, capabilities);
+  const readOnly = options.readOnly ?? false;
+  const core = await makeCore(options, capabilities, environment);
+  const listeners = new Listeners();
+  let engine: Engine | undefined;
+  const session = await storage.open({
+    readOnly,
+    signal: options.signal,
+    onLockedOut: (reason) => {
+      engine?.close(`The database was taken over: ${reason}.`);
+      listeners.emit("locked-out", reason);
+    },
+  });
+  try {
+    const state = capabilities.persistent ? await recover(options, session, core, environment) : undefined;
+    const listener = { onError: (error: HoldfastError) => listeners.emit("error", error) };
+    const log =
+      state === undefined || readOnly
+        ? undefined
+        : new DurableLog(core, session, capabilities, state, mode, environment, listener);
+    const { syncFlush, kind, mechanism } = capabilities;
+    engine = new Engine({ core, log, mode, readOnly, syncFlush, storageKind: kind, environment });
+    const { persisted, fresh } = session;
+    return {
+      engine,
+      session,
+      mode,
+      info: { kind, mechanism, persisted, fresh, recovered: state?.recovered },
+      listeners,
+      remove,
+    };
+  } catch (error) {
+    await session.close().catch(() => {});
+    throw error;
+  }
+}
+
+function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (!signal?.aborted) return;
+  throw new HoldfastError("TIMEOUT", "Opening was aborted by its signal.", { cause: signal.reason });
+}
+
+/** Makes whatever stopped opening a typed error. */
+function openFailed(error: unknown, signal: AbortSignal | undefined): HoldfastError {
+  if (HoldfastError.is(error)) return error;
+  if (signal?.aborted) return new HoldfastError("TIMEOUT", "Opening was aborted by its signal.", { cause: error });
+  return new HoldfastError("STORE_FAILED", `The database could not be opened: ${String(error)}`, { cause: error });
+}
+
+async function open(given: unknown, remove?: () => Promise<void>): Promise<Database> {
+  const options = parseOptions(given);
+  throwIfAborted(options.signal);
+  try {
+    return new Database(await openParts(options, remove));
+  } catch (error) {
+    throw openFailed(error, options.signal);
+  }
+}
+
+/** The state of agent runs: open one, get runs from it, close it. */
+export class Database implements AsyncDisposable {
+  readonly #engine: Engine;
+  readonly #session: StorageSession;
+  readonly #mode: DurabilityMode;
+  readonly #info: StorageInfo;
+  readonly #listeners: Listeners;
+  readonly #remove: (() => Promise<void>) | undefined;
+  readonly #runs = new Map<string, WeakRef<Run>>();
+  #closing: Promise<void> | undefined;
+
+  /** @internal */
+  constructor(opened: Opened) {
+    this.#engine = opened.engine;
+    this.#session = opened.session;
+    this.#mode = opened.mode;
+    this.#info = opened.info;
+    this.#listeners = opened.listeners;
+    this.#remove = opened.remove;
+  }
+
+  /**
+   * Opens a database: at a path, with the platform's own storage and its strongest synchronous mode, or as options say.
+   * @throws HoldfastError `INVALID_ARGUMENT`, `LOCKED` with the owner's details, `CORRUPTION` with segment and offset,
+   *   `UNSUPPORTED`, `STORE_FULL`, `STORE_FAILED`, `STORAGE_FULL`, `SHARED_MEMORY_UNAVAILABLE`, `TIMEOUT` when aborted.
+   */
+  static open(options: string | OpenOptions): Promise<Database> {
+    return open(options);
+  }
+
+  /** A builder: `Database.builder().path("./s").buffered().open()`. */
+  static builder(): DatabaseBuilder {
+    return new DatabaseBuilder({});
+  }
+
+  /** The mode that writes are made in unless they say otherwise. */
+  get durability(): DurabilityMode {
+    return this.#mode;
+  }
+
+  /** Whether the database takes work. */
+  get isOpen(): boolean {
+    return this.#engine.isOpen;
+  }
+
+  /** The newest version at or below which every commit of every run is published. */
+  get version(): number {
+    this.#engine.assertOpen();
+    return this.#engine.core.horizon;
+  }
+
+  /** Where the database is kept, and how it was found. */
+  get storageInfo(): StorageInfo {
+    return this.#info;
+  }
+
+  /** Calls `listener` on an event; returns what ends that. One that is added after a recovery is told of it. */
+  on<E extends keyof DatabaseEvents>(event: E, listener: (payload: DatabaseEvents[E]) => void): () => void {
+    if (!EVENTS.has(event)) {
+      throw new HoldfastError("INVALID_ARGUMENT", `There is no event "${event}"; there are ${[...EVENTS].join(", ")}.`);
+    }
+    const { recovered } = this.#info;
+    if (event === "recovered" && recovered !== undefined) {
+      queueMicrotask(() => (listener as (payload: RecoveredInfo) => void)(recovered));
+    }
+    return this.#listeners.add(event, listener as Listener);
+  }
+
+  /**
+   * A run by its id, 1 to 256 bytes of UTF-8. It exists once something is written to it.
+   * @throws HoldfastError `INVALID_KEY`, `CLOSED`.
+   */
+  run(id: string): Run {
+    this.#engine.assertOpen();
+    const known = typeof id === "string" ? this.#runs.get(id)?.deref() : undefined;
+    if (known !== undefined) return known;
+    this.#engine.core.renew();
+    encodeName(id, RUN_ID_BYTES_MAX, "The run id", this.#engine.core);
+    const run = new Run(this.#engine, id);
+    this.#runs.set(id, new WeakRef(run));
+    return run;
+  }
+
+  /**
+   * Holds every run as it is now, at an instant when everything at or below its version was published. Dispose of it.
+   * @throws HoldfastError `BUSY`, `CLOSED`.
+   */
+  snapshot(): DatabaseSnapshot {
+    this.#engine.assertOpen();
+    return new DatabaseSnapshot(this.#engine);
+  }
+
+  /** Live entries over all runs and primitives. */
+  totalCount(): number {
+    this.#engine.assertOpen();
+    return this.#engine.core.liveEntries;
+  }
+
+  /**
+   * Resolves when everything committed so far is durable.
+   * @throws HoldfastError `STORAGE_FULL`, `STORE_FAILED`, `COMMIT_INDETERMINATE`, `CLOSED`.
+   */
+  flush(): Promise<void> {
+    return this.#engine.track(this.#flush());
+  }
+
+  async #flush(): Promise<void> {
+    this.#engine.assertOpen();
+    await this.#engine.log?.flush();
+  }
+
+  /**
+   * Makes everything committed so far durable before it returns.
+   * @throws HoldfastError `SYNC_COMMIT_UNSUPPORTED` where the storage cannot; what {@link Database.flush} does.
+   */
+  flushSync(): void {
+    this.#engine.assertOpen();
+    this.#engine.log?.flushSync();
+  }
+
+  /** Counters: what is kept, and what it costs. */
+  stats(): DatabaseStats {
+    this.#engine.assertOpen();
+    const { core, log } = this.#engine;
+    const memoryUse = core.memoryUse();
+    return {
+      entries: core.liveEntries,
+      runs: core.runCountLive,
+      snapshotsHeld: core.snapshotsHeld,
+      memoryBytes: memoryUse.bytes,
+      memoryFreeBytes: memoryUse.freeBytes,
+      logBytes: core.logPosition,
+      commits: core.commits,
+      syncs: log?.syncs ?? 0,
+    };
+  }
+
+  /** Walks the whole memory and checks every invariant. Takes time in proportion to what is stored. */
+  verify(): VerifyReport {
+    this.#engine.assertOpen();
+    const fault = this.#engine.core.verify();
+    return fault === 0 ? { valid: true } : { valid: false, fault };
+  }
+
+  /**
+   * Takes no new work, waits for what is in flight, makes everything durable, and gives up ownership. Doing so again
+   * waits for the same.
+   * @throws HoldfastError `STORAGE_FULL`, `STORE_FAILED`, `COMMIT_INDETERMINATE` if not everything became durable;
+   *   ownership is given up all the same.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#engine.beginClosing("The database is closed.");
+    try {
+      await this.#engine.drainInFlight();
+      if (this.#engine.isLive) await this.#engine.log?.shutdown();
+    } finally {
+      this.#engine.close("The database is closed.");
+      await this.#session.close();
+      await this.#remove?.();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/** Collects options and opens. Every method returns a new builder. */
+export class DatabaseBuilder {
+  readonly #options: OpenOptions;
+
+  /** @internal */
+  constructor(options: OpenOptions) {
+    this.#options = options;
+  }
+
+  #with(options: OpenOptions): DatabaseBuilder {
+    return new DatabaseBuilder({ ...this.#options, ...options });
+  }
+
+  /** The directory, or in browsers the name. */
+  path(path: string): DatabaseBuilder {
+    return this.#with({ path });
+  }
+
+  /** Any mode. */
+  durability(durability: DurabilityOption): DatabaseBuilder {
+    return this.#with({ durability });
+  }
+
+  inMemory(): DatabaseBuilder {
+    return this.#with({ durability: "in-memory" });
+  }
+
+  buffered(): DatabaseBuilder {
+    return this.#with({ durability: bufferedDefault() });
+  }
+
+  strict(): DatabaseBuilder {
+    return this.#with({ durability: "strict" });
+  }
+
+  storage(storage: Storage): DatabaseBuilder {
+    return this.#with({ storage });
+  }
+
+  /** Opens what was collected. Throws what {@link Database.open} does. */
+  open(): Promise<Database> {
+    return open(this.#options);
+  }
+
+  /** Opens in a temporary place, which is removed when the database is closed. */
+  async openTemp(): Promise<Database> {
+    const environment = this.#options.environment ?? platformEnvironment();
+    const { path, remove } = await temporaryPlace((bytes) => environment.randomBytes(bytes));
+    try {
+      return await open({ ...this.#options, path }, remove);
+    } catch (error) {
+      await remove().catch(() => {});
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * The three durability modes: all give the same atomicity, consistency and isolation, only the D differs.
+ */
+import { HoldfastError } from "../errors.js";
+import { MODE_BUFFERED, MODE_IN_MEMORY, MODE_STRICT } from "./abi.js";
+
+/** How durable a commit is when the call that made it returns. */
+export type DurabilityMode =
+  /** Applied in memory. Over a persistent database its record is written ahead of the next durable commit. */
+  | { readonly mode: "in-memory" }
+  /** Handed to the operating system; synced in the background at the interval or the number of writes, whichever is first. */
+  | { readonly mode: "buffered"; readonly flushIntervalMs: number; readonly maxPendingWrites: number }
+  /** Written and synced, and only then visible to anyone. */
+  | { readonly mode: "strict" };
+
+/** The name of a mode. */
+export type DurabilityName = DurabilityMode["mode"];
+
+/** How options name a mode: by name, or as an object whose missing fields take the defaults. */
+export type DurabilityOption =
+  | DurabilityName
+  | { readonly mode: "in-memory" | "strict" }
+  | {
+      readonly mode: "buffered";
+      readonly flushIntervalMs?: number | undefined;
+      readonly maxPendingWrites?: number | undefined;
+    };
+
+const FLUSH_INTERVAL_MS = 100;
+const MAX_PENDING_WRITES = 1000;
+/** The longest delay that every platform's timers can keep: 2^31 − 1 ms. */
+const FLUSH_INTERVAL_MS_MAX = 2147483647;
+
+/** Buffered, synced every 100 ms or 1,000 writes. */
+export function bufferedDefault(): DurabilityMode & { mode: "buffered" } {
+  return { mode: "buffered", flushIntervalMs: FLUSH_INTERVAL_MS, maxPendingWrites: MAX_PENDING_WRITES };
+}
+
+/** Whether a mode needs a log: every mode but in-memory. */
+export function requiresWal(mode: DurabilityMode): boolean {
+  return mode.mode !== "in-memory";
+}
+
+/** Whether a mode's commits return only after a sync. */
+export function requiresImmediateFsync(mode: DurabilityMode): boolean {
+  return mode.mode === "strict";
+}
+
+/** The longest time in milliseconds that a commit stays unsynced, where the mode has one. */
+export function flushInterval(mode: DurabilityMode): number | undefined {
+  return mode.mode === "buffered" ? mode.flushIntervalMs : undefined;
+}
+
+/** The number of unsynced commits that starts a sync, where the mode has one. */
+export function maxPendingWrites(mode: DurabilityMode): number | undefined {
+  return mode.mode === "buffered" ? mode.maxPendingWrites : undefined;
+}
+
+/** The modes as values. The default is strict. */
+export const DurabilityMode = {
+  inMemory: (): DurabilityMode => ({ mode: "in-memory" }),
+  buffered: bufferedDefault,
+  strict: (): DurabilityMode => ({ mode: "strict" }),
+  default: (): DurabilityMode => ({ mode: "strict" }),
+} as const;
+
+/** The number that a mode has in the core and in a record. */
+export function modeNumber(name: DurabilityName): number {
+  return name === "in-memory" ? MODE_IN_MEMORY : name === "buffered" ? MODE_BUFFERED : MODE_STRICT;
+}
+
+function positiveInteger(value: unknown, fallback: number, limit: number, what: string): number {
+  if (value === undefined) return fallback;
+  if (typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= limit) return value;
+  throw new HoldfastError(
+    "INVALID_ARGUMENT",
+    `${what} must be a whole number from 1 to ${limit}, got ${String(value)}.`,
+  );
+}
+
+/**
+ * A mode from an option, with the defaults filled in.
+ * @throws HoldfastError `INVALID_ARGUMENT` naming the three modes.
+ */
+export function parseDurability(option: unknown): DurabilityMode {
+  const name = typeof option === "object" && option !== null ? (option as { mode?: unknown }).mode : option;
+  if (name === "in-memory" || name === "strict") return { mode: name };
+  if (name === "buffered") {
+    const fields = (typeof option === "object" ? option : {}) as {
+      flushIntervalMs?: unknown;
+      maxPendingWrites?: unknown;
+    };
+    return {
+      mode: "buffered",
+      flushIntervalMs: positiveInteger(
+        fields.flushIntervalMs,
+        FLUSH_INTERVAL_MS,
+        FLUSH_INTERVAL_MS_MAX,
+        "durability.flushIntervalMs",
+      ),
+      maxPendingWrites: positiveInteger(
+        fields.maxPendingWrites,
+        MAX_PENDING_WRITES,
+        Number.MAX_SAFE_INTEGER,
+        "durability.maxPendingWrites",
+      ),
+    };
+  }
+  throw new HoldfastError(
+    "INVALID_ARGUMENT",
+    `durability must be "in-memory", "buffered" or "strict" (or an object with such a mode), got ${describe(option)}.`,
+  );
+}
+
+function describe(option: unknown): string {
+  return typeof option === "string"
+    ? JSON.stringify(option)
+    : typeof option === "object"
+      ? "an object"
+      : String(option);
+}

@@ -1,0 +1,278 @@
+/**
+ * What keeps a mode's promise: one interface, three modes over one log.
+ *
+ * A commit is installed in the core and queued before it comes here; `commit` returns when what its mode promises is true,
+ * or throws and says what has become of it.
+ */
+import type { StorageCapabilities, StorageSession } from "../adapters/storage.js";
+import { HoldfastError } from "../errors.js";
+import type { Core, RunHandle } from "./core.js";
+import { bufferedDefault, type DurabilityMode, type DurabilityName, parseDurability } from "./durability-mode.js";
+import type { Environment } from "./environment.js";
+import { Flusher } from "./flusher.js";
+import { GroupCommit } from "./group-commit.js";
+import { LogWriter } from "./log-writer.js";
+import type { LogState } from "./recovery.js";
+
+/** One mode over one database. */
+export interface Durability {
+  readonly modeName: DurabilityName;
+  readonly isPersistent: boolean;
+  /** Keeps the mode's promise for a synchronous commit that was just installed. */
+  commit(run: RunHandle, version: number): void;
+}
+
+/** Told what happens in the background. */
+export interface DurabilityListener {
+  onError(error: HoldfastError): void;
+}
+
+/** The most bytes that may wait for an asynchronous storage. */
+const PENDING_BYTES_MAX = 64 * 1024 * 1024;
+
+/** In-memory over a log: published when it comes here, unless something of its run stands before it. */
+class Deferred implements Durability {
+  readonly modeName = "in-memory";
+  readonly isPersistent = false;
+  readonly #log: DurableLog;
+
+  constructor(log: DurableLog) {
+    this.#log = log;
+  }
+
+  commit(run: RunHandle, version: number): void {
+    if (!this.#log.isPublished(run, version)) this.#log.makeDurable(run, version);
+    else this.#log.drainSoonIfFull();
+  }
+}
+
+/** Handed to the storage; synced in the background. */
+class Buffered implements Durability {
+  readonly modeName = "buffered";
+  readonly isPersistent = true;
+  readonly #log: DurableLog;
+
+  constructor(log: DurableLog) {
+    this.#log = log;
+  }
+
+  commit(run: RunHandle, version: number): void {
+    this.#log.handOver(run, version);
+    if (!this.#log.isPublished(run, version)) this.#log.makeDurable(run, version);
+    this.#log.noteBuffered();
+  }
+}
+
+/** Written and synced, and only then visible. */
+class Strict implements Durability {
+  readonly modeName = "strict";
+  readonly isPersistent = true;
+  readonly #log: DurableLog;
+
+  constructor(log: DurableLog) {
+    this.#log = log;
+  }
+
+  commit(run: RunHandle, version: number): void {
+    this.#log.makeDurable(run, version);
+  }
+}
+
+/** The log of a persistent database with everything that moves it on: the modes, the flusher, group commit. */
+export class DurableLog {
+  readonly #core: Core;
+  readonly #capabilities: StorageCapabilities;
+  readonly #writer: LogWriter;
+  readonly #flusher: Flusher;
+  readonly #group: GroupCommit;
+  readonly #modes: readonly Durability[];
+  #marked = 0;
+
+  constructor(
+    core: Core,
+    session: StorageSession,
+    capabilities: StorageCapabilities,
+    state: LogState,
+    mode: DurabilityMode,
+    environment: Environment,
+    listener: DurabilityListener,
+  ) {
+    this.#core = core;
+    this.#capabilities = capabilities;
+    this.#writer = new LogWriter(
+      core,
+      session,
+      capabilities,
+      {
+        onPublished: () => this.#group.onPublished(),
+        onUndone: (error) => {
+          this.#group.onUndone(error);
+          if (!capabilities.syncAppend) listener.onError(error);
+        },
+        onFailed: (error) => {
+          this.#group.onFailed(this.#writer.fail(error));
+          listener.onError(error);
+        },
+      },
+      state,
+    );
+    this.#group = new GroupCommit(core, this.#writer);
+    const buffered = mode.mode === "buffered" ? mode : bufferedDefault();
+    this.#flusher = new Flusher(
+      this.#writer,
+      environment,
+      capabilities.syncFlush,
+      buffered.flushIntervalMs,
+      buffered.maxPendingWrites,
+    );
+    this.#modes = [new Deferred(this), new Buffered(this), new Strict(this)];
+  }
+
+  /** Throws if no write can be taken now; before anything is changed. */
+  assertWritable(): void {
+    this.#writer.assertUsable();
+    if (this.#capabilities.syncAppend || this.#core.unwrittenBytes <= PENDING_BYTES_MAX) return;
+    this.#writer.pump();
+    throw new HoldfastError(
+      "BUSY",
+      `More than ${PENDING_BYTES_MAX} bytes wait for the storage; nothing has changed. Await db.flush() between writes.`,
+      { details: { limit: PENDING_BYTES_MAX } },
+    );
+  }
+
+  /** The mode with a number. */
+  mode(number: number): Durability {
+    return this.#modes[number] as Durability;
+  }
+
+  /** Whether readers see a version of a run. */
+  isPublished(run: RunHandle, version: number): boolean {
+    return this.#core.unpublished === 0 || this.#core.runVisible(run) >= version;
+  }
+
+  /** Writes everything that is queued; swallows a lack of room that has not hit this commit. */
+  handOver(run: RunHandle, version: number): void {
+    if (!this.#capabilities.syncAppend) {
+      this.#writer.pump();
+      return;
+    }
+    try {
+      this.#writer.drainSync();
+    } catch (error) {
+      const spared = HoldfastError.is(error, "STORAGE_FULL") && this.#isSpared(run, version);
+      if (!spared) throw error;
+    }
+  }
+
+  #isSpared(run: RunHandle, version: number): boolean {
+    return this.#core.writtenVersion >= version || this.#core.runVisible(run) >= version;
+  }
+
+  /** Writes and syncs everything up to a commit, so that it is published. */
+  makeDurable(run: RunHandle, version: number): void {
+    this.handOver(run, version);
+    this.#writer.syncSync();
+    this.#flusher.synced();
+  }
+
+  /** Writes and syncs whatever is pending: what a conflict with an unpublished commit waits for (COMMIT 4). */
+  settlePending(): void {
+    if (!this.#capabilities.syncFlush) return;
+    this.#writer.drainSync();
+    this.#writer.syncSync();
+  }
+
+  /** Writes what waits in memory, for a deferred commit that would take it past its limit. */
+  drainFirst(): void {
+    if (this.#capabilities.syncAppend) this.#writer.drainSync();
+    else this.#writer.pump();
+  }
+
+  /** On asynchronous storage nobody else would write deferred commits that have piled up. */
+  drainSoonIfFull(): void {
+    if (!this.#capabilities.syncAppend && this.#core.unwrittenBytes > 1048576) this.#writer.pump();
+  }
+
+  noteBuffered(): void {
+    this.#flusher.note();
+  }
+
+  /** Whether the store has failed, so that nothing unpublished will ever be published. */
+  get hasFailed(): boolean {
+    return this.#writer.failure !== undefined;
+  }
+
+  get syncs(): number {
+    return this.#writer.syncs;
+  }
+
+  /** Resolves when a version is published; writes and syncs for it together with others. */
+  published(run: RunHandle, version: number): Promise<void> {
+    return this.#group.published(run, version);
+  }
+
+  /** Writes what is queued, in the background of the caller. */
+  drain(): Promise<void> {
+    return this.#writer.drain();
+  }
+
+  /** Makes everything committed so far durable, and says so in the log. */
+  async flush(): Promise<void> {
+    await this.#writer.drain();
+    await this.#writer.sync();
+    this.#afterFlush();
+  }
+
+  /** The same synchronously. */
+  flushSync(): void {
+    if (!this.#capabilities.syncFlush) {
+      throw new HoldfastError(
+        "SYNC_COMMIT_UNSUPPORTED",
+        `The storage (${this.#capabilities.kind}) cannot sync synchronously; nothing has changed. Use await db.flush().`,
+      );
+    }
+    this.#writer.drainSync();
+    this.#writer.syncSync();
+    this.#afterFlush();
+  }
+
+  #afterFlush(): void {
+    this.#flusher.synced();
+    if (!this.#writer.hasBegun || this.#core.logPosition === this.#marked) return;
+    this.#writer.mark(false);
+    if (this.#capabilities.syncAppend) this.#writer.drainSync();
+    else this.#writer.pump();
+    this.#marked = this.#core.logPosition;
+  }
+
+  /** Waits for what is in flight, makes everything durable, and writes that the log ends here. */
+  async shutdown(): Promise<void> {
+    await this.#flusher.stop();
+    await this.#group.settle();
+    await this.#writer.settle();
+    if (this.hasFailed) return;
+    await this.#writer.drain();
+    if (!this.#writer.hasBegun) return;
+    await this.#writer.sync();
+    this.#writer.mark(true);
+    await this.#writer.drain();
+    await this.#writer.sync();
+  }
+}
+
+/** The strongest mode that a storage can keep in a synchronous call. */
+export function strongestMode(capabilities: StorageCapabilities): DurabilityMode {
+  if (!capabilities.persistent) return { mode: "in-memory" };
+  return capabilities.syncFlush ? { mode: "strict" } : bufferedDefault();
+}
+
+/** The mode that a database is opened in: what was asked for, or the strongest that its storage can keep synchronously. */
+export function databaseMode(option: unknown, capabilities: StorageCapabilities): DurabilityMode {
+  if (option === undefined) return strongestMode(capabilities);
+  const mode = parseDurability(option);
+  if (mode.mode === "in-memory" || capabilities.persistent) return mode;
+  throw new HoldfastError(
+    "INVALID_ARGUMENT",
+    `The storage (${capabilities.kind}) keeps nothing, so the database can only be in-memory, not ${mode.mode}. Give a path or another storage.`,
+  );
+}

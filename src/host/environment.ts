@@ -1,0 +1,32 @@
+/**
+ * The one place that time, randomness and scheduling come from, so that a test can run the whole store from one seed.
+ * The fourth such thing, storage, is an option of `Database.open` with a contract of its own.
+ */
+
+/** Everything the host takes from the outside world besides storage. */
+export interface Environment {
+  /** Milliseconds from an arbitrary start; never goes back. For intervals and timeouts. */
+  monotonicMs(): number;
+  /** Milliseconds since 1970 by the wall clock. For timestamps that people read; never for order. */
+  wallMs(): number;
+  /** Fills `bytes` with randomness that an attacker cannot guess. */
+  randomBytes(bytes: Uint8Array): void;
+  /** Runs `task` once after `delayMs`, without keeping a process alive. Returns what cancels it. */
+  schedule(delayMs: number, task: () => void): () => void;
+}
+
+/** The platform's own clock, randomness and timers, looked up when asked for and not when imported. */
+export function platformEnvironment(): Environment {
+  return {
+    monotonicMs: () => performance.now(),
+    wallMs: () => Date.now(),
+    randomBytes: (bytes) => {
+      crypto.getRandomValues(bytes);
+    },
+    schedule: (delayMs, task) => {
+      const timer: unknown = setTimeout(task, delayMs);
+      if (typeof timer === "object" && timer !== null && "unref" in timer) (timer as { unref(): void }).unref();
+      return () => clearTimeout(timer as number);
+    },
+  };
+}

@@ -1,0 +1,90 @@
+/**
+ * The background sync of buffered commits: at the latest `flushIntervalMs` after the first unsynced one, or when
+ * `maxPendingWrites` are pending.
+ *
+ * It starts with the database, never keeps a process alive, and is stopped by `close`. In a loop that never yields timers do
+ * not run: then the writing call that finds a sync overdue makes it. Its errors end the store and are told to the listener.
+ */
+import type { Environment } from "./environment.js";
+import type { LogWriter } from "./log-writer.js";
+
+export class Flusher {
+  readonly #log: LogWriter;
+  readonly #environment: Environment;
+  readonly #canSyncNow: boolean;
+  readonly #intervalMs: number;
+  readonly #pendingMax: number;
+  #pending = 0;
+  /** When the oldest unsynced commit must be synced. */
+  #dueMs = Number.POSITIVE_INFINITY;
+  #cancel: (() => void) | undefined;
+  #inFlight: Promise<void> | undefined;
+  #stopped = false;
+
+  constructor(log: LogWriter, environment: Environment, canSyncNow: boolean, intervalMs: number, pendingMax: number) {
+    this.#log = log;
+    this.#environment = environment;
+    this.#canSyncNow = canSyncNow;
+    this.#intervalMs = intervalMs;
+    this.#pendingMax = pendingMax;
+  }
+
+  /** Notes one buffered commit; syncs in this call if the last sync is overdue. */
+  note(): void {
+    this.#pending++;
+    const nowMs = this.#environment.monotonicMs();
+    if (this.#dueMs === Number.POSITIVE_INFINITY) this.#arm(nowMs);
+    if (nowMs > this.#dueMs && this.#canSyncNow) {
+      this.#log.syncSync();
+      this.synced();
+    } else if (this.#pending >= this.#pendingMax) {
+      this.#start();
+    }
+  }
+
+  #arm(nowMs: number): void {
+    this.#dueMs = nowMs + this.#intervalMs;
+    this.#cancel = this.#environment.schedule(this.#intervalMs, () => this.#start());
+  }
+
+  /** Begins a sync in the background, unless one is under way. */
+  #start(): void {
+    if (this.#inFlight !== undefined || this.#stopped) return;
+    this.#disarm();
+    this.#pending = 0;
+    this.#inFlight = this.#sync().finally(() => {
+      this.#inFlight = undefined;
+    });
+  }
+
+  async #sync(): Promise<void> {
+    try {
+      await this.#log.drain();
+      await this.#log.sync();
+    } catch {
+      // The log has told its listener; the next write will say so too.
+    }
+    if (this.#pending > 0 && !this.#stopped && this.#dueMs === Number.POSITIVE_INFINITY) {
+      this.#arm(this.#environment.monotonicMs());
+    }
+  }
+
+  #disarm(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    this.#dueMs = Number.POSITIVE_INFINITY;
+  }
+
+  /** Everything written is synced: nothing is pending. */
+  synced(): void {
+    this.#pending = 0;
+    this.#disarm();
+  }
+
+  /** Stops, after the sync under way. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#disarm();
+    await this.#inFlight;
+  }
+}

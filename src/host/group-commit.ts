@@ -1,0 +1,95 @@
+/**
+ * Asynchronous commits that share syncs: each waits until what it depends on is published, and one cycle at a time writes
+ * and syncs for all who have come by then.
+ *
+ * An outcome, value or throw, is withheld until everything that it was read from is published (COMMIT 5).
+ */
+import type { HoldfastError } from "../errors.js";
+import type { Core, RunHandle } from "./core.js";
+import type { LogWriter } from "./log-writer.js";
+
+interface Waiter {
+  readonly run: RunHandle;
+  readonly version: number;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class GroupCommit {
+  readonly #core: Core;
+  readonly #log: LogWriter;
+  #waiters: Waiter[] = [];
+  #cycle: Promise<void> | undefined;
+
+  constructor(core: Core, log: LogWriter) {
+    this.#core = core;
+    this.#log = log;
+  }
+
+  /** Resolves when a version of a run is published. Rejects if it is undone, or the store fails first. */
+  published(run: RunHandle, version: number): Promise<void> {
+    if (version === 0 || this.#core.runVisible(run) >= version) return Promise.resolve();
+    const failure = this.#log.failure;
+    if (failure !== undefined) return Promise.reject(this.#log.fail(failure));
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ run, version, resolve, reject });
+      this.#cycle ??= this.#run();
+    });
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (this.#waiters.length > 0 && this.#log.failure === undefined) {
+        // One turn of the microtask queue lets those join whose callbacks are just ending.
+        await Promise.resolve();
+        await this.#log.drain().catch(() => {});
+        if (this.#waiters.length > 0) await this.#log.sync();
+        this.onPublished();
+      }
+    } catch (error) {
+      this.#rejectAll(error);
+    } finally {
+      this.#cycle = undefined;
+    }
+    if (this.#log.failure !== undefined) this.#rejectAll(this.#log.fail(this.#log.failure));
+  }
+
+  #rejectAll(error: unknown): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const waiter of waiters) waiter.reject(error);
+  }
+
+  /** Lets go of those whose version readers now see. */
+  onPublished(): void {
+    if (this.#waiters.length === 0) return;
+    const still: Waiter[] = [];
+    for (const waiter of this.#waiters) {
+      if (this.#core.runVisible(waiter.run) >= waiter.version) waiter.resolve();
+      else still.push(waiter);
+    }
+    this.#waiters = still;
+  }
+
+  /** Refuses those whose version was undone. */
+  onUndone(error: HoldfastError): void {
+    this.onPublished();
+    const written = this.#core.writtenVersion;
+    const still: Waiter[] = [];
+    for (const waiter of this.#waiters) {
+      if (waiter.version > written) waiter.reject(error);
+      else still.push(waiter);
+    }
+    this.#waiters = still;
+  }
+
+  /** Refuses all: nothing will become durable any more. */
+  onFailed(error: HoldfastError): void {
+    this.#rejectAll(error);
+  }
+
+  /** Waits until nobody waits. */
+  async settle(): Promise<void> {
+    while (this.#cycle !== undefined) await this.#cycle.catch(() => {});
+  }
+}

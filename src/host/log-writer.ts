@@ -1,0 +1,346 @@
+/**
+ * The log while the database is open: draining the core's queue to storage, syncing it, and what happens when either fails.
+ *
+ * What it keeps true:
+ *  - one drain at a time, in order; a segment is synced to its end before its successor's header is written (COMMIT 17);
+ *  - a sync counts for what was written before it started, and only if no sync has failed by its return (COMMIT 10);
+ *  - for want of room: what was appended whole stays, what is unpublished behind it is undone, the file is cut and the cut
+ *    synced before anybody is told (COMMIT 8); after anything else that fails nothing is ever written again (COMMIT 9).
+ */
+import type { StorageSession } from "../adapters/storage.js";
+import { HoldfastError } from "../errors.js";
+import * as abi from "./abi.js";
+import type { Core } from "./core.js";
+import { encodeSegmentHeader } from "./log-format.js";
+import type { LogState } from "./recovery.js";
+
+/** What the writer asks of the storage's capabilities. */
+interface LogCapabilities {
+  readonly syncAppend: boolean;
+  readonly syncFlush: boolean;
+  readonly segmentBytesTarget: number;
+}
+
+/** The most bytes that are sealed and written at once. */
+const DRAIN_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Told what becomes of commits: published, undone, or lost with the store. */
+export interface LogListener {
+  /** Something was published. */
+  onPublished(): void;
+  /** An append failed for want of room; commits above `writtenVersion` that were not published are undone. */
+  onUndone(error: HoldfastError): void;
+  /** Nothing will be written any more. */
+  onFailed(error: HoldfastError): void;
+}
+
+export class LogWriter {
+  readonly #core: Core;
+  readonly #session: StorageSession;
+  readonly #capabilities: LogCapabilities;
+  readonly #listener: LogListener;
+  readonly #state: LogState;
+  /** The segment that appends go to, 0 before the first. */
+  #segment: number;
+  /** The log position that the segment begins at. */
+  #segmentPosition: number;
+  #failure: HoldfastError | undefined;
+  /** Set while asynchronous storage has no room: what is queued is kept, and nothing more is taken. */
+  #full: HoldfastError | undefined;
+  #pump: Promise<void> | undefined;
+  #flushInFlight: Promise<void> | undefined;
+  #syncs = 0;
+
+  constructor(
+    core: Core,
+    session: StorageSession,
+    capabilities: LogCapabilities,
+    listener: LogListener,
+    state: LogState,
+  ) {
+    this.#core = core;
+    this.#session = session;
+    this.#capabilities = capabilities;
+    this.#listener = listener;
+    this.#state = state;
+    this.#segment = state.segmentBytes === undefined ? 0 : state.segment;
+    this.#segmentPosition = state.predecessorEnd - (state.segmentBytes ?? 0);
+    if (this.#segment === 0)
+      core.logBegin(state.predecessorEnd, state.predecessorCrc, session.epoch, state.predecessorEnd);
+  }
+
+  /** How often a sync has been made. */
+  get syncs(): number {
+    return this.#syncs;
+  }
+
+  /** Whether something is written that is not known to be synced, or queued and not written. */
+  get isDirty(): boolean {
+    return this.#core.logPosition > this.#core.logWatermark || this.#core.unwrittenBytes > 0;
+  }
+
+  /** Throws if nothing can be written: `STORE_FAILED`, or `STORAGE_FULL` while asynchronous storage has no room. */
+  assertUsable(): void {
+    if (this.#failure !== undefined) throw storeFailed(this.#failure);
+    if (this.#full === undefined) return;
+    // Each refused write asks the storage once more, so that writing goes on soon after there is room.
+    const refusal = this.#full;
+    this.pump();
+    throw refusal;
+  }
+
+  /** Why nothing can be written any more. */
+  get failure(): HoldfastError | undefined {
+    return this.#failure;
+  }
+
+  /** Ends all writing; returns the error for commits that were in flight. */
+  fail(cause: unknown): HoldfastError {
+    if (this.#failure === undefined) {
+      this.#failure = HoldfastError.is(cause, "STORE_FAILED")
+        ? cause
+        : new HoldfastError("STORE_FAILED", "The storage failed.", { cause });
+      this.#listener.onFailed(this.#failure);
+    }
+    return indeterminate(this.#failure);
+  }
+
+  // Segments.
+
+  #header(number: number): { bytes: Uint8Array; crc: number } {
+    const core = this.#core;
+    const position = core.logPosition;
+    const first = this.#segment === 0 && this.#state.segment === 0;
+    return encodeSegmentHeader(
+      {
+        databaseId: this.#state.databaseId,
+        number,
+        epoch: this.#session.epoch,
+        position,
+        firstVersion: core.writtenVersion + 1,
+        syncedEnd: position,
+        predecessor: number - 1,
+        predecessorEnd: first ? 0 : position,
+        predecessorCrc: first ? 0 : core.logChain,
+      },
+      (bytes) => core.crc32c(bytes),
+    );
+  }
+
+  #begun(number: number, crc: number): void {
+    const position = this.#core.logPosition;
+    this.#segment = number;
+    this.#segmentPosition = position;
+    this.#core.logBegin(position, crc, this.#session.epoch, position);
+  }
+
+  get #nextSegment(): number {
+    return (this.#segment === 0 ? this.#state.segment : this.#segment) + 1;
+  }
+
+  get #wantsSegment(): boolean {
+    if (this.#segment === 0) return true;
+    return this.#core.logPosition - this.#segmentPosition >= this.#capabilities.segmentBytesTarget;
+  }
+
+  #beginSegmentSync(): void {
+    if (this.#segment !== 0) this.syncSync();
+    const number = this.#nextSegment;
+    const { bytes, crc } = this.#header(number);
+    try {
+      this.#session.createSegmentSync(number, bytes);
+    } catch (cause) {
+      throw this.#creationFailed(cause);
+    }
+    this.#begun(number, crc);
+  }
+
+  async #beginSegment(): Promise<void> {
+    if (this.#segment !== 0) await this.#flushOnce();
+    const number = this.#nextSegment;
+    const { bytes, crc } = this.#header(number);
+    try {
+      await this.#session.createSegment(number, bytes);
+    } catch (cause) {
+      throw this.#creationFailed(cause);
+    }
+    this.#begun(number, crc);
+  }
+
+  /** A segment is there whole or not at all, so that one for which there was no room can be tried again. */
+  #creationFailed(cause: unknown): unknown {
+    if (!HoldfastError.is(cause, "STORAGE_FULL")) return this.fail(cause);
+    this.#undo(0, cause);
+    return cause;
+  }
+
+  #undo(appendedBytes: number, error: HoldfastError): void {
+    this.#core.drainFailed(appendedBytes);
+    this.#listener.onUndone(error);
+  }
+
+  // Writing.
+
+  /** Writes everything that is queued. Only where the storage appends synchronously. */
+  drainSync(): void {
+    this.assertUsable();
+    while (this.#core.unwrittenBytes > 0) {
+      if (this.#wantsSegment) this.#beginSegmentSync();
+      const bytes = this.#core.drain(DRAIN_BYTES_MAX);
+      if (bytes === undefined) break;
+      this.#appendSync(bytes);
+      this.#core.drained();
+    }
+    this.#listener.onPublished();
+  }
+
+  #appendSync(bytes: Uint8Array): void {
+    try {
+      this.#session.appendSync(bytes);
+    } catch (cause) {
+      if (!HoldfastError.is(cause, "STORAGE_FULL")) throw this.fail(cause);
+      const appended = cause.details["appendedBytes"];
+      this.#core.drainFailed(typeof appended === "number" ? appended : 0);
+      try {
+        const records = this.#core.logPosition - this.#segmentPosition;
+        this.#session.truncateSync(abi.SEGMENT_HEADER_BYTES + records);
+      } catch (cutCause) {
+        throw this.fail(cutCause);
+      }
+      this.#listener.onUndone(cause);
+      throw cause;
+    }
+  }
+
+  /** Makes everything that is written durable, and publishes what waited for it. */
+  syncSync(): void {
+    this.assertUsable();
+    const position = this.#core.logPosition;
+    if (position <= this.#core.logWatermark) return;
+    this.#syncs++;
+    try {
+      this.#session.flushSync();
+    } catch (cause) {
+      throw this.fail(cause);
+    }
+    if (this.#failure !== undefined) throw indeterminate(this.#failure);
+    this.#core.synced(position);
+    this.#listener.onPublished();
+  }
+
+  /** Begins to write what is queued on asynchronous storage, if nobody does; what fails is told to the listener. */
+  pump(): void {
+    this.#pumpAll().catch(() => {});
+  }
+
+  /** Writes what is queued on asynchronous storage, batch by batch; joins a pump that is under way. */
+  #pumpAll(): Promise<void> {
+    this.#pump ??= this.#pumpLoop().finally(() => {
+      this.#pump = undefined;
+    });
+    return this.#pump;
+  }
+
+  async #pumpLoop(): Promise<void> {
+    while (this.#failure === undefined && this.#core.unwrittenBytes > 0) {
+      if (this.#wantsSegment) await this.#beginSegment();
+      const bytes = this.#core.drain(DRAIN_BYTES_MAX);
+      if (bytes === undefined) break;
+      await this.#append(bytes);
+      this.#full = undefined;
+      this.#core.drained();
+      this.#listener.onPublished();
+    }
+  }
+
+  async #append(bytes: Uint8Array): Promise<void> {
+    try {
+      await this.#session.append(bytes);
+    } catch (cause) {
+      if (!HoldfastError.is(cause, "STORAGE_FULL")) throw this.fail(cause);
+      this.#core.drainFailed(0);
+      try {
+        await this.#session.truncate(abi.SEGMENT_HEADER_BYTES + this.#core.logPosition - this.#segmentPosition);
+      } catch (cutCause) {
+        throw this.fail(cutCause);
+      }
+      this.#full = cause;
+      this.#listener.onUndone(cause);
+      throw cause;
+    }
+  }
+
+  /** Writes everything that is queued, synchronously where that can be. */
+  async drain(): Promise<void> {
+    if (this.#failure !== undefined) throw storeFailed(this.#failure);
+    if (this.#capabilities.syncAppend) this.drainSync();
+    else await this.#pumpAll();
+  }
+
+  /**
+   * Makes everything durable that is written when it begins. Calls share a sync: one is under way, the next covers all who
+   * came meanwhile.
+   */
+  async sync(): Promise<void> {
+    const position = this.#core.logPosition;
+    while (this.#core.logWatermark < position) {
+      if (this.#failure !== undefined) throw indeterminate(this.#failure);
+      await (this.#flushInFlight ?? this.#flushOnce());
+    }
+  }
+
+  #flushOnce(): Promise<void> {
+    const flight = this.#flush().finally(() => {
+      if (this.#flushInFlight === flight) this.#flushInFlight = undefined;
+    });
+    this.#flushInFlight = flight;
+    return flight;
+  }
+
+  async #flush(): Promise<void> {
+    const position = this.#core.logPosition;
+    this.#syncs++;
+    try {
+      await this.#session.flush();
+    } catch (cause) {
+      throw this.fail(cause);
+    }
+    if (this.#failure !== undefined) throw indeterminate(this.#failure);
+    this.#core.synced(position);
+    this.#listener.onPublished();
+  }
+
+  /** Waits for what is under way; never throws. */
+  async settle(): Promise<void> {
+    await this.#pump?.catch(() => {});
+    await this.#flushInFlight?.catch(() => {});
+  }
+
+  /** Queues the record that tells recovery what is synced; with `closed` also that nothing came after. */
+  mark(closed: boolean): void {
+    this.#core.watermark(closed ? abi.WATERMARK_CLOSED : 0);
+  }
+
+  /** Whether the log has a segment of this session, so that there is something to mark. */
+  get hasBegun(): boolean {
+    return this.#segment !== 0;
+  }
+}
+
+/** What every write gets after the storage has failed. */
+function storeFailed(failure: HoldfastError): HoldfastError {
+  return new HoldfastError(
+    "STORE_FAILED",
+    `The storage has failed and nothing is written any more; reads go on. Close the database, look after the storage, and open it again. (${failure.message})`,
+    { cause: failure },
+  );
+}
+
+/** What a commit gets that was on its way when the storage failed. */
+function indeterminate(failure: HoldfastError): HoldfastError {
+  return new HoldfastError(
+    "COMMIT_INDETERMINATE",
+    `The storage failed while the commit was on its way: whether it is durable shows when the database is opened again. (${failure.message})`,
+    { cause: failure },
+  );
+}

@@ -1,0 +1,88 @@
+/**
+ * What `Database.open` takes, checked before anything is touched.
+ */
+import type { Storage } from "../adapters/storage.js";
+import { HoldfastError } from "../errors.js";
+import type { WasmSource } from "./core-loader.js";
+import type { DurabilityOption } from "./durability-mode.js";
+import type { Environment } from "./environment.js";
+import type { RecoveryProgress } from "./recovery.js";
+
+/** How a database is opened. */
+export interface OpenOptions {
+  /** The directory, or in browsers the name, of the platform's own storage. Not used where the mode is in-memory. */
+  readonly path?: string | undefined;
+  /** The database's mode; by default the strongest that its storage can keep in a synchronous call. */
+  readonly durability?: DurabilityOption | undefined;
+  /** An explicit storage, in place of the platform's own. */
+  readonly storage?: Storage | undefined;
+  /** Open beside a live owner: reads what is in the log now; writes throw `READ_ONLY`. */
+  readonly readOnly?: boolean | undefined;
+  /** The most memory in bytes that the database may take; by default 4 GiB − 64 KiB, shared 1 GiB. */
+  readonly maxBytes?: number | undefined;
+  /** Keep the database in a `SharedArrayBuffer`. */
+  readonly shared?: boolean | undefined;
+  /** Told now and then how far a long recovery has come. */
+  readonly onProgress?: ((progress: RecoveryProgress) => void) | undefined;
+  /** Ends opening. */
+  readonly signal?: AbortSignal | undefined;
+  /** The core, where it cannot be found beside the package: a module, its bytes or a URL. */
+  readonly wasm?: WasmSource | undefined;
+  /** Where time and randomness come from; for tests that replay from a seed. */
+  readonly environment?: Environment | undefined;
+}
+
+const NAMES = new Set([
+  "path",
+  "durability",
+  "storage",
+  "readOnly",
+  "maxBytes",
+  "shared",
+  "onProgress",
+  "signal",
+  "wasm",
+  "environment",
+]);
+
+/** Less than this leaves no room for the store itself. */
+const MAX_BYTES_LEAST = 1024 * 1024;
+const MAX_BYTES_MOST = 4 * 1024 * 1024 * 1024 - 65536;
+const MAX_BYTES_SHARED = 1024 * 1024 * 1024;
+
+function refuse(message: string): HoldfastError {
+  return new HoldfastError("INVALID_ARGUMENT", message);
+}
+
+/** Options from what `open` was given, a path or an object. */
+export function parseOptions(given: unknown): OpenOptions {
+  if (typeof given === "string") return parseOptions({ path: given });
+  if (typeof given !== "object" || given === null) {
+    throw refuse(`Database.open takes a path or an object of options, got ${given === null ? "null" : typeof given}.`);
+  }
+  for (const name of Object.keys(given)) {
+    if (!NAMES.has(name)) throw refuse(`Database.open has no option "${name}"; it has ${[...NAMES].join(", ")}.`);
+  }
+  const options = given as OpenOptions;
+  if (options.path !== undefined && (typeof options.path !== "string" || options.path === "")) {
+    throw refuse("path must be a string that is not empty.");
+  }
+  for (const name of ["readOnly", "shared"] as const) {
+    const value: unknown = options[name];
+    if (value !== undefined && typeof value !== "boolean")
+      throw refuse(`${name} must be true or false, got ${String(value)}.`);
+  }
+  return options;
+}
+
+/** The limit on memory, in whole pages. */
+export function maxBytesOf(options: OpenOptions): number {
+  const { maxBytes } = options;
+  if (maxBytes === undefined) return options.shared ? MAX_BYTES_SHARED : MAX_BYTES_MOST;
+  if (!Number.isInteger(maxBytes) || maxBytes < MAX_BYTES_LEAST || maxBytes > MAX_BYTES_MOST) {
+    throw refuse(
+      `maxBytes must be a whole number from ${MAX_BYTES_LEAST} to ${MAX_BYTES_MOST}, got ${String(maxBytes)}.`,
+    );
+  }
+  return maxBytes - (maxBytes % 65536);
+}

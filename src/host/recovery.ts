@@ -1,0 +1,330 @@
+/**
+ * Opening: the log read back into an empty core, and its unsynced tail made safe before anything is served.
+ *
+ * The rules: segments follow one another by number, predecessor, position and checksum. A closed segment is whole up to
+ * the end that its successor records, or that is `CORRUPTION`. In the last one the first bad record is where a torn tail
+ * begins, unless the watermark (of the header, of a record before it, or of a whole header anywhere behind it) proves that
+ * it had been synced: then it is `CORRUPTION`, and nothing is touched. What stands above the watermark may be in the page
+ * cache only, so after an unclean end it is written again to a new segment under this owner's epoch, whole and durable.
+ */
+import type { StorageSession } from "../adapters/storage.js";
+import { HoldfastError } from "../errors.js";
+import * as abi from "./abi.js";
+import type { Core } from "./core.js";
+import { statusError } from "./core.js";
+import { decodeSegmentHeader, encodeSegmentHeader, type SegmentHeader } from "./log-format.js";
+
+/** What was found when a database was opened after an unclean end. */
+export interface RecoveredInfo {
+  /** Commits that were found in the log. */
+  readonly commits: number;
+  /** Bytes of a torn tail that were cut off. */
+  readonly droppedBytes: number;
+  /** Why the tail was cut off, or why nothing was. */
+  readonly reason: string;
+}
+
+/** Progress of a long recovery. */
+export interface RecoveryProgress {
+  readonly phase: "recover";
+  readonly bytesDone: number;
+  readonly bytesTotal: number;
+}
+
+/** Where the log goes on after recovery. */
+export interface LogState {
+  readonly databaseId: Uint8Array;
+  /** The number of the last segment, 0 where there is none. */
+  readonly segment: number;
+  /** Bytes of records in the segment that appends go to; undefined where the first append begins a new one. */
+  readonly segmentBytes: number | undefined;
+  /** Where a new segment's predecessor ends, and the checksum it ends with. */
+  readonly predecessorEnd: number;
+  readonly predecessorCrc: number;
+  readonly recovered: RecoveredInfo | undefined;
+}
+
+export interface RecoveryOptions {
+  readonly readOnly: boolean;
+  readonly databaseId: Uint8Array;
+  readonly onProgress?: ((progress: RecoveryProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+type Header = SegmentHeader & { crc: number };
+
+const READ_BYTES = 1024 * 1024;
+
+/** Reads one log into one core. */
+class LogReader {
+  readonly #session: StorageSession;
+  readonly #core: Core;
+  readonly #options: RecoveryOptions;
+  readonly #bytesTotal: number;
+  #bytesDone = 0;
+  #commits = 0;
+  #lastKind = 0;
+  #lastMode = 0;
+
+  constructor(session: StorageSession, core: Core, options: RecoveryOptions, bytesTotal: number) {
+    this.#session = session;
+    this.#core = core;
+    this.#options = options;
+    this.#bytesTotal = bytesTotal;
+  }
+
+  #crc32c = (bytes: Uint8Array): number => this.#core.crc32c(bytes);
+
+  async header(number: number): Promise<Header> {
+    const bytes = await this.bytesOf(number, 0, abi.SEGMENT_HEADER_BYTES);
+    return decodeSegmentHeader(bytes, number, this.#crc32c);
+  }
+
+  /** Up to `length` bytes of a segment; fewer only at its end. */
+  async bytesOf(number: number, offset: number, length: number): Promise<Uint8Array> {
+    const into = new Uint8Array(length);
+    let got = 0;
+    while (got < length) {
+      this.#options.signal?.throwIfAborted();
+      const read = await this.#session.read(number, offset + got, into.subarray(got));
+      if (read === 0) break;
+      got += read;
+    }
+    return into.subarray(0, got);
+  }
+
+  /** Applies one segment up to `end` (a log position; undefined for the last one). Returns where the records end. */
+  async segment(header: Header, end: number | undefined): Promise<{ end: number; bad: boolean }> {
+    const core = this.#core;
+    core.logBegin(header.position, header.crc, header.epoch, Math.max(header.syncedEnd, header.position));
+    let position = header.position;
+    let windowBytes = READ_BYTES;
+    for (;;) {
+      const wanted = end === undefined ? windowBytes : Math.min(windowBytes, end - position);
+      const offset = abi.SEGMENT_HEADER_BYTES + position - header.position;
+      const bytes = wanted === 0 ? new Uint8Array(0) : await this.bytesOf(header.number, offset, wanted);
+      if (bytes.length === 0) return { end: position, bad: false };
+      const { taken, status } = this.#apply(bytes);
+      position += taken;
+      this.#report(taken);
+      if (status === abi.STATUS_STORE_FULL) throw statusError(status, "The log");
+      if (status === abi.STATUS_DAMAGED) throw this.#corruption(header, position, "a record says what cannot be");
+      if (status === abi.STATUS_CORRUPTION) return { end: position, bad: true };
+      if (taken > 0) continue;
+      // Not one whole record in the window: it is larger, or the segment ends inside it.
+      if (bytes.length < wanted || windowBytes >= abi.RECORD_BYTES_MAX) return { end: position, bad: true };
+      windowBytes = Math.min(windowBytes * 4, abi.RECORD_BYTES_MAX);
+    }
+  }
+
+  /** Applies the whole records in `bytes`. */
+  #apply(bytes: Uint8Array): { taken: number; status: number } {
+    const core = this.#core;
+    core.stage(bytes);
+    const before = core.commits;
+    const outcome = core.recover(0, bytes.length);
+    this.#commits += core.commits - before;
+    if (outcome.taken > 0) {
+      this.#lastKind = outcome.lastKind;
+      this.#lastMode = outcome.lastMode;
+    }
+    return outcome;
+  }
+
+  #report(bytes: number): void {
+    this.#bytesDone += bytes;
+    this.#options.onProgress?.({ phase: "recover", bytesDone: this.#bytesDone, bytesTotal: this.#bytesTotal });
+  }
+
+  #corruption(header: Header, position: number, what: string): HoldfastError {
+    const offset = abi.SEGMENT_HEADER_BYTES + position - header.position;
+    return new HoldfastError(
+      "CORRUPTION",
+      `Segment ${header.number} is damaged at byte ${offset}: ${what}. Nothing was changed. Restore the file from a copy.`,
+      { details: { segment: header.number, offset } },
+    );
+  }
+
+  closedDamage(header: Header, position: number): HoldfastError {
+    return this.#corruption(header, position, "the segment was closed and synced beyond this");
+  }
+
+  /** Decides what a bad record at `position` of the last segment is; returns how many bytes behind it are dropped. */
+  async judgeTail(header: Header, position: number): Promise<number> {
+    const core = this.#core;
+    const offset = abi.SEGMENT_HEADER_BYTES + position - header.position;
+    let watermark = core.logWatermark;
+    let dropped = 0;
+    for (;;) {
+      const bytes = await this.bytesOf(header.number, offset + dropped, READ_BYTES);
+      if (bytes.length === 0) break;
+      core.stage(bytes);
+      watermark = Math.max(watermark, core.recoverSearch(bytes.length, position + dropped));
+      if (bytes.length < READ_BYTES) {
+        dropped += bytes.length;
+        break;
+      }
+      // Windows overlap by a header, so that one that straddles them is seen.
+      dropped += bytes.length - abi.RECORD_HEADER_BYTES;
+    }
+    if (watermark > position) throw this.#corruption(header, position, "it had been synced beyond this");
+    return dropped;
+  }
+
+  /** Whether the last thing in the log is what `close` writes, with nothing behind it. */
+  get endsClosed(): boolean {
+    const { logWatermark, logPosition } = this.#core;
+    const closed = this.#lastKind === abi.RECORD_WATERMARK && this.#lastMode === abi.WATERMARK_CLOSED;
+    return closed && logWatermark === logPosition - abi.RECORD_HEADER_BYTES - abi.RECORD_TRAILER_BYTES;
+  }
+
+  get commits(): number {
+    return this.#commits;
+  }
+}
+
+function checkSuccession(previous: Header | undefined, header: Header): void {
+  const fault = (what: string): HoldfastError =>
+    new HoldfastError(
+      "CORRUPTION",
+      `Segment ${header.number} does not follow on: ${what}. Restore the files from a copy.`,
+      {
+        details: { segment: header.number, offset: 0 },
+      },
+    );
+  if (previous === undefined) {
+    if (header.predecessor !== 0) throw fault(`segment ${header.predecessor} before it is missing`);
+    return;
+  }
+  if (header.predecessor !== previous.number) throw fault(`segment ${header.predecessor} before it is missing`);
+  if (header.databaseId.some((byte, i) => byte !== previous.databaseId[i])) throw fault("it is of another database");
+  if (header.epoch < previous.epoch) throw fault("its epoch is older than the one before");
+  if (header.position !== header.predecessorEnd || header.predecessorEnd < previous.position) {
+    throw fault("its position is not where the one before it ends");
+  }
+}
+
+/**
+ * Reads the log of a session into an empty core, and makes its tail safe.
+ * @throws HoldfastError `CORRUPTION` with segment and offset, `UNSUPPORTED`, `STORE_FULL`, and what the storage throws.
+ */
+export async function recoverLog(session: StorageSession, core: Core, options: RecoveryOptions): Promise<LogState> {
+  const segments = await session.segments();
+  const bytesTotal = segments.reduce((sum, segment) => sum + segment.byteLength, 0);
+  const reader = new LogReader(session, core, options, bytesTotal);
+  const headers: Header[] = [];
+  for (const { number } of segments) headers.push(await reader.header(number));
+  for (const [i, header] of headers.entries()) checkSuccession(headers[i - 1], header);
+  const last = headers.at(-1);
+  if (last === undefined) {
+    return {
+      databaseId: options.databaseId,
+      segment: 0,
+      segmentBytes: undefined,
+      predecessorEnd: 0,
+      predecessorCrc: 0,
+      recovered: undefined,
+    };
+  }
+  for (let i = 0; i + 1 < headers.length; i++) {
+    const header = headers[i] as Header;
+    const next = headers[i + 1] as Header;
+    const { end } = await reader.segment(header, next.predecessorEnd);
+    if (end !== next.predecessorEnd || core.logChain !== next.predecessorCrc) throw reader.closedDamage(header, end);
+  }
+  return finish(session, core, options, reader, last);
+}
+
+/** Reads the last segment, judges its tail, and writes that again where it may not be on the disk. */
+async function finish(
+  session: StorageSession,
+  core: Core,
+  options: RecoveryOptions,
+  reader: LogReader,
+  last: Header,
+): Promise<LogState> {
+  const { end, bad } = await reader.segment(last, undefined);
+  const droppedBytes = bad ? await reader.judgeTail(last, end) : 0;
+  const clean = !bad && reader.endsClosed;
+  if (options.readOnly) return stateAfter(last, end, core.logChain, undefined);
+  if (clean) {
+    // The record that says so may itself not be on the disk: the log goes on where what it vouches for ends.
+    const synced = core.logWatermark;
+    return stateAfter(last, synced, await crcBefore(reader, last, synced), undefined);
+  }
+  const recovered = {
+    commits: reader.commits,
+    droppedBytes,
+    reason: bad ? "the last write was torn" : "the database was not closed",
+  };
+  core.versionRaise(core.writtenVersion + abi.VERSION_GAP_AFTER_CRASH);
+  return rewriteTail(session, core, reader, last, end, recovered);
+}
+
+function stateAfter(last: Header, end: number, crc: number, recovered: RecoveredInfo | undefined): LogState {
+  return {
+    databaseId: last.databaseId,
+    segment: last.number,
+    segmentBytes: undefined,
+    predecessorEnd: end,
+    predecessorCrc: crc,
+    recovered,
+  };
+}
+
+/** Writes the records above the watermark to a new segment of this epoch, whole and durable (COMMIT 18). */
+async function rewriteTail(
+  session: StorageSession,
+  core: Core,
+  reader: LogReader,
+  last: Header,
+  end: number,
+  recovered: RecoveredInfo,
+): Promise<LogState> {
+  const watermark = Math.max(core.logWatermark, last.syncedEnd, last.position);
+  const from = abi.SEGMENT_HEADER_BYTES + watermark - last.position;
+  const tail = await reader.bytesOf(last.number, from, end - watermark);
+  if (tail.length !== end - watermark) {
+    throw new HoldfastError("STORE_FAILED", "The log changed while it was read. Open it again.");
+  }
+  const predecessorCrc = await crcBefore(reader, last, watermark);
+  const header = encodeSegmentHeader(
+    {
+      databaseId: last.databaseId,
+      number: last.number + 1,
+      epoch: session.epoch,
+      position: watermark,
+      firstVersion: 1,
+      syncedEnd: end,
+      predecessor: last.number,
+      predecessorEnd: watermark,
+      predecessorCrc,
+    },
+    (bytes) => core.crc32c(bytes),
+  );
+  core.logBegin(watermark, header.crc, session.epoch, watermark);
+  core.stage(tail);
+  const resealed = core.reseal(tail.length, last.epoch);
+  if (resealed === undefined) throw reader.closedDamage(last, watermark);
+  const content = new Uint8Array(abi.SEGMENT_HEADER_BYTES + tail.length);
+  content.set(header.bytes);
+  content.set(resealed, abi.SEGMENT_HEADER_BYTES);
+  await session.createSegment(last.number + 1, content);
+  core.logBegin(end, core.logChain, session.epoch, end);
+  return {
+    databaseId: last.databaseId,
+    segment: last.number + 1,
+    segmentBytes: tail.length,
+    predecessorEnd: end,
+    predecessorCrc: core.logChain,
+    recovered,
+  };
+}
+
+/** The checksum that the record ending at `position` carries: of the header where that is the segment's beginning. */
+async function crcBefore(reader: LogReader, header: Header, position: number): Promise<number> {
+  if (position === header.position) return header.crc;
+  const offset = abi.SEGMENT_HEADER_BYTES + position - header.position - abi.RECORD_TRAILER_BYTES;
+  const bytes = await reader.bytesOf(header.number, offset, abi.RECORD_TRAILER_BYTES);
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(0, true);
+}

@@ -1,0 +1,58 @@
+/**
+ * How often, and after how long, a transaction that met a conflict is run again.
+ */
+import { HoldfastError } from "../errors.js";
+import type { Environment } from "./environment.js";
+
+/** Retrying after conflicts: the wait doubles from `baseMs` up to `maxMs`, jittered. */
+export interface RetryOptions {
+  /** Attempts in all, the first included. */
+  readonly attempts?: number | undefined;
+  readonly baseMs?: number | undefined;
+  readonly maxMs?: number | undefined;
+}
+
+/** Retry options with their defaults. */
+export interface RetryPlan {
+  readonly attempts: number;
+  readonly baseMs: number;
+  readonly maxMs: number;
+}
+
+const ONCE: RetryPlan = { attempts: 1, baseMs: 0, maxMs: 0 };
+const ATTEMPTS = 3;
+const BASE_MS = 10;
+const MAX_MS = 100;
+
+function atLeast(value: unknown, fallback: number, least: number, name: string): number {
+  if (value === undefined) return fallback;
+  if (typeof value === "number" && value >= least) return value;
+  throw new HoldfastError(
+    "INVALID_ARGUMENT",
+    `retry.${name} must be a number of at least ${least}, got ${String(value)}.`,
+  );
+}
+
+/** The plan for an option: without one a transaction is run once. */
+export function retryPlan(options: RetryOptions | undefined): RetryPlan {
+  if (options === undefined) return ONCE;
+  if (typeof options !== "object" || options === null) {
+    throw new HoldfastError(
+      "INVALID_ARGUMENT",
+      "retry must be an object like { attempts: 3, baseMs: 10, maxMs: 100 }.",
+    );
+  }
+  return {
+    attempts: atLeast(options.attempts, ATTEMPTS, 1, "attempts"),
+    baseMs: atLeast(options.baseMs, BASE_MS, 0, "baseMs"),
+    maxMs: atLeast(options.maxMs, MAX_MS, 0, "maxMs"),
+  };
+}
+
+/** How long to wait after attempt number `attempt` (from 1): between half and the whole of the doubled base. */
+export function retryDelayMs(plan: RetryPlan, attempt: number, environment: Environment): number {
+  const delayMs = Math.min(plan.maxMs, plan.baseMs * 2 ** (attempt - 1));
+  const random = new Uint32Array(1);
+  environment.randomBytes(new Uint8Array(random.buffer));
+  return delayMs * (0.5 + (random[0] as number) / 2 ** 33);
+}

@@ -1,0 +1,48 @@
+/**
+ * Reading a listing out of the core: the same for a run, a transaction and a snapshot, which differ only in how they scan.
+ */
+
+import type { Value } from "./codec.js";
+import { type Core, statusError } from "./core.js";
+import type { ListOptions } from "./scan.js";
+import { prepareScan, type ScanRequest } from "./scan.js";
+
+/** Collects the matches of a request in the core; returns a status. */
+export type Scanner = (request: ScanRequest) => number;
+
+function collect(core: Core, options: ListOptions | undefined, scan: Scanner): number {
+  const request = prepareScan(core, options);
+  if (request.limit === 0) return 0;
+  const status = scan(request);
+  if (status !== 0) throw statusError(status, "The listing");
+  return core.scanSort(request.limit, request.reverse);
+}
+
+/** Keys and values of a range, in order. `note` is told how many there are before they are read. */
+export function listEntries(
+  core: Core,
+  options: ListOptions | undefined,
+  scan: Scanner,
+  note?: (count: number) => void,
+): [string, Value][] {
+  const count = collect(core, options, scan);
+  const entries: [string, Value][] = [];
+  core.eachScanned(count, (key, record) => entries.push([key, core.value(record)]));
+  if (count > 0) note?.(count);
+  return entries;
+}
+
+/** Keys of a range, in order. */
+export function listKeys(core: Core, options: ListOptions | undefined, scan: Scanner): string[] {
+  const count = collect(core, options, scan);
+  const keys: string[] = [];
+  core.eachScanned(count, (key) => keys.push(key));
+  return keys;
+}
+
+/** How many keys begin with a prefix. */
+export function countKeys(core: Core, prefix: string | undefined, scan: Scanner): number {
+  const status = scan(prepareScan(core, prefix === undefined ? undefined : { prefix }));
+  if (status !== 0) throw statusError(status, "Counting");
+  return core.scanCount();
+}

@@ -1,0 +1,34 @@
+/**
+ * Holdfast: the state of an agent's run, held fast. The public names, and nothing else.
+ */
+export type { Storage, StorageCapabilities } from "./adapters/storage.js";
+export { type ErrorCode, type ErrorDetails, HoldfastError } from "./errors.js";
+export type { Value } from "./host/codec.js";
+export type { WasmSource } from "./host/core-loader.js";
+export {
+  Database,
+  DatabaseBuilder,
+  type DatabaseEvents,
+  type DatabaseStats,
+  type StorageInfo,
+  type VerifyReport,
+} from "./host/database.js";
+export {
+  bufferedDefault,
+  DurabilityMode,
+  type DurabilityName,
+  type DurabilityOption,
+  flushInterval,
+  maxPendingWrites,
+  requiresImmediateFsync,
+  requiresWal,
+} from "./host/durability-mode.js";
+export type { OpenOptions } from "./host/options.js";
+export type { KVReader, KVStore } from "./host/primitives/kv-store.js";
+export type { Versioned, WriteOptions } from "./host/reader-writer.js";
+export type { RecoveredInfo, RecoveryProgress } from "./host/recovery.js";
+export type { RetryOptions } from "./host/retry.js";
+export type { AsyncTransactionOptions, Run, TransactionOptions } from "./host/run.js";
+export type { ListOptions } from "./host/scan.js";
+export type { DatabaseSnapshot, RunSnapshot, Snapshot } from "./host/snapshot.js";
+export type { BeginOptions, Transaction } from "./host/transaction.js";

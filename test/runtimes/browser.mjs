@@ -1,0 +1,142 @@
+/**
+ * The contract suites in Chromium.
+ *
+ * The compiled suites are bundled as an application would bundle the package, served with the headers that isolate a
+ * page (so that it may share memory), and opened in a browser with a profile of its own. Reload cases run twice: over a
+ * reload of the page, and over a browser that is closed and started again on the same profile.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ROOT } from "../../scripts/steps.mjs";
+import { Collector } from "./collect.mjs";
+
+const ENTRY = join(ROOT, "build/runtimes/test/runtimes/entry.js");
+const SITE = join(ROOT, "build/browser");
+const SILENCE_MS_MAX = 30_000;
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+const ISOLATION = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+};
+const PAGE = `<!doctype html>
+<meta charset="utf-8">
+<title>Holdfast conformance</title>
+<link rel="icon" href="data:,">
+<script type="module" src="./entry.js"></script>
+`;
+
+async function bundle() {
+  const { build } = await import("vite");
+  await build({
+    root: ROOT,
+    base: "./",
+    configFile: false,
+    logLevel: "error",
+    publicDir: false,
+    build: {
+      outDir: SITE,
+      emptyOutDir: true,
+      target: "es2022",
+      minify: false,
+      assetsInlineLimit: 0,
+      modulePreload: false,
+      rollupOptions: { input: { entry: ENTRY }, output: { entryFileNames: "[name].js" } },
+    },
+  });
+  writeFileSync(join(SITE, "index.html"), PAGE);
+}
+
+async function serve() {
+  const { preview } = await import("vite");
+  const server = await preview({
+    root: ROOT,
+    configFile: false,
+    logLevel: "error",
+    build: { outDir: SITE },
+    preview: { host: "127.0.0.1", port: 0, strictPort: true, headers: ISOLATION },
+  });
+  return { url: `http://127.0.0.1:${server.httpServer.address().port}/`, close: () => server.close() };
+}
+
+/** One browser on one profile, with one page whose lines go to `collector`. */
+async function openPage({ executablePath, profile, url, collector }) {
+  const { chromium } = await import("playwright");
+  const browser = await chromium.launchPersistentContext(profile, { executablePath, headless: true, args: FLAGS });
+  const page = browser.pages()[0] ?? (await browser.newPage());
+  page.on("pageerror", (error) => collector.fail(`uncaught in the page: ${error.stack ?? error.message}`));
+  page.on("console", (message) => {
+    if (message.type() === "error") collector.noise += `console: ${message.text()}\n`;
+  });
+  await page.exposeFunction("holdfastReport", (line) => collector.line(line));
+  await page.goto(url);
+  return { page, close: () => browser.close() };
+}
+
+/** Runs one phase in the page. A page that falls silent is given up: its browser is closed. */
+async function runPhase({ page, close }, collector, settings) {
+  let watchdog;
+  const silence = new Promise((_, reject) => {
+    collector.onLine = () => {
+      clearTimeout(watchdog);
+      watchdog = setTimeout(() => reject(new Error(`nothing for ${SILENCE_MS_MAX} ms`)), SILENCE_MS_MAX);
+    };
+    collector.onLine();
+  });
+  try {
+    await page.waitForFunction(() => globalThis.holdfastRun !== undefined);
+    return await Promise.race([page.evaluate((it) => globalThis.holdfastRun(it), { root: "", ...settings }), silence]);
+  } catch (error) {
+    await close();
+    throw error;
+  } finally {
+    clearTimeout(watchdog);
+    collector.onLine = undefined;
+  }
+}
+
+async function runAll(executablePath, profile, url, collector) {
+  const open = () => openPage({ executablePath, profile, url, collector });
+  const phase = (browser, name, variant, failedBefore = []) =>
+    runPhase(browser, collector, { phase: name, variant, failedBefore });
+
+  let browser = await open();
+  try {
+    await phase(browser, "cases", "");
+    const failedBeforeReload = await phase(browser, "before", "after a reload");
+    await browser.page.reload();
+    await phase(browser, "after", "after a reload", failedBeforeReload);
+    const failedBeforeRestart = await phase(browser, "before", "in a new browser");
+    await browser.close();
+    browser = await open();
+    await phase(browser, "after", "in a new browser", failedBeforeRestart);
+  } finally {
+    await browser.close();
+  }
+}
+
+/** Runs all suites in the Chromium at `executablePath`. @returns the outcomes */
+export async function runInChromium(executablePath) {
+  const collector = new Collector("chromium");
+  const profile = mkdtempSync(join(tmpdir(), "holdfast-chromium-"));
+  let server;
+  try {
+    await bundle();
+    server = await serve();
+    await runAll(executablePath, profile, server.url, collector);
+  } catch (error) {
+    collector.fail(error.message);
+  } finally {
+    await server?.close();
+    rmSync(profile, { recursive: true, force: true });
+  }
+  return collector.outcomes;
+}

@@ -1,0 +1,170 @@
+/**
+ * Runtime conformance: the contract suites, compiled once, on every runtime there is.
+ *
+ *   node test/runtimes/run.mjs            all of them
+ *   node test/runtimes/run.mjs deno bun   those whose name begins so; `chromium` is one, too
+ *
+ * The suites are compiled with tsc and not bundled for servers, so that each runtime resolves the built package by
+ * itself. Where the suites say `src/`, the compiled ones find `dist/`.
+ */
+import { spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { build } from "../../scripts/build.mjs";
+import {
+  explainFailures,
+  inParallel,
+  isMain,
+  ROOT,
+  runNode,
+  runOrThrow,
+  StepError,
+  step,
+  tool,
+} from "../../scripts/steps.mjs";
+import { runInChromium } from "./browser.mjs";
+import { Collector, explainOutcomes, missing, rowsOf, table, totalOf } from "./collect.mjs";
+import { findChromium, installRuntimes, serverRuntimes } from "./install.mjs";
+
+const RUNTIMES_AT_ONCE = 2;
+const SILENCE_MS_MAX = 30_000;
+const END_MS_MAX = 5_000;
+export const COMPILED = join(ROOT, "build/runtimes");
+const ENTRY = join(COMPILED, "test/runtimes/entry.js");
+
+/** Compiles the suites to `build/runtimes/`, with the built package in the place of its sources. */
+export async function compileSuites() {
+  rmSync(COMPILED, { recursive: true, force: true });
+  const { code, output } = await runNode(tool("typescript/bin/tsc"), ["-p", "test/runtimes/tsconfig.json"]);
+  if (code !== 0) throw new StepError(output.trim());
+  rmSync(join(COMPILED, "src"), { recursive: true, force: true });
+  mkdirSync(COMPILED, { recursive: true });
+  symlinkSync(join(ROOT, "dist"), join(COMPILED, "src"), "junction");
+}
+
+/** Runs one process over `settings`. Ends it by itself where it hangs, and where phase one is over. */
+function runProcess(runtime, settings) {
+  return new Promise((resolve) => {
+    const child = spawn(runtime.command, [...runtime.args, ENTRY, JSON.stringify(settings)], {
+      cwd: ROOT,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1", FORCE_COLOR: undefined },
+    });
+    let reason;
+    let watchdog;
+    const kill = (why) => {
+      reason = why;
+      child.kill("SIGKILL");
+    };
+    const onLine = () => {
+      clearTimeout(watchdog);
+      if (!collector.done) watchdog = setTimeout(() => kill(`nothing for ${SILENCE_MS_MAX} ms`), SILENCE_MS_MAX);
+      else if (settings.phase === "before") child.kill("SIGKILL");
+      else watchdog = setTimeout(() => kill(`all cases over, but still alive after ${END_MS_MAX} ms`), END_MS_MAX);
+    };
+    const collector = new Collector(runtime.name, onLine);
+    onLine();
+    const lines = createInterface({ input: child.stdout });
+    lines.on("line", (line) => collector.line(line));
+    child.stderr.setEncoding("utf8").on("data", (chunk) => {
+      collector.noise += chunk;
+    });
+    child.once("error", (error) => {
+      reason = error.message;
+    });
+    child.once("close", (code, signal) => {
+      clearTimeout(watchdog);
+      const killedAsPlanned = settings.phase === "before" && collector.done && reason === undefined;
+      if (reason !== undefined) collector.fail(reason);
+      else if (!killedAsPlanned && (code !== 0 || !collector.done))
+        collector.fail(`ended with ${signal ?? `exit code ${code}`}`);
+      resolve(collector.outcomes);
+    });
+  });
+}
+
+/** All phases on one server runtime. The reload cases live through the death of their process by SIGKILL. */
+async function runOnServer(runtime) {
+  const root = mkdtempSync(join(tmpdir(), "holdfast-conformance-"));
+  const variant = "in a new process";
+  try {
+    const settings = { root, variant, failedBefore: [] };
+    const ordinary = await runProcess(runtime, { ...settings, phase: "cases" });
+    const before = await runProcess(runtime, { ...settings, phase: "before" });
+    const failedBefore = before
+      .filter((outcome) => !outcome.ok && outcome.place !== undefined)
+      .map(({ place }) => place);
+    const after = await runProcess(runtime, { ...settings, phase: "after", failedBefore });
+    return [...ordinary, ...before, ...after];
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
+}
+
+async function named(runtime) {
+  const version = (await runOrThrow(runtime.command, ["--version"])).match(/\d+\.\d+\.\d+/)?.[0];
+  return { ...runtime, name: `${runtime.name.split(" ")[0]} ${version}` };
+}
+
+async function onServer(runtime) {
+  if (runtime.command === undefined) return [missing(runtime.name, "npm has no build of it for this platform")];
+  const present = await named(runtime);
+  return reported(present.name, () => runOnServer(present));
+}
+
+async function onChromium() {
+  const executablePath = await findChromium();
+  if (executablePath === undefined) {
+    return [missing("chromium", "no Chromium found; name one with CHROME_PATH, or install it")];
+  }
+  return reported("chromium", () => runInChromium(executablePath));
+}
+
+/** Runs and prints the line of one runtime. */
+async function reported(name, work) {
+  let outcomes = [];
+  await step(`conformance on ${name}`, async () => {
+    outcomes = await work();
+    const { passed, failed } = totalOf(rowsOf(outcomes));
+    return failed > 0 ? `${failed} FAILED` : `${passed} passed`;
+  });
+  return outcomes;
+}
+
+/** Runs the suites on the runtimes whose name begins with one of `wanted`, or on all. @returns all outcomes */
+export async function conformance(wanted = []) {
+  const isWanted = (name) => wanted.length === 0 || wanted.some((prefix) => name.startsWith(prefix));
+  const compiled = await step("tsc test/runtimes", compileSuites);
+  if (!compiled.ok)
+    return [
+      { runtime: "all", suite: "harness", storage: "–", name: "compile", ok: false, error: compiled.output, ms: 0 },
+    ];
+  await installRuntimes();
+  const servers = serverRuntimes().filter(({ name }) => isWanted(name));
+  const outcomes = (await inParallel(servers, RUNTIMES_AT_ONCE, onServer)).flat();
+  if (isWanted("chromium")) outcomes.push(...(await onChromium()));
+  return outcomes;
+}
+
+async function main() {
+  const built = await build({ debug: false, quiet: true });
+  if (explainFailures(built) > 0) return 1;
+  const outcomes = await conformance(process.argv.slice(2));
+  explainOutcomes(outcomes);
+  const rows = rowsOf(outcomes);
+  const { passed, failed, skipped } = totalOf(rows);
+  console.log(`\n${table(rows)}\n\n${passed} passed, ${failed} failed, ${skipped} skipped`);
+  return failed > 0 ? 1 : 0;
+}
+
+if (isMain(import.meta.url)) {
+  try {
+    process.exitCode = await main();
+  } catch (error) {
+    if (!(error instanceof StepError)) throw error;
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * Runs contract suites one case after another and reports every outcome as it comes.
+ *
+ * - a case that does not end within its time has failed, and the next one runs;
+ * - a case has a place and a context of its own; what it left open is closed after it, and a failure to close is a
+ *   failure of the case;
+ * - phase one of a reload case leaves everything as it is: whoever runs it takes the ground from under it.
+ */
+import { Database } from "../../src/index.js";
+import type { Case, Context, OpenOptions, ReloadCase } from "../contract/context.js";
+import { detectRuntime, type Mount, mountsOf } from "./mounts.js";
+import { type Suite, suites } from "./suites.js";
+
+const CASE_TIMEOUT_MS = 10_000;
+
+/** The outcome of one case. */
+export interface Outcome {
+  readonly suite: string;
+  readonly storage: string;
+  readonly name: string;
+  /** What the case was given in its storage; how a driver tells phase two which first phases have failed. */
+  readonly place: string;
+  readonly ok: boolean;
+  readonly skipped?: boolean;
+  readonly error?: string;
+  readonly ms: number;
+}
+
+/** What goes out line by line: a case begins, a case is over, all of them are. */
+export type Line = { readonly running: string } | Outcome | { readonly done: true };
+
+export interface Settings {
+  /** `cases` runs all ordinary cases; `before` and `after` the phases of the reload cases. */
+  readonly phase: "cases" | "before" | "after";
+  /** Names the way in which the ground is taken away; part of the place and of the reported name. */
+  readonly variant: string;
+  /** The directory for files; empty in a browser. */
+  readonly root: string;
+  /** Places whose first phase has failed: the second one would only fail for the same reason. */
+  readonly failedBefore: readonly string[];
+}
+
+interface Job {
+  readonly suite: string;
+  readonly mount: Mount;
+  readonly place: string;
+  readonly name: string;
+  readonly skipped: boolean;
+  /** Whether success is worth a line: the first phase of two is not. */
+  readonly counts: boolean;
+  readonly closes: boolean;
+  readonly work: (context: Context) => Promise<void> | void;
+}
+
+/** Runs what `settings` ask for. @returns the places of the jobs that failed */
+export async function runSuites(settings: Settings, report: (line: Line) => void | Promise<void>): Promise<string[]> {
+  const failed: string[] = [];
+  for (const mount of await mountsOf(detectRuntime(), settings.root)) {
+    for (const job of suites.flatMap((suite) => jobsOf(suite, mount, settings))) {
+      await report({ running: `${job.suite} / ${mount.kind} / ${job.name}` });
+      const outcome = await runJob(job);
+      if (!outcome.ok) failed.push(job.place);
+      if (!outcome.ok || job.counts) await report(outcome);
+    }
+  }
+  await report({ done: true });
+  return failed;
+}
+
+function jobsOf(suite: Suite, mount: Mount, settings: Settings): Job[] {
+  if (settings.phase === "cases")
+    return (suite.cases?.() ?? []).map((item, i) => jobOfCase(suite.name, mount, item, i));
+  if (!mount.capabilities.persistent) return [];
+  return (suite.reloadCases?.() ?? [])
+    .map((item, i) => jobOfPhase(suite.name, mount, item, i, settings))
+    .filter((job) => !settings.failedBefore.includes(job.place));
+}
+
+function jobOfCase(suite: string, mount: Mount, item: Case, index: number): Job {
+  return {
+    suite,
+    mount,
+    place: `${suite}-${index}`,
+    name: item.name,
+    skipped: item.needs?.(mount.capabilities) === false,
+    counts: true,
+    closes: true,
+    work: (context) => item.run(context),
+  };
+}
+
+function jobOfPhase(suite: string, mount: Mount, item: ReloadCase, index: number, settings: Settings): Job {
+  const first = settings.phase === "before";
+  return {
+    suite,
+    mount,
+    place: `${suite}-${settings.variant}-${index}`.replaceAll(" ", "-"),
+    name: `${item.name} (${settings.variant})`,
+    skipped: item.needs?.(mount.capabilities) === false,
+    counts: !first,
+    closes: !first,
+    work: (context) => (first ? item.before(context) : item.after(context)),
+  };
+}
+
+async function runJob(job: Job): Promise<Outcome> {
+  const about = { suite: job.suite, storage: job.mount.kind, name: job.name, place: job.place };
+  if (job.skipped) return { ...about, ok: true, skipped: true, ms: 0 };
+  const start = performance.now();
+  const opened: Database[] = [];
+  const context = contextOf(job, opened);
+  let error: string | undefined;
+  try {
+    await withinTime(async () => job.work(context));
+  } catch (thrown) {
+    error = describe(thrown);
+  }
+  if (job.closes) {
+    try {
+      await withinTime(async () => {
+        for (const database of opened.reverse()) await database.close();
+      });
+    } catch (thrown) {
+      error ??= `closing after the case: ${describe(thrown)}`;
+    }
+  }
+  const ms = Math.round(performance.now() - start);
+  return error === undefined ? { ...about, ok: true, ms } : { ...about, ok: false, error, ms };
+}
+
+function contextOf(job: Job, opened: Database[]): Context {
+  const { mount, place } = job;
+  let last: { database: Database; options: OpenOptions } | undefined;
+  const open = async (options: OpenOptions) => {
+    const database = await Database.open({ storage: mount.storage(place), ...options });
+    opened.push(database);
+    last = { database, options };
+    return database;
+  };
+  return {
+    runtime: detectRuntime(),
+    storageKind: mount.kind,
+    capabilities: mount.capabilities,
+    storage: () => mount.storage(place),
+    open: (options = {}) => open(options),
+    reopen: async (options = {}) => {
+      await last?.database.close();
+      return open({ ...last?.options, ...options });
+    },
+  };
+}
+
+/** A case that never ends keeps running in the background: the timeout frees those behind it, not what it holds. */
+async function withinTime(work: () => Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not over after ${CASE_TIMEOUT_MS} ms`)), CASE_TIMEOUT_MS);
+  });
+  try {
+    await Promise.race([work(), timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** V8 repeats the message in the stack, JavaScriptCore does not, and neither has the code. */
+function describe(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  const code = "code" in thrown ? ` [${thrown.code}]` : "";
+  const frames = (thrown.stack ?? "").split("\n").filter((line) => /^\s+at |@/.test(line));
+  return [`${thrown.name}${code}: ${thrown.message}`, ...frames].join("\n");
+}

@@ -1,0 +1,331 @@
+/**
+ * Who owns a directory, tried with real processes: live, blocked, stopped, killed and racing ones.
+ */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { pathToFileURL } from "node:url";
+import { Worker } from "node:worker_threads";
+import ts from "typescript";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { nodeFs } from "../../src/adapters/node-fs.js";
+import type { StorageSession } from "../../src/adapters/storage.js";
+import { rejectsCode } from "../contract/assert.js";
+
+/** The adapter compiled apart, so that plain children can import the sources of this very moment. */
+let built: string;
+let directory: string;
+const children = new Set<ChildProcess>();
+
+const CHILD = `
+const [module, path, mode, startAt] = process.argv.slice(1);
+const { nodeFs } = await import(module);
+const say = (line) => process.stdout.write(JSON.stringify(line) + "\\n");
+// Whoever wants a race looks at the clock until it begins, so that all begin at once.
+while (Date.now() < Number(startAt));
+try {
+  const session = await nodeFs(path).open({ readOnly: false });
+  say({ epoch: session.epoch });
+  if (mode === "leave") session.createSegmentSync(1, new Uint8Array(1));
+  else {
+    process.stdin.resume();
+    process.stdin.on("end", async () => { await session.close(); process.exit(0); });
+    if (mode === "block") setTimeout(() => { for (;;); }, 0);
+  }
+} catch (error) {
+  say({ code: error.code, details: error.details });
+}
+`;
+
+interface Report {
+  readonly epoch?: number;
+  readonly code?: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+interface Child {
+  readonly process: ChildProcess;
+  readonly report: Report;
+}
+
+async function child(mode: "hold" | "block" | "leave", path = directory, startAt = 0): Promise<Child> {
+  const module = pathToFileURL(join(built, "adapters/node-fs.js")).href;
+  const started = spawn(process.execPath, ["--input-type=module", "-e", CHILD, module, path, mode, String(startAt)], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  children.add(started);
+  const [line] = (await once(createInterface(started.stdout), "line")) as [string];
+  return { process: started, report: JSON.parse(line) as Report };
+}
+
+async function end(target: Child, signal: NodeJS.Signals | "close"): Promise<void> {
+  const exit = target.process.exitCode === null ? once(target.process, "exit") : undefined;
+  if (signal === "close") target.process.stdin?.end();
+  else target.process.kill(signal);
+  await exit;
+  children.delete(target.process);
+}
+
+function open(options?: Parameters<typeof nodeFs>[1], path = directory): Promise<StorageSession> {
+  return nodeFs(path, options).open({ readOnly: false });
+}
+
+const locks = (path = directory): string[] =>
+  fs
+    .readdirSync(path)
+    .filter((name) => name.startsWith("lock."))
+    .sort();
+
+beforeAll(() => {
+  built = fs.mkdtempSync(join(tmpdir(), "hf-built-"));
+  fs.mkdirSync(join(built, "adapters"));
+  fs.writeFileSync(join(built, "package.json"), '{ "type": "module" }');
+  const parts = ["node-fs", "node-fs-lock", "node-fs-owner", "node-fs-platform"].map((part) => `adapters/${part}`);
+  for (const file of ["errors", "adapters/storage", "adapters/failures", ...parts]) {
+    const source = fs.readFileSync(new URL(`../../src/${file}.ts`, import.meta.url), "utf8");
+    const { outputText } = ts.transpileModule(source, {
+      compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
+    });
+    fs.writeFileSync(join(built, `${file}.js`), outputText);
+  }
+});
+
+afterAll(() => fs.rmSync(built, { recursive: true, force: true }));
+
+beforeEach(() => {
+  directory = fs.mkdtempSync(join(tmpdir(), "hf-"));
+});
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  for (const left of children) left.kill("SIGKILL");
+  children.clear();
+  fs.rmSync(directory, { recursive: true, force: true });
+});
+
+function startTimeOf(pid: number): string {
+  const stat = fs.readFileSync(`/proc/${pid}/stat`, "latin1");
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+}
+
+/** Rewrites the highest lock as if another owner had left it. */
+function forge(fields: Readonly<Record<string, unknown>>): void {
+  const path = join(directory, locks().at(-1) ?? "");
+  const record = JSON.parse(fs.readFileSync(path, "utf8")) as Record<string, unknown>;
+  fs.writeFileSync(path, JSON.stringify({ ...record, released: false, ...fields }));
+}
+
+describe("an owner in another process", () => {
+  test("is found alive, and named", async () => {
+    const owner = await child("hold");
+    const error = await rejectsCode("LOCKED", () => open());
+    expect(error.details).toMatchObject({ pid: owner.process.pid, epoch: 1 });
+    expect(typeof error.details["host"]).toBe("string");
+    expect(Number.isNaN(Date.parse(String(error.details["since"])))).toBe(false);
+    await end(owner, "close");
+    const session = await open();
+    expect(session.epoch).toBe(2);
+    await session.close();
+  });
+
+  test("is alive while its loop is blocked", async () => {
+    const owner = await child("block");
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await rejectsCode("LOCKED", () => open({ takeOver: true }));
+    await end(owner, "SIGKILL");
+  });
+
+  test("is alive while it is stopped", async () => {
+    const owner = await child("hold");
+    owner.process.kill("SIGSTOP");
+    await rejectsCode("LOCKED", () => open());
+    await end(owner, "SIGKILL");
+  });
+
+  test("is taken over once it was killed", async () => {
+    await end(await child("hold"), "SIGKILL");
+    const session = await open();
+    expect(session.epoch).toBe(2);
+    expect(locks()).toEqual(["lock.2"]);
+    expect(fs.readdirSync(directory).filter((name) => name.endsWith(".sock"))).toHaveLength(1);
+    await session.close();
+  });
+
+  test("does not live on for having left its session open", async () => {
+    const owner = await child("leave");
+    const [code] = owner.process.exitCode === null ? await once(owner.process, "exit") : [owner.process.exitCode];
+    expect(code).toBe(0);
+    const session = await open();
+    expect([session.epoch, session.fresh]).toEqual([2, false]);
+    await session.close();
+  });
+
+  test("is judged by its process where the path is too long for a socket", async () => {
+    const path = join(directory, "long".repeat(40));
+    const owner = await child("hold", path);
+    await rejectsCode("LOCKED", () => open({}, path));
+    expect(fs.readdirSync(path).some((name) => name.endsWith(".sock"))).toBe(false);
+    await end(owner, "SIGKILL");
+    const session = await open({}, path);
+    expect(session.epoch).toBe(2);
+    await session.close();
+  });
+});
+
+test("of many that race over a dead owner exactly one wins, and the epochs rise", async () => {
+  await end(await child("hold"), "SIGKILL");
+  let last = 1;
+  for (let round = 0; round < 4; round += 1) {
+    const startAt = Date.now() + 700;
+    const racers = await Promise.all(Array.from({ length: 6 }, () => child("hold", directory, startAt)));
+    const winners = racers.filter((racer) => racer.report.epoch !== undefined);
+    expect(winners).toHaveLength(1);
+    expect(racers.filter((racer) => racer.report.code === "LOCKED")).toHaveLength(5);
+    const epoch = winners[0]?.report.epoch ?? 0;
+    expect(epoch).toBeGreaterThan(last);
+    last = epoch;
+    await Promise.all(racers.map((racer) => end(racer, round % 2 === 0 ? "SIGKILL" : "close")));
+  }
+});
+
+/** What a worker runs to own the directory until it is terminated. */
+function ownerScript(): string {
+  const module = pathToFileURL(join(built, "adapters/node-fs.js")).href;
+  return `import(${JSON.stringify(module)}).then(async ({ nodeFs }) => {
+    globalThis.session = await nodeFs(${JSON.stringify(directory)}).open({ readOnly: false });
+    const { parentPort } = await import("node:worker_threads");
+    parentPort.on("message", () => {});
+    parentPort.postMessage(globalThis.session.epoch);
+  });`;
+}
+
+describe("within one process", () => {
+  test("two copies of the package know of each other", async () => {
+    const copy = (await import(pathToFileURL(join(built, "adapters/node-fs.js")).href)) as { nodeFs: typeof nodeFs };
+    const session = await copy.nodeFs(directory).open({ readOnly: false });
+    const link = `${directory}-link`;
+    fs.symlinkSync(directory, link);
+    await rejectsCode("LOCKED", () => open({ takeOver: true }));
+    await rejectsCode("LOCKED", () => open({}, link));
+    fs.unlinkSync(link);
+    await session.close();
+    await (await open()).close();
+  });
+
+  test("a worker keeps others out until it is terminated", async () => {
+    const worker = new Worker(ownerScript(), { eval: true });
+    expect(await once(worker, "message")).toEqual([1]);
+    await rejectsCode("LOCKED", () => open());
+    await worker.terminate();
+    const session = await open();
+    expect(session.epoch).toBe(2);
+    await session.close();
+  });
+
+  test("a worker whose socket has lost its name is still found alive", async () => {
+    const worker = new Worker(ownerScript(), { eval: true });
+    await once(worker, "message");
+    for (const name of fs.readdirSync(directory)) if (name.endsWith(".sock")) fs.unlinkSync(join(directory, name));
+    await rejectsCode("LOCKED", () => open());
+    await worker.terminate();
+    await (await open()).close();
+  });
+
+  test("a directory that was removed under its owner leaves nothing behind", async () => {
+    const session = await open();
+    fs.rmSync(directory, { recursive: true });
+    fs.mkdirSync(directory);
+    const other = await open();
+    expect(other.epoch).toBe(1);
+    await session.close();
+    await rejectsCode("LOCKED", () => open());
+    await other.close();
+  });
+});
+
+describe("a lock that was left", () => {
+  beforeEach(async () => {
+    await (await open()).close();
+  });
+
+  test("stays, says that it was released, and is removed by the next owner only", async () => {
+    expect(locks()).toEqual(["lock.1"]);
+    expect(JSON.parse(fs.readFileSync(join(directory, "lock.1"), "utf8"))).toMatchObject({ released: true });
+    const session = await open();
+    expect(locks()).toEqual(["lock.2"]);
+    await session.close();
+    expect(fs.readdirSync(directory)).toEqual(["lock.2"]);
+  });
+
+  test("from before a restart of this machine is taken over", async () => {
+    forge({ bootId: "11111111-0000-0000-0000-000000000000", pid: 1 });
+    const session = await open();
+    expect(session.epoch).toBe(2);
+    await session.close();
+  });
+
+  test("from what may be another machine is refused, unless told otherwise", async () => {
+    forge({ bootId: "11111111-0000-0000-0000-000000000000", host: "elsewhere" });
+    vi.spyOn(fs, "statfsSync").mockReturnValue({ type: 0x6969 } as ReturnType<typeof fs.statfsSync>);
+    const error = await rejectsCode("LOCKED", () => open());
+    expect(error.message).toContain("takeOver");
+    expect(error.details["host"]).toBe("elsewhere");
+    const session = await open({ takeOver: true });
+    expect(session.epoch).toBe(2);
+    await session.close();
+  });
+
+  test("of a process whose number was given to another is taken over", async () => {
+    forge({ pid: process.pid, startTime: "1", socket: "" });
+    await (await open()).close();
+  });
+
+  test("of a living process whose socket was lost is refused, unless told otherwise", async () => {
+    forge({ pid: process.ppid, startTime: startTimeOf(process.ppid), socket: "gone.sock" });
+    await rejectsCode("LOCKED", () => open());
+    await (await open({ takeOver: true })).close();
+  });
+
+  test("that cannot be read is refused, unless told otherwise", async () => {
+    fs.writeFileSync(join(directory, "lock.1"), "{");
+    await rejectsCode("LOCKED", () => open());
+    const session = await open({ takeOver: true });
+    expect(session.epoch).toBe(2);
+    await session.close();
+  });
+
+  test("that is a link is not followed", async () => {
+    fs.symlinkSync("/etc/hostname", join(directory, "lock.9"));
+    await rejectsCode("STORE_FAILED", () => open());
+  });
+
+  test("with the last epoch there is ends the database", async () => {
+    fs.renameSync(join(directory, "lock.1"), join(directory, `lock.${2 ** 32 - 1}`));
+    await rejectsCode("STORE_FAILED", () => open());
+  });
+
+  test("is taken where files cannot be linked", async () => {
+    vi.spyOn(fs, "linkSync").mockImplementation(() => {
+      throw Object.assign(new Error("no links here"), { code: "EPERM" });
+    });
+    const session = await open();
+    expect(session.epoch).toBe(2);
+    expect(locks()).toEqual(["lock.2"]);
+    await session.close();
+  });
+});
+
+test("an owner that was overtaken notices before it makes a segment", async () => {
+  const reasons: string[] = [];
+  const session = await nodeFs(directory).open({ readOnly: false, onLockedOut: (reason) => reasons.push(reason) });
+  session.createSegmentSync(1, new Uint8Array(1));
+  fs.copyFileSync(join(directory, "lock.1"), join(directory, "lock.2"));
+  await rejectsCode("STORE_FAILED", () => session.createSegment(2, new Uint8Array(1)));
+  await rejectsCode("STORE_FAILED", () => session.append(new Uint8Array(1)));
+  expect(reasons).toHaveLength(1);
+  await session.close();
+});
