@@ -25,8 +25,6 @@ export function hashKey(pointer: usize, length: u32, seed: u64): u32 {
   } else if (rest > 0) {
     a ^= ((load<u8>(p) as u32) << 16) | ((load<u8>(p + (rest >> 1)) as u32) << 8) | (load<u8>(p + rest - 1) as u32);
   }
-  let product = ((a ^ FACTOR_A) as u64) * ((b ^ FACTOR_B ^ (seed as u32)) as u64);
-  product = ((((product as u32) ^ FACTOR_A) as u64) *
-    (((product >> 32) as u32) ^ ((seed >> 32) as u32) ^ FACTOR_B)) as u64;
+  const product = ((a ^ FACTOR_A) as u64) * ((b ^ FACTOR_B) as u64);
   return (product as u32) ^ ((product >> 32) as u32);
 }

@@ -95,11 +95,6 @@ export function verify(): u32 {
   return verifyHeap();
 }
 
-/** Where the superblock stands, for the host to read counters from. */
-export function superblockAddress(): usize {
-  return changetype<usize>(superblock());
-}
-
 /** The CRC32C of bytes in memory. */
 export function crc32c(pointer: u32, length: u32): u32 {
   return checksum(pointer as usize, length);
@@ -410,10 +405,12 @@ export function drain(bytesMax: u32): u32 {
   return drainNext(bytesMax);
 }
 
-/** The sealed records are written. Publishes what that makes durable enough. */
-export function drained(): void {
-  drainAccept(superblock().drainBytes);
+/** The sealed records are written. Publishes what that makes durable enough; 1 if more is queued. */
+export function drained(): u32 {
+  const sb = superblock();
+  drainAccept(sb.drainBytes);
   publishReady();
+  return sb.queueWritten == sb.queueTail ? 0 : 1;
 }
 
 /**
@@ -458,8 +455,17 @@ export function reseal(pointer: u32, length: u32, epoch: u32): u32 {
 
 // Counters that the host asks for between operations.
 
-export function drainAddress(): usize {
-  return superblock().drainPointer;
+/** Where the counters stand that the host reads after every commit, so that it need not call for them. */
+export function versionAddress(): usize {
+  return changetype<usize>(superblock()) + offsetof<Superblock>("version");
+}
+
+export function drainPointerAddress(): usize {
+  return changetype<usize>(superblock()) + offsetof<Superblock>("drainPointer");
+}
+
+export function unpublishedAddress(): usize {
+  return changetype<usize>(superblock()) + offsetof<Superblock>("queueUnpublished");
 }
 
 export function logPosition(): f64 {
@@ -481,11 +487,6 @@ export function writtenVersion(): f64 {
 /** Bytes of records that are queued and not yet written. */
 export function unwrittenBytes(): u32 {
   return queueUnwrittenBytes();
-}
-
-/** Commits that are installed and not yet published, over all runs. */
-export function unpublished(): u32 {
-  return superblock().queueUnpublished;
 }
 
 export function liveEntries(): f64 {

@@ -142,11 +142,15 @@ function slotHeldIn(slot: u32, from: u64, to: u64): bool {
   return held != 0 && version >= from && version < to;
 }
 
+function snapshotsHeld(): u32 {
+  const held = changetype<usize>(superblock()) + offsetof<Superblock>("snapshotsHeld");
+  return SHARED ? atomic.load<u32>(held) : load<u32>(held);
+}
+
 /** Whether a held snapshot sees a version that is `from` and whose successor is `to`: one in [from, to). */
 export function heldBetween(from: u64, to: u64): bool {
+  if (snapshotsHeld() == 0) return false;
   if (SHARED) {
-    const held = changetype<usize>(superblock()) + offsetof<Superblock>("snapshotsHeld");
-    if (atomic.load<u32>(held) == 0) return false;
     for (let slot: u32 = 0; slot < SNAPSHOT_SLOTS; slot++) {
       if (slotHeldIn(slot, from, to)) return true;
     }

@@ -26,7 +26,7 @@ export function checkAcknowledged(before, after) {
   }
   return {
     ok: false,
-    text: `${acknowledged - found} acknowledged steps are missing: only ${found} of ${acknowledged} found`,
+    text: `acknowledged steps are missing: ${acknowledged} acknowledged, only ${found} found`,
   };
 }
 

@@ -6,7 +6,7 @@ import { canRewrite, clip, columns, paint } from "./terminal.mjs";
 const REDRAW_MS = 40;
 const PLAIN_LINE_MS = 1_000;
 const BAR_WIDTH = 20;
-const NAME_WIDTH = 12;
+const NAME_WIDTH = 14;
 
 export class Progress {
   #name;

@@ -5,7 +5,7 @@
 import { readdirSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { duration, histogram, percentile } from "./histogram.mjs";
-import { clip, clipPath, columns, paint, size } from "./terminal.mjs";
+import { clip, clipPath, columns, counted, paint, size } from "./terminal.mjs";
 
 const NAME_WIDTH = 14;
 const TMPFS_MAGIC = 0x01021994;
@@ -28,7 +28,7 @@ export function describeStart({ title, steps }, mode, runtime) {
     paint("bold", `Holdfast: ${title.what}`),
     "",
     row("input", input),
-    row("agent", `${runtime}, ${steps} steps, each one transaction`),
+    row("agent", `${runtime}, ${counted(steps, "step")}, each one transaction`),
     row(mode, MODES[mode]),
     "",
   ];
@@ -36,16 +36,18 @@ export function describeStart({ title, steps }, mode, runtime) {
 }
 
 export function describeEnd(name, run, total) {
-  if (run.finished && run.found === 0) return row(name, `${run.acknowledged} of ${total} steps, undisturbed`, "cyan");
-  return row(name, `killed (SIGKILL) after step ${run.acknowledged} of ${total} was acknowledged`, "cyan");
+  const text = run.killed
+    ? `killed (SIGKILL) after step ${run.acknowledged} of ${total} was acknowledged`
+    : `${run.acknowledged} of ${counted(total, "step")}, undisturbed`;
+  return row(name, text, "cyan");
 }
 
 export function describeRecovery(run, total) {
   const { commits, droppedBytes, reason } = run.recovered ?? {};
   const lines = run.recovered
-    ? [`started again: ${reason}`, `recovered ${commits} commits, dropped ${droppedBytes} bytes`]
+    ? [`started again: ${reason}`, `recovered ${counted(commits, "commit")}, dropped ${counted(droppedBytes, "byte")}`]
     : ["started again: there was nothing to recover"];
-  lines.push(`found ${run.found} whole steps, went on, and finished all ${total}`);
+  lines.push(`found ${counted(run.found, "whole step")}, went on, and finished ${run.acknowledged} of ${total}`);
   return lines.map((line) => row("", line)).join("\n");
 }
 

@@ -20,7 +20,7 @@ export class Stopped extends Error {
   }
 }
 
-/** What an agent has said so far. */
+/** What an agent has said so far, and whether it was killed for it. */
 class Log {
   found = 0;
   recovered = undefined;
@@ -28,6 +28,7 @@ class Log {
   latencies = [];
   listing = undefined;
   finished = false;
+  killed = false;
   failure = undefined;
 
   /** @returns the message, or undefined for a line that the kill has cut off or that is not the agent's */
@@ -60,13 +61,14 @@ function start(runtime, request) {
 }
 
 /** What went wrong with an agent that is gone, as an error; undefined if it ended as it should. */
-function faultOf({ log, killed, silent, stopped, code, endedBy, noise }) {
+function faultOf({ log, silent, stopped, code, endedBy, noise }) {
   if (stopped !== undefined) return new Stopped(stopped);
   // Ctrl-C reaches the whole group, and the agent may be gone before the demo's own handler runs.
   if (endedBy === "SIGINT" || endedBy === "SIGHUP") return new Stopped(endedBy);
   if (log.failure !== undefined) return new AgentError(`the agent failed: ${log.failure}`);
   if (silent) return new AgentError(`the agent said nothing for ${SILENCE_MS_MAX / 1000} s and was ended`);
-  if (killed || (log.finished && code === 0)) return undefined;
+  const killedAsPlanned = log.killed && (endedBy === "SIGKILL" || process.platform === "win32");
+  if (killedAsPlanned || (!log.killed && log.finished && code === 0)) return undefined;
   const [firstLine] = noise.trim().split("\n");
   return new AgentError(`the agent ended with ${endedBy ?? `exit code ${code}`}${firstLine ? `: ${firstLine}` : ""}`);
 }
@@ -77,7 +79,7 @@ function faultOf({ log, killed, silent, stopped, code, endedBy, noise }) {
  */
 export function runAgent({ runtime, request, killAfter, signal, onStep }) {
   const log = new Log();
-  const end = { log, killed: false, silent: false, stopped: undefined, noise: "" };
+  const end = { log, silent: false, stopped: undefined, noise: "" };
   return new Promise((resolve, reject) => {
     const child = start(runtime, request);
     const kill = () => child.kill("SIGKILL");
@@ -101,8 +103,8 @@ export function runAgent({ runtime, request, killAfter, signal, onStep }) {
         child.stdin.write(".");
       }
       if (killAfter === undefined && message?.type === "finished") child.stdin.end();
-      if (killAfter !== undefined && !end.killed && log.acknowledged >= killAfter) {
-        end.killed = true;
+      if (killAfter !== undefined && !log.killed && log.acknowledged >= killAfter) {
+        log.killed = true;
         kill();
       }
     });

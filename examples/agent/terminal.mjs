@@ -28,8 +28,13 @@ export function clipPath(path, width) {
   return path.length <= width ? path : `…${path.slice(path.length - width + 1)}`;
 }
 
+/** "1 step", "2 steps". */
+export function counted(number, noun) {
+  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+}
+
 /** A size in the unit that keeps it short. */
 export function size(bytes) {
-  if (bytes < 1024) return `${bytes} bytes`;
+  if (bytes < 1024) return counted(bytes, "byte");
   return bytes < 1 << 20 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / (1 << 20)).toFixed(1)} MiB`;
 }

@@ -35,9 +35,6 @@ export interface RecoverOutcome {
   readonly lastMode: number;
 }
 
-// Where the counters stand in the superblock. A test compares them with what the core's exports say.
-const SUPERBLOCK_VERSION = 128;
-
 /** Turns a status of the core into the error that the caller gets. */
 export function statusError(status: number, what = "The call"): HoldfastError {
   switch (status) {
@@ -92,7 +89,10 @@ export class Core implements Scratch {
   readonly keyOffset: number;
   readonly #bounds: number;
   readonly #result: number;
-  readonly #superblock: number;
+  /** Where counters stand that are read after every commit. */
+  readonly #versionAddress: number;
+  readonly #drainPointerAddress: number;
+  readonly #unpublishedAddress: number;
   valueOffset: number;
   valueCapacity: number;
   readonly shared: boolean;
@@ -109,7 +109,9 @@ export class Core implements Scratch {
     this.keyOffset = this.#call("scratchKey") >>> 0;
     this.#bounds = this.#call("scratchBounds") >>> 0;
     this.#result = this.#call("scratchResult") >>> 0;
-    this.#superblock = this.#call("superblockAddress") >>> 0;
+    this.#versionAddress = this.#call("versionAddress") >>> 0;
+    this.#drainPointerAddress = this.#call("drainPointerAddress") >>> 0;
+    this.#unpublishedAddress = this.#call("unpublishedAddress") >>> 0;
     this.valueOffset = this.#call("scratchValue") >>> 0;
     this.valueCapacity = this.#call("scratchValueBytes") >>> 0;
     this.renew();
@@ -211,7 +213,7 @@ export class Core implements Scratch {
   /** The newest version that any commit was given. */
   version(): number {
     this.renew();
-    return this.#u64(this.#superblock + SUPERBLOCK_VERSION);
+    return this.#u64(this.#versionAddress);
   }
 
   // Runs.
@@ -411,15 +413,27 @@ export class Core implements Scratch {
 
   /** Seals the next records; the bytes to write, valid until the next call, or undefined when all is written. */
   drain(bytesMax: number): Uint8Array | undefined {
-    const length = this.#call("drain", bytesMax) >>> 0;
+    this.#assertSound();
+    let length: number;
+    try {
+      length = (this.#exports as unknown as HotExports).drain(bytesMax) >>> 0;
+    } catch (cause) {
+      throw this.#trapped(cause);
+    }
     if (length === 0) return undefined;
     this.renew();
-    const pointer = this.#call("drainAddress") >>> 0;
+    const pointer = this.view.getUint32(this.#drainPointerAddress, true);
     return this.bytes.subarray(pointer, pointer + length);
   }
 
-  drained(): void {
-    this.#call("drained");
+  /** What was sealed is written: publishes what that makes durable enough. Whether more is queued. */
+  drained(): boolean {
+    this.#assertSound();
+    try {
+      return (this.#exports as unknown as HotExports).drained() !== 0;
+    } catch (cause) {
+      throw this.#trapped(cause);
+    }
   }
 
   /** After `appendedBytes` bytes there was no room: undoes what is unpublished behind; how many commits that were. */
@@ -461,7 +475,8 @@ export class Core implements Scratch {
 
   /** Commits that are installed and not yet published, over all runs. */
   get unpublished(): number {
-    return this.#call("unpublished") >>> 0;
+    this.renew();
+    return this.view.getUint32(this.#unpublishedAddress, true);
   }
 
   /** Commits so far, recovered ones included. */
@@ -554,4 +569,6 @@ interface HotExports {
     expected: number,
     worker: number,
   ): number;
+  drain(bytesMax: number): number;
+  drained(): number;
 }

@@ -44,6 +44,8 @@ export class LogWriter {
   #segment: number;
   /** The log position that the segment begins at. */
   #segmentPosition: number;
+  /** Bytes of records in it, perhaps fewer after an append that failed. */
+  #segmentBytes: number;
   #failure: HoldfastError | undefined;
   /** Set while asynchronous storage has no room: what is queued is kept, and nothing more is taken. */
   #full: HoldfastError | undefined;
@@ -64,7 +66,8 @@ export class LogWriter {
     this.#listener = listener;
     this.#state = state;
     this.#segment = state.segmentBytes === undefined ? 0 : state.segment;
-    this.#segmentPosition = state.predecessorEnd - (state.segmentBytes ?? 0);
+    this.#segmentBytes = state.segmentBytes ?? 0;
+    this.#segmentPosition = state.predecessorEnd - this.#segmentBytes;
     if (this.#segment === 0)
       core.logBegin(state.predecessorEnd, state.predecessorCrc, session.epoch, state.predecessorEnd);
   }
@@ -131,6 +134,7 @@ export class LogWriter {
     const position = this.#core.logPosition;
     this.#segment = number;
     this.#segmentPosition = position;
+    this.#segmentBytes = 0;
     this.#core.logBegin(position, crc, this.#session.epoch, position);
   }
 
@@ -138,9 +142,14 @@ export class LogWriter {
     return (this.#segment === 0 ? this.#state.segment : this.#segment) + 1;
   }
 
+  /** Whether what is queued needs a new segment first. */
   get #wantsSegment(): boolean {
-    if (this.#segment === 0) return true;
-    return this.#core.logPosition - this.#segmentPosition >= this.#capabilities.segmentBytesTarget;
+    return this.#segment === 0 || this.#segmentBytes >= this.#capabilities.segmentBytesTarget;
+  }
+
+  /** False only where a segment would be begun for nothing. */
+  #segmentIsReady(): boolean {
+    return !this.#wantsSegment || this.#core.unwrittenBytes > 0;
   }
 
   #beginSegmentSync(): void {
@@ -184,12 +193,13 @@ export class LogWriter {
   /** Writes everything that is queued. Only where the storage appends synchronously. */
   drainSync(): void {
     this.assertUsable();
-    while (this.#core.unwrittenBytes > 0) {
+    for (let more = this.#segmentIsReady(); more; ) {
       if (this.#wantsSegment) this.#beginSegmentSync();
       const bytes = this.#core.drain(DRAIN_BYTES_MAX);
       if (bytes === undefined) break;
       this.#appendSync(bytes);
-      this.#core.drained();
+      this.#segmentBytes += bytes.length;
+      more = this.#core.drained();
     }
     this.#listener.onPublished();
   }
@@ -247,6 +257,7 @@ export class LogWriter {
       const bytes = this.#core.drain(DRAIN_BYTES_MAX);
       if (bytes === undefined) break;
       await this.#append(bytes);
+      this.#segmentBytes += bytes.length;
       this.#full = undefined;
       this.#core.drained();
       this.#listener.onPublished();

@@ -55,12 +55,14 @@ let textDecoder: TextDecoder | undefined;
 /** Writes `text` at `offset` if it is all ASCII; returns its byte length, or −1, having perhaps written a part. */
 export function writeAscii(text: string, bytes: Uint8Array, offset: number): number {
   const length = text.length;
+  // Looked at once behind the loop: a branch for each unit costs a fifth of it.
+  let seen = 0;
   for (let index = 0; index < length; index++) {
     const unit = text.charCodeAt(index);
-    if (unit > 0x7f) return -1;
+    seen |= unit;
     bytes[offset + index] = unit;
   }
-  return length;
+  return seen > 0x7f ? -1 : length;
 }
 
 /**

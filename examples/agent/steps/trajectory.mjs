@@ -7,6 +7,7 @@
  */
 import { readFileSync } from "node:fs";
 import { stepKey } from "../store-keys.mjs";
+import { counted } from "../terminal.mjs";
 
 const TOOL_NAME_LENGTH_MAX = 40;
 
@@ -48,7 +49,7 @@ export function learned(listing) {
   const tools = listing.filter(([key]) => key.startsWith("tool/")).map(([key, { calls }]) => ({ key, calls }));
   const often = tools.sort((a, b) => b.calls - a.calls).slice(0, 4);
   return [
-    ["observed", `${totals.bytes.toLocaleString("en")} bytes in ${totals.steps} steps`],
+    ["observed", `${counted(totals.bytes, "byte")} in ${counted(totals.steps, "step")}`],
     ["tools", often.map(({ key, calls }) => `${key.slice("tool/".length)} ${calls} ×`).join(", ")],
   ];
 }

@@ -1,0 +1,77 @@
+/**
+ * The smallest storage there is: segments as byte arrays, nothing else. For tests that open a damaged log tens of
+ * thousands of times and look at what was written.
+ */
+import type { Storage, StorageCapabilities, StorageSession } from "../../src/adapters/storage.js";
+import { HoldfastError } from "../../src/errors.js";
+
+/** The bytes of each segment by its number, ascending. */
+export type Segments = ReadonlyMap<number, Uint8Array>;
+
+const CAPABILITIES: StorageCapabilities = {
+  kind: "bytes",
+  mechanism: "none",
+  persistent: true,
+  syncAppend: true,
+  syncFlush: true,
+  asyncFlush: true,
+  recordBytesMax: 64 * 1024 * 1024,
+  segmentBytesTarget: 64 * 1024 * 1024,
+};
+
+/** Storage over byte arrays. They are never changed: whatever writes puts a new one in their place. */
+export class ByteStorage implements Storage {
+  readonly capabilities = CAPABILITIES;
+  readonly segments: Map<number, Uint8Array>;
+  /** The epoch of the newest owner. */
+  epoch: number;
+
+  constructor(segments: Segments, epoch: number) {
+    this.segments = new Map(segments);
+    this.epoch = epoch;
+  }
+
+  async open(): Promise<StorageSession> {
+    const { segments } = this;
+    this.epoch += 1;
+    let current = 0;
+    const create = (number: number, content: Uint8Array): void => {
+      if (segments.has(number)) throw new HoldfastError("STORE_FAILED", `segment ${number} is already there`);
+      segments.set(number, content.slice());
+      current = number;
+    };
+    const cut = (length: number): void => {
+      segments.set(current, (segments.get(current) as Uint8Array).slice(0, length));
+    };
+    const append = (bytes: Uint8Array): void => {
+      const before = segments.get(current) as Uint8Array;
+      const after = new Uint8Array(before.length + bytes.length);
+      after.set(before);
+      after.set(bytes, before.length);
+      segments.set(current, after);
+    };
+    return {
+      epoch: this.epoch,
+      fresh: segments.size === 0,
+      persisted: undefined,
+      segments: async () => [...segments].map(([number, bytes]) => ({ number, byteLength: bytes.length })),
+      read: async (number, offset, into) => {
+        const part = (segments.get(number) as Uint8Array).subarray(offset, offset + into.length);
+        into.set(part);
+        return part.length;
+      },
+      createSegment: async (number, content) => create(number, content),
+      createSegmentSync: create,
+      append: async (bytes) => append(bytes),
+      appendSync: append,
+      flush: async () => {},
+      flushSync: () => {},
+      truncate: async (length) => cut(length),
+      truncateSync: cut,
+      removeSegment: async (number) => {
+        segments.delete(number);
+      },
+      close: async () => {},
+    };
+  }
+}
