@@ -36,7 +36,7 @@ const assemblyRules = ASSEMBLY_LAYERS.slice(1).map((layer, index) => ({
 
 const CORE = "^src/host/core(-loader)?\\.ts$";
 const ABI = "^src/host/abi\\.ts$";
-const INTERFACE = "^src/host/(reader-writer|codec|scan)\\.ts$";
+const INTERFACE = "^src/host/(reader-writer|codec|scan|durability-mode)\\.ts$";
 const GROUND = "^src/(errors|host/(environment|utf8))\\.ts$";
 const PRIMITIVE = "^src/host/primitives/";
 const CONTRACT = "^src/adapters/storage\\.ts$";

@@ -25,6 +25,7 @@ import { platformStorage, temporaryPlace } from "./platform.js";
 import { type LogState, type RecoveredInfo, recoverLog } from "./recovery.js";
 import { Run } from "./run.js";
 import { DatabaseSnapshot } from "./snapshot.js";
+import { unsupported } from "./unsupported.js";
 
 /** Where a database is kept, and in what state it was found. */
 export interface StorageInfo {
@@ -349,6 +350,41 @@ export class Database implements AsyncDisposable {
   flushSync(): void {
     this.#engine.assertOpen();
     this.#engine.log?.flushSync();
+  }
+
+  /** The index of runs. @throws HoldfastError `UNSUPPORTED` in this release. */
+  get runs(): never {
+    throw unsupported("db.runs", "Keep a run that lists the others.");
+  }
+
+  /** Deletes a run as a whole. @throws HoldfastError `UNSUPPORTED` in this release. */
+  deleteRun(_runId: string): never {
+    throw unsupported("db.deleteRun", "Delete the run's keys in one transaction.");
+  }
+
+  /** Compacts the log into a checkpoint. @throws HoldfastError `UNSUPPORTED` in this release. */
+  checkpoint(): Promise<never> {
+    return Promise.reject(unsupported("db.checkpoint", "The log is kept whole."));
+  }
+
+  /** Everything as one stream. @throws HoldfastError `UNSUPPORTED` in this release. */
+  export(_options?: { runs?: readonly string[] }): never {
+    throw unsupported("db.export", "Copy the database's files while it is closed.");
+  }
+
+  /** A database from an exported stream. @throws HoldfastError `UNSUPPORTED` in this release. */
+  static import(_stream: AsyncIterable<Uint8Array>, _options: OpenOptions): Promise<never> {
+    return Promise.reject(unsupported("Database.import", "Copy the database's files while it is closed."));
+  }
+
+  /** A handle for other workers. @throws HoldfastError `UNSUPPORTED` in this release. */
+  share(): never {
+    throw unsupported("db.share", "Let one worker own the database and ask it by messages.");
+  }
+
+  /** The same database in another worker. @throws HoldfastError `UNSUPPORTED` in this release. */
+  static attach(_handle: unknown): Promise<never> {
+    return Promise.reject(unsupported("Database.attach", "Let one worker own the database and ask it by messages."));
   }
 
   /** Counters: what is kept, and what it costs. */

@@ -30,6 +30,7 @@ import {
   type TransactionPlan,
   versionMismatch,
 } from "./transaction.js";
+import { unsupported } from "./unsupported.js";
 import { countKeys, listEntries, listKeys } from "./view.js";
 
 /** How a transaction that is a callback is to be made. */
@@ -44,6 +45,7 @@ export interface AsyncTransactionOptions extends TransactionOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+const KEEP_IN_KV = "Keep it in run.kv, which shares its transactions.";
 /** No expectation of a key's version. */
 const ANY_VERSION = -1;
 const NO_BOUNDS = { prefixBytes: 0, startBytes: 0, endBytes: 0 };
@@ -262,6 +264,26 @@ export class Run {
   count(): number {
     this.#engine.assertOpen();
     return this.#engine.core.runCount(this.#writer.resolve(), false);
+  }
+
+  /** The run's event log. @throws HoldfastError `UNSUPPORTED` in this release. */
+  get events(): never {
+    throw unsupported("run.events", KEEP_IN_KV);
+  }
+
+  /** The run's state cells. @throws HoldfastError `UNSUPPORTED` in this release. */
+  get state(): never {
+    throw unsupported("run.state", KEEP_IN_KV);
+  }
+
+  /** The run's trace tree. @throws HoldfastError `UNSUPPORTED` in this release. */
+  get traces(): never {
+    throw unsupported("run.traces", KEEP_IN_KV);
+  }
+
+  /** The run's graph. @throws HoldfastError `UNSUPPORTED` in this release. */
+  get graph(): never {
+    throw unsupported("run.graph", KEEP_IN_KV);
   }
 
   /**

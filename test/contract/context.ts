@@ -20,6 +20,8 @@ export interface Context {
   readonly capabilities: StorageCapabilities;
   /** A new storage object, always over the one place of this case. */
   storage(): Storage;
+  /** What `Database.open` takes as `path` for this very place, where the storage is the platform's own. */
+  readonly path: string | undefined;
   /** Opens a database at the place of this case; it is closed when the case is over, if it is still open then. */
   open(options?: OpenOptions): Promise<Database>;
   /**

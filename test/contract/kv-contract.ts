@@ -5,7 +5,16 @@
 import type { Database, KVReader, ListOptions, Value } from "../../src/index.js";
 import { deepEqual, equal, ok, throwsCode } from "./assert.js";
 import type { Case, Context } from "./context.js";
-import { byUtf8, fill, HOSTILE_KEYS, hostileObject, listedKeys, RUN, sampleValues, throughEveryView } from "./samples.js";
+import {
+  byUtf8,
+  fill,
+  HOSTILE_KEYS,
+  hostileObject,
+  listedKeys,
+  RUN,
+  sampleValues,
+  throughEveryView,
+} from "./samples.js";
 
 /** The whole suite. */
 export function kvContract(): Case[] {
@@ -198,7 +207,22 @@ function independenceCases(): Case[] {
   ];
 }
 
-const LISTED = ["a", "a:", "a:1", "a:10", "a:2", "a;", "b", "B", "é", "\uFFFD", "\u{10000}", "😀", "\u0000", "a:\uE000"];
+const LISTED = [
+  "a",
+  "a:",
+  "a:1",
+  "a:10",
+  "a:2",
+  "a;",
+  "b",
+  "B",
+  "é",
+  "\uFFFD",
+  "\u{10000}",
+  "😀",
+  "\u0000",
+  "a:\uE000",
+];
 
 /** Every combination of what a listing can be asked for. */
 function* combinations(): Generator<ListOptions> {

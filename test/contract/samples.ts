@@ -163,3 +163,12 @@ export function spin(ms: number): void {
   const end = performance.now() + ms;
   while (performance.now() < end);
 }
+
+/** Something to wait for until it is opened. */
+export function gateway(): { readonly passed: Promise<void>; open(): void } {
+  let open = (): void => {};
+  const passed = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { passed, open: () => open() };
+}

@@ -4,7 +4,7 @@
 import { type Database, HoldfastError, type Run, type Transaction } from "../../src/index.js";
 import { deepEqual, equal, ok, rejectsCode, throwsCode } from "./assert.js";
 import type { Case, Context } from "./context.js";
-import { pause, RUN, spin } from "./samples.js";
+import { gateway, pause, RUN, spin } from "./samples.js";
 
 /** The whole suite. */
 export function transactionContract(): Case[] {
@@ -268,10 +268,33 @@ const RACES: readonly Race[] = [
   { name: "list of values", read: (tx) => tx.kv.list(), meanwhile: (run) => run.kv.put("b", 9), conflicts: true },
   { name: "prefix", read: (tx) => tx.kv.keys({ prefix: "p:" }), meanwhile: (r) => r.kv.put("p:1", 2), conflicts: true },
   { name: "delete of nothing", read: (tx) => tx.kv.delete("x"), meanwhile: (r) => r.kv.put("x", 2), conflicts: true },
-  { name: "beside a prefix", read: (tx) => tx.kv.keys({ prefix: "p:" }), meanwhile: (r) => r.kv.put("q", 2), conflicts: false },
-  { name: "beside a range", read: (tx) => tx.kv.list({ start: "a", end: "b" }), meanwhile: (r) => r.kv.put("b", 2), conflicts: false },
-  { name: "get of another key", read: (tx) => tx.kv.get("b"), meanwhile: (run) => run.kv.put("a", 2), conflicts: false },
-  { name: "own write", read: (tx) => { tx.kv.put("a", 5); tx.kv.get("a"); }, meanwhile: (r) => r.kv.put("a", 2), conflicts: false },
+  {
+    name: "beside a prefix",
+    read: (tx) => tx.kv.keys({ prefix: "p:" }),
+    meanwhile: (r) => r.kv.put("q", 2),
+    conflicts: false,
+  },
+  {
+    name: "beside a range",
+    read: (tx) => tx.kv.list({ start: "a", end: "b" }),
+    meanwhile: (r) => r.kv.put("b", 2),
+    conflicts: false,
+  },
+  {
+    name: "get of another key",
+    read: (tx) => tx.kv.get("b"),
+    meanwhile: (run) => run.kv.put("a", 2),
+    conflicts: false,
+  },
+  {
+    name: "own write",
+    read: (tx) => {
+      tx.kv.put("a", 5);
+      tx.kv.get("a");
+    },
+    meanwhile: (r) => r.kv.put("a", 2),
+    conflicts: false,
+  },
 ];
 
 function conflictCases(): Case[] {
@@ -483,14 +506,14 @@ function asyncCases(): Case[] {
       equal(run.kv.has("b"), false);
     }),
     on("synchronous work goes on beside asynchronous transactions that are waiting", async (run) => {
-      const gate = Promise.withResolvers<void>();
+      const gate = gateway();
       const waiting = run.transactionAsync(async (tx) => {
         tx.kv.put("slow", 1);
-        await gate.promise;
+        await gate.passed;
       });
       for (let i = 0; i < 10; i++) run.kv.put("fast", i);
       equal(run.kv.get("slow"), undefined);
-      gate.resolve();
+      gate.open();
       await waiting;
       deepEqual(run.kv.list(), [
         ["fast", 9],
@@ -606,16 +629,16 @@ function crossRunCases(): Case[] {
     on("close ends open transactions, and waits for asynchronous ones", async (run, db) => {
       const open = run.begin();
       open.kv.put("lost", 1);
-      const gate = Promise.withResolvers<void>();
+      const gate = gateway();
       const waiting = run.transactionAsync(async (tx) => {
-        await gate.promise;
+        await gate.passed;
         tx.kv.put("kept", 1);
         return "committed";
       });
       const closing = db.close();
       throwsCode("CLOSED", () => run.begin());
       throwsCode("CLOSED", () => run.kv.put("a", 1));
-      gate.resolve();
+      gate.open();
       equal(await waiting, "committed");
       await closing;
       throwsCode("CLOSED", () => open.kv.get("a"));

@@ -5,12 +5,18 @@
  */
 import type { Storage, StorageCapabilities } from "../../src/adapters/storage.js";
 
-/** One storage of this runtime. */
+/** One storage of this runtime, under a memory of one kind. */
 export interface Mount {
+  /** What it is called in the report. */
+  readonly name: string;
   readonly kind: string;
   readonly capabilities: StorageCapabilities;
+  /** Whether databases are opened with `shared: true`. */
+  readonly shared: boolean;
   /** A new storage object over the place of that name. */
   storage(place: string): Storage;
+  /** What `Database.open` takes for that place; `undefined` where the storage is not the platform's own. */
+  path(place: string): string | undefined;
 }
 
 export type Runtime = "node" | "deno" | "bun" | "browser";
@@ -22,30 +28,46 @@ export function detectRuntime(): Runtime {
 }
 
 /**
+ * All storages, each under memory of its own and under shared memory.
  * @param root the directory that places are made under, where there are files; ignored in a browser
  */
 export async function mountsOf(runtime: Runtime, root: string): Promise<readonly Mount[]> {
-  return runtime === "browser"
-    ? [await memoryMount(), await indexedDbMount()]
-    : [await memoryMount(), await filesMount(root)];
+  const single = [await memoryMount(), runtime === "browser" ? await indexedDbMount() : await filesMount(root)];
+  return [...single, ...single.map(overSharedMemory)];
 }
 
-function mount(storage: (place: string) => Storage): Mount {
+function mount(storage: (place: string) => Storage, path: (place: string) => string | undefined): Mount {
   const { capabilities } = storage("capabilities");
-  return { kind: capabilities.kind, capabilities, storage };
+  return { name: capabilities.kind, kind: capabilities.kind, capabilities, shared: false, storage, path };
+}
+
+function overSharedMemory(single: Mount): Mount {
+  const placed = (place: string): string => `shared-${place}`;
+  return {
+    ...single,
+    name: `${single.name}*`,
+    shared: true,
+    storage: (place) => single.storage(placed(place)),
+    path: (place) => single.path(placed(place)),
+  };
 }
 
 async function memoryMount(): Promise<Mount> {
   const { memory } = await import("../../src/adapters/memory.js");
-  return mount(() => memory());
+  return mount(
+    () => memory(),
+    () => undefined,
+  );
 }
 
 async function filesMount(root: string): Promise<Mount> {
   const { nodeFs } = await import("../../src/adapters/node-fs.js");
-  return mount((place) => nodeFs(`${root}/${place}`));
+  const path = (place: string): string => `${root}/${place}`;
+  return mount((place) => nodeFs(path(place)), path);
 }
 
 async function indexedDbMount(): Promise<Mount> {
   const { indexedDb } = await import("../../src/adapters/indexeddb.js");
-  return mount((place) => indexedDb(place));
+  const path = (place: string): string => place;
+  return mount((place) => indexedDb(path(place)), path);
 }

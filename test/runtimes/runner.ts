@@ -56,8 +56,9 @@ interface Job {
 export async function runSuites(settings: Settings, report: (line: Line) => void | Promise<void>): Promise<string[]> {
   const failed: string[] = [];
   for (const mount of await mountsOf(detectRuntime(), settings.root)) {
-    for (const job of suites.flatMap((suite) => jobsOf(suite, mount, settings))) {
-      await report({ running: `${job.suite} / ${mount.kind} / ${job.name}` });
+    const wanted = suites.filter((suite) => suite.opens || !mount.shared);
+    for (const job of wanted.flatMap((suite) => jobsOf(suite, mount, settings))) {
+      await report({ running: `${job.suite} / ${mount.name} / ${job.name}` });
       const outcome = await runJob(job);
       if (!outcome.ok) failed.push(job.place);
       if (!outcome.ok || job.counts) await report(outcome);
@@ -104,7 +105,7 @@ function jobOfPhase(suite: string, mount: Mount, item: ReloadCase, index: number
 }
 
 async function runJob(job: Job): Promise<Outcome> {
-  const about = { suite: job.suite, storage: job.mount.kind, name: job.name, place: job.place };
+  const about = { suite: job.suite, storage: job.mount.name, name: job.name, place: job.place };
   if (job.skipped) return { ...about, ok: true, skipped: true, ms: 0 };
   const start = performance.now();
   const opened: Database[] = [];
@@ -132,7 +133,7 @@ function contextOf(job: Job, opened: Database[]): Context {
   const { mount, place } = job;
   let last: { database: Database; options: OpenOptions } | undefined;
   const open = async (options: OpenOptions) => {
-    const database = await Database.open({ storage: mount.storage(place), ...options });
+    const database = await Database.open({ storage: mount.storage(place), shared: mount.shared, ...options });
     opened.push(database);
     last = { database, options };
     return database;
@@ -142,6 +143,7 @@ function contextOf(job: Job, opened: Database[]): Context {
     storageKind: mount.kind,
     capabilities: mount.capabilities,
     storage: () => mount.storage(place),
+    path: mount.path(place),
     open: (options = {}) => open(options),
     reopen: async (options = {}) => {
       await last?.database.close();

@@ -1,0 +1,151 @@
+/**
+ * The contract suites of the API on the sources: every storage that works without a browser, under memory of its own and
+ * under shared memory. `test/runtimes/` mounts the same suites on the built package everywhere else.
+ */
+import fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { memory } from "../../src/adapters/memory.js";
+import { nodeFs } from "../../src/adapters/node-fs.js";
+import type { Storage } from "../../src/adapters/storage.js";
+import { Database } from "../../src/index.js";
+import type { Case, Context, OpenOptions } from "../contract/context.js";
+import { durabilityContract, durabilityReloadCases } from "../contract/durability-contract.js";
+import { kvContract } from "../contract/kv-contract.js";
+import { snapshotContract } from "../contract/snapshot-contract.js";
+import { transactionContract } from "../contract/transaction-contract.js";
+import { SimulatedDisk } from "../support/simulated-storage.js";
+
+/** One place, which lasts as long as its case. */
+interface Place {
+  storage(): Storage;
+  readonly path: string | undefined;
+  /** Ends whoever has the place open, as a killed process would; where that can be done from within. */
+  kill?(): void;
+  remove(): void;
+}
+
+interface Mount {
+  readonly name: string;
+  place(): Place;
+}
+
+function simulated(options: Parameters<SimulatedDisk["storage"]>[0]): Place {
+  const disk = new SimulatedDisk({ seed: 11 });
+  return {
+    storage: () => disk.storage(options),
+    path: undefined,
+    kill: () => disk.crash({ kind: "kill" }),
+    remove: () => {},
+  };
+}
+
+const mounts: readonly Mount[] = [
+  { name: "memory", place: () => ({ storage: () => memory(), path: undefined, remove: () => {} }) },
+  {
+    name: "files",
+    place() {
+      const directory = fs.mkdtempSync(join(tmpdir(), "hf-"));
+      const path = join(directory, "a/b");
+      return {
+        storage: () => nodeFs(path),
+        path,
+        remove: () => fs.rmSync(directory, { recursive: true, force: true }),
+      };
+    },
+  },
+  { name: "simulated", place: () => simulated({}) },
+  { name: "simulated, asynchronous sync only", place: () => simulated({ syncFlush: false }) },
+  { name: "simulated, asynchronous only", place: () => simulated({ syncAppend: false }) },
+];
+
+const suites: readonly { readonly name: string; readonly cases: () => Case[] }[] = [
+  { name: "kv", cases: kvContract },
+  { name: "transaction", cases: transactionContract },
+  { name: "snapshot", cases: snapshotContract },
+  { name: "durability", cases: durabilityContract },
+];
+
+function contextOf(place: Place, shared: boolean, opened: Database[]): Context {
+  const storage = place.storage();
+  let last: { database: Database; options: OpenOptions } | undefined;
+  const open = async (options: OpenOptions): Promise<Database> => {
+    const database = await Database.open({ storage: place.storage(), shared, ...options });
+    opened.push(database);
+    last = { database, options };
+    return database;
+  };
+  return {
+    runtime: "node",
+    storageKind: storage.capabilities.kind,
+    capabilities: storage.capabilities,
+    storage: () => place.storage(),
+    path: place.path,
+    open: (options = {}) => open(options),
+    reopen: async (options = {}) => {
+      await last?.database.close();
+      return open({ ...last?.options, ...options });
+    },
+  };
+}
+
+async function closeAll(opened: readonly Database[]): Promise<void> {
+  for (const database of [...opened].reverse()) await database.close();
+}
+
+for (const mount of mounts) {
+  for (const shared of [false, true]) {
+    describe(`${mount.name}, ${shared ? "shared" : "single"}`, () => {
+      const { capabilities } = mount.place().storage();
+      for (const suite of suites) {
+        describe(suite.name, () => {
+          for (const item of suite.cases()) {
+            if (item.needs?.(capabilities) === false) continue;
+            test(item.name, async () => {
+              const place = mount.place();
+              const opened: Database[] = [];
+              try {
+                await item.run(contextOf(place, shared, opened));
+                await closeAll(opened);
+              } finally {
+                await closeAll(opened).catch(() => {});
+                place.remove();
+              }
+            });
+          }
+        });
+      }
+    });
+  }
+}
+
+for (const mount of mounts) {
+  const probe = mount.place();
+  const { capabilities } = probe.storage();
+  probe.remove();
+  if (probe.kill === undefined) continue;
+  describe(`${mount.name}, killed`, () => {
+    for (const item of durabilityReloadCases()) {
+      if (item.needs?.(capabilities) === false) continue;
+      test(item.name, async () => {
+        const place = mount.place();
+        await item.before(contextOf(place, false, []));
+        place.kill?.();
+        const opened: Database[] = [];
+        try {
+          await item.after(contextOf(place, false, opened));
+        } finally {
+          await closeAll(opened);
+        }
+      });
+    }
+  });
+}
+
+test("every case has a name of its own, so that a failure names one", () => {
+  for (const { cases } of suites) {
+    const names = cases().map(({ name }) => name);
+    expect(names).toEqual([...new Set(names)]);
+  }
+});
