@@ -22,9 +22,9 @@ import {
 import { hashKey } from "./hash";
 import { lockAcquireAlways, lockRelease } from "./lock";
 import { publishReady, undoUnwritten } from "./publish";
-import { drainAccept, drainNext, queueFormat, queueSynced, queueUnwrittenBytes, queueWatermark } from "./queue";
+import { drainAccept, drainNext, queueFormat, queueSynced, queueWatermark } from "./queue";
 import { recoverRecords, recoverReseal, recoverWatermark } from "./recovery";
-import { PRUNE_CHAINS_PER_RELEASE, pruneStep, Run, runFind, runIs, runMake, systemArena } from "./run";
+import { PRUNE_CHAINS_PER_RELEASE, pruneStep, Run, runFind, runForget, runIs, runMake, systemArena } from "./run";
 import { matchBase, Range, scanCollect, scanMatched, scanNoteReads, scanOrder } from "./scan";
 import {
   scratchBounds,
@@ -120,6 +120,15 @@ export function runCreate(nameBytes: u32): usize {
   const run = runMake(scratchKey(), nameBytes);
   lockRelease(directoryLock());
   return run === null ? (STATUS_STORE_FULL as usize) : changetype<usize>(run);
+}
+
+/** Takes a run that nobody has written to out of the directory; one that has commits or transactions stays. */
+export function runDiscard(run: usize, generation: u32): void {
+  const header = changetype<Run>(run);
+  lockAcquireAlways(directoryLock());
+  const unused = header.installed == 0 && header.transactions == 0 && header.unpublished == 0;
+  if (runIs(header, generation) && unused) runForget(header);
+  lockRelease(directoryLock());
 }
 
 export function runGeneration(run: usize): u32 {
@@ -486,7 +495,7 @@ export function writtenVersion(): f64 {
 
 /** Bytes of records that are queued and not yet written. */
 export function unwrittenBytes(): u32 {
-  return queueUnwrittenBytes();
+  return superblock().queueUnwrittenBytes;
 }
 
 export function liveEntries(): f64 {

@@ -118,6 +118,7 @@ function undoItem(sb: Superblock, item: Item): void {
   run.unpublished--;
   sb.queueUnpublished--;
   sb.undoneCommits++;
+  sb.queueUnwrittenBytes -= item.length;
   item.state = ITEM_UNDONE;
 }
 

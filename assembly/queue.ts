@@ -144,6 +144,7 @@ export function queuePlace(length: u32, version: u64, kind: u32, mode: u32): Ite
   item.kind = kind as u8;
   chunk.at += length;
   chunk.items++;
+  sb.queueUnwrittenBytes += length;
   return item;
 }
 
@@ -200,6 +201,7 @@ export function drainAccept(bytes: u32): void {
     if (item.length > left) break;
     left -= item.length;
     item.state = ITEM_WRITTEN;
+    sb.queueUnwrittenBytes -= item.length;
     sb.logPosition += item.length as u64;
     sb.logChain = recordCrc(item.record);
     sb.logWrittenVersion = max(sb.logWrittenVersion, item.version);
@@ -265,17 +267,6 @@ function chunkDrop(sb: Superblock, chunk: Chunk): void {
   } else {
     extentFree(extent);
   }
-}
-
-/** Bytes of records that are queued and not yet written, undone ones aside. */
-export function queueUnwrittenBytes(): u32 {
-  const sb = superblock();
-  let bytes: u32 = 0;
-  for (let sequence = sb.queueWritten; sequence != sb.queueTail; sequence++) {
-    const item = itemAt(sb, sequence);
-    if (item.state != ITEM_UNDONE) bytes += item.length;
-  }
-  return bytes;
 }
 
 /** Formats an empty queue. */

@@ -121,6 +121,8 @@ export class Superblock {
   queueUnpublished: u32;
   /** Bytes of published records that are not yet written. */
   queueDeferredBytes: u32;
+  /** Bytes of records that are queued and neither written nor undone. */
+  queueUnwrittenBytes: u32;
   queueChunkFirst: usize;
   queueChunkLast: usize;
   queueChunkSpare: usize;

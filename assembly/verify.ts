@@ -21,7 +21,7 @@ import { MODE_STRICT, SNAPSHOT_SLOTS, TABLE_COUNT, TABLE_KV, VERSION_MAX } from 
 import { ENTRY_QUEUED, Entry, entryKey } from "./entry";
 import { CONTROL_DELETED, CONTROL_EMPTY, controlOf } from "./group";
 import { hashKey } from "./hash";
-import { ITEM_UNDONE, itemAt } from "./queue";
+import { ITEM_UNDONE, ITEM_WRITTEN, itemAt } from "./queue";
 import { RUN_BYTES, Run, runArena, runTable, systemArena } from "./run";
 import {
   BUDDY_ORDER_MAX,
@@ -273,6 +273,7 @@ function verifyQueue(): u32 {
   const sb = superblock();
   let unpublished: u32 = 0;
   let deferred: u32 = 0;
+  let unwritten: u32 = 0;
   let before: u64 = 0;
   let first = VERSION_MAX;
   for (let sequence = sb.queueReleased; sequence != sb.queueTail; sequence++) {
@@ -282,6 +283,7 @@ function verifyQueue(): u32 {
     }
     before = item.version;
     if (item.state == ITEM_UNDONE) continue;
+    if (item.state < ITEM_WRITTEN) unwritten += item.length;
     if (!item.published) {
       unpublished++;
       if (first == VERSION_MAX) first = item.version;
@@ -291,6 +293,7 @@ function verifyQueue(): u32 {
   }
   if (unpublished != sb.queueUnpublished || first != sb.unpublishedFrom) return fault(FAULT_QUEUE, 0);
   if (deferred != sb.queueDeferredBytes) return fault(FAULT_QUEUE, 1);
+  if (unwritten != sb.queueUnwrittenBytes) return fault(FAULT_QUEUE, 2);
   return 0;
 }
 

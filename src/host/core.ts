@@ -231,6 +231,11 @@ export class Core implements Scratch {
     return { pointer, generation: this.#call("runGeneration", pointer) };
   }
 
+  /** Takes a run that nobody has written to away again. */
+  discardRun(run: RunHandle): void {
+    this.#call("runDiscard", run.pointer, run.generation);
+  }
+
   /** The newest published version of a run; 0 where it has none or its handle is stale. */
   runVisible(run: RunHandle): number {
     return run.pointer === 0 ? 0 : Math.max(0, this.#call("runVisible", run.pointer, run.generation));

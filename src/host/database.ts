@@ -240,7 +240,11 @@ export class Database implements AsyncDisposable {
   readonly #info: StorageInfo;
   readonly #listeners: Listeners;
   readonly #remove: (() => Promise<void>) | undefined;
+  /** Handles that are in use, so that asking for a run again gives the same one; dropped ones are taken out. */
   readonly #runs = new Map<string, WeakRef<Run>>();
+  readonly #dropped = new FinalizationRegistry<string>((id) => {
+    if (this.#runs.get(id)?.deref() === undefined) this.#runs.delete(id);
+  });
   #closing: Promise<void> | undefined;
 
   /** @internal */
@@ -312,6 +316,7 @@ export class Database implements AsyncDisposable {
     encodeName(id, RUN_ID_BYTES_MAX, "The run id", this.#engine.core);
     const run = new Run(this.#engine, id);
     this.#runs.set(id, new WeakRef(run));
+    this.#dropped.register(run, id);
     return run;
   }
 

@@ -97,6 +97,8 @@ export class Engine {
   syncModeOf(option: DurabilityOption | undefined): number {
     const mode = option === undefined ? this.defaultMode : modeNumber(parseDurability(option).mode);
     if (mode === MODE_IN_MEMORY) return mode;
+    // Without a log nothing is written: a transaction can still read.
+    if (this.#readOnly) return mode;
     if (this.log === undefined) throw this.#unsupported(mode, "Open the database with a path or a persistent storage.");
     if (mode === MODE_STRICT && !this.#syncFlush) throw this.#unsupported(mode, "Use await run.transactionAsync(…).");
     return mode;
@@ -105,7 +107,7 @@ export class Engine {
   /** The number of the mode that an asynchronous transaction is made in. */
   asyncModeOf(option: DurabilityOption | undefined): number {
     const mode = option === undefined ? this.defaultMode : modeNumber(parseDurability(option).mode);
-    if (mode === MODE_IN_MEMORY || this.log !== undefined) return mode;
+    if (mode === MODE_IN_MEMORY || this.log !== undefined || this.#readOnly) return mode;
     throw this.#unsupported(mode, "Open the database with a path or a persistent storage.");
   }
 

@@ -4,7 +4,7 @@
  *
  * An outcome, value or throw, is withheld until everything that it was read from is published (COMMIT 5).
  */
-import type { HoldfastError } from "../errors.js";
+import { HoldfastError } from "../errors.js";
 import type { Core, RunHandle } from "./core.js";
 import type { LogWriter } from "./log-writer.js";
 
@@ -45,6 +45,7 @@ export class GroupCommit {
         await this.#log.drain().catch(() => {});
         if (this.#waiters.length > 0) await this.#log.sync();
         this.onPublished();
+        if (this.#waiters.length > 0 && !this.#log.isDirty) this.#rejectAll(lost());
       }
     } catch (error) {
       this.#rejectAll(error);
@@ -92,4 +93,12 @@ export class GroupCommit {
   async settle(): Promise<void> {
     while (this.#cycle !== undefined) await this.#cycle.catch(() => {});
   }
+}
+
+/** Everything is written and synced, and somebody still waits: a fault of the store, told instead of waited out. */
+function lost(): HoldfastError {
+  return new HoldfastError(
+    "COMMIT_INDETERMINATE",
+    "The commit was written and synced, but is not visible. Close the database and open it anew.",
+  );
 }

@@ -40,6 +40,8 @@ export interface TransactionPlan {
 export interface Committed {
   /** The version of the commit; of one that wrote nothing, the version it started at. */
   readonly version: number;
+  /** Whether it has changed anything. */
+  readonly committed: boolean;
   /** What must be published before the outcome may be told; 0: nothing. */
   readonly awaits: number;
 }
@@ -207,8 +209,8 @@ export class Transaction implements Disposable {
       );
     }
     try {
-      const { version } = this.#install();
-      if (this.#writer.wrote) this.#settle(version);
+      const { version, committed } = this.#install();
+      if (committed) this.#settle(version);
       return version;
     } finally {
       this.rollback();
@@ -229,8 +231,8 @@ export class Transaction implements Disposable {
     const { core } = this.#engine;
     const depends = core.transactionDepends(this.#writer.handle);
     try {
-      const { version } = this.#install();
-      return { version, awaits: this.#writer.wrote ? version : depends };
+      const { version, committed } = this.#install();
+      return { version, committed, awaits: committed ? version : depends };
     } finally {
       this.rollback();
     }
@@ -250,16 +252,19 @@ export class Transaction implements Disposable {
     return depends;
   }
 
-  #install(): { version: number } {
+  #install(): { version: number; committed: boolean } {
     this.#engine.assertLive();
     if (!this.isOpen) throw new HoldfastError("TRANSACTION_CLOSED", "The transaction has ended. Begin a new one.");
     if (this.#engine.environment.monotonicMs() > this.#plan.deadlineMs) {
       throw new HoldfastError("TIMEOUT", "The transaction took longer than its timeoutMs; nothing has changed.");
     }
     if (this.#writer.wrote) this.#engine.assertWritable();
+    const { core } = this.#engine;
+    const start = core.transactionStart(this.#writer.handle);
     for (;;) {
-      const version = this.#engine.core.commit(this.#writer.handle, this.#plan.mode);
-      if (version >= 0) return { version };
+      const version = core.commit(this.#writer.handle, this.#plan.mode);
+      // What changes nothing, such as deleting what is not there, has no version of its own.
+      if (version >= 0) return { version, committed: version > start };
       if (-version === STATUS_DRAIN_FIRST) this.#engine.log?.drainFirst();
       else throw this.#refusal(-version);
     }

@@ -8,7 +8,7 @@
 import fc from "fast-check";
 import { describe, it } from "vitest";
 import { BUILDS, type Build } from "../support/builds.js";
-import type { Mode } from "../support/history.js";
+import { type Mode, show } from "../support/history.js";
 import { type Operation, sequences } from "./operations.js";
 import { Subject, type SubjectOptions } from "./subject.js";
 
@@ -29,7 +29,7 @@ async function follow(options: SubjectOptions, operations: readonly Operation[])
     await subject.end();
   } catch (error) {
     await subject.abandon();
-    throw error;
+    throw new Error(`${error instanceof Error ? error.message : String(error)}; after ${show(operations)}`, { cause: error });
   }
 }
 

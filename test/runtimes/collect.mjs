@@ -94,7 +94,7 @@ export function totalOf(rows) {
 
 export function table(rows) {
   const line = (runtime, storage, ...numbers) =>
-    runtime.padEnd(28) + storage.padEnd(12) + numbers.map((number) => String(number).padStart(9)).join("");
+    runtime.padEnd(28) + storage.padEnd(20) + numbers.map((number) => String(number).padStart(9)).join("");
   return [
     line("runtime", "storage", "passed", "failed", "skipped"),
     ...rows.map((row) => line(row.runtime, row.storage, row.passed, row.failed, row.skipped)),

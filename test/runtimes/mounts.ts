@@ -42,14 +42,7 @@ function mount(storage: (place: string) => Storage, path: (place: string) => str
 }
 
 function overSharedMemory(single: Mount): Mount {
-  const placed = (place: string): string => `shared-${place}`;
-  return {
-    ...single,
-    name: `${single.name}*`,
-    shared: true,
-    storage: (place) => single.storage(placed(place)),
-    path: (place) => single.path(placed(place)),
-  };
+  return { ...single, name: `${single.name}, shared`, shared: true };
 }
 
 async function memoryMount(): Promise<Mount> {

@@ -81,7 +81,7 @@ function jobOfCase(suite: string, mount: Mount, item: Case, index: number): Job 
   return {
     suite,
     mount,
-    place: `${suite}-${index}`,
+    place: placeOf(suite, mount, index),
     name: item.name,
     skipped: item.needs?.(mount.capabilities) === false,
     counts: true,
@@ -95,13 +95,17 @@ function jobOfPhase(suite: string, mount: Mount, item: ReloadCase, index: number
   return {
     suite,
     mount,
-    place: `${suite}-${settings.variant}-${index}`.replaceAll(" ", "-"),
+    place: placeOf(`${suite} ${settings.variant}`, mount, index),
     name: `${item.name} (${settings.variant})`,
     skipped: item.needs?.(mount.capabilities) === false,
     counts: !first,
     closes: !first,
     work: (context) => (first ? item.before(context) : item.after(context)),
   };
+}
+
+function placeOf(name: string, mount: Mount, index: number): string {
+  return `${name}${mount.shared ? " shared" : ""}-${index}`.replaceAll(" ", "-");
 }
 
 async function runJob(job: Job): Promise<Outcome> {

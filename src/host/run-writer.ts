@@ -1,0 +1,221 @@
+/**
+ * The core's side of a run: every implicit operation, one call of the core each.
+ *
+ * The run's name is resolved in the core when it is first needed, and again when the core says that the incarnation is
+ * gone. A write that is refused has changed nothing: it is tried again where the host can mend the reason, and thrown as a
+ * typed error otherwise.
+ */
+import {
+  RUN_ID_BYTES_MAX,
+  STATUS_DRAIN_FIRST,
+  STATUS_LIMIT,
+  STATUS_NOTHING,
+  STATUS_RUN_STALE,
+  STATUS_VERSION_MISMATCH,
+  VERSION_HEADER_BYTES,
+  VERSION_LENGTH_OFFSET,
+} from "./abi.js";
+import { decodeValue, encodeKey, encodeName, encodeValue, type Value } from "./codec.js";
+import { type Core, type RunHandle, statusError } from "./core.js";
+import type { Engine } from "./engine.js";
+import type { Versioned, WriteOptions, Writer } from "./reader-writer.js";
+import { type ListOptions, prepareScan } from "./scan.js";
+import { Snapshot } from "./snapshot.js";
+import { expectedVersion, versionMismatch } from "./transaction.js";
+import { countKeys, listEntries, listKeys } from "./view.js";
+
+/** No expectation of a key's version. */
+const ANY_VERSION = -1;
+const NO_BOUNDS = { prefixBytes: 0, startBytes: 0, endBytes: 0 };
+
+/** The core's side of a run: the primitives' {@link Writer}, one call for each operation. */
+export class RunWriter implements Writer {
+  readonly #engine: Engine;
+  readonly #id: string;
+  /** Where the run is in the core. Replaced as a whole, because commits in flight keep the one they were made with. */
+  #handle: RunHandle = { pointer: 0, generation: 0 };
+
+  constructor(engine: Engine, id: string) {
+    this.#engine = engine;
+    this.#id = id;
+  }
+
+  #encodeId(core: Core): number {
+    core.renew();
+    return encodeName(this.#id, RUN_ID_BYTES_MAX, "The run id", core);
+  }
+
+  /** Looks the run up; pointer 0 if nothing was ever written to it. Overwrites the key in scratch. */
+  resolve(): RunHandle {
+    const { core } = this.#engine;
+    this.#handle = core.resolveRun(this.#encodeId(core));
+    return this.#handle;
+  }
+
+  /** The run, made if it is not there. Overwrites the key in scratch. */
+  create(): RunHandle {
+    const { core } = this.#engine;
+    this.#handle = core.createRun(this.#encodeId(core));
+    return this.#handle;
+  }
+
+  /** The run as last looked up, looked up now if it was not there then. */
+  handle(): RunHandle {
+    return this.#handle.pointer === 0 ? this.resolve() : this.#handle;
+  }
+
+  /** The version record of a key, 0 if there is none. */
+  #record(table: number, key: string): number {
+    const engine = this.#engine;
+    if (!engine.isOpen) engine.assertOpen();
+    const { core } = engine;
+    core.renew();
+    const keyBytes = encodeKey(key, core);
+    const { pointer, generation } = this.#handle;
+    if (pointer === 0) return this.#recordAnew(table, key);
+    const record = core.get(pointer, generation, table, keyBytes);
+    if (record >= STATUS_LIMIT || record === 0) return record;
+    return this.#recordAnew(table, key);
+  }
+
+  #recordAnew(table: number, key: string): number {
+    const { core } = this.#engine;
+    const { pointer, generation } = this.resolve();
+    if (pointer === 0) return 0;
+    const record = core.get(pointer, generation, table, encodeKey(key, core));
+    return record < STATUS_LIMIT ? 0 : record;
+  }
+
+  get(table: number, key: string): Value | undefined {
+    const record = this.#record(table, key);
+    if (record === 0) return undefined;
+    const { core } = this.#engine;
+    return decodeValue(core, record + VERSION_HEADER_BYTES, core.view.getUint32(record + VERSION_LENGTH_OFFSET, true));
+  }
+
+  getVersioned(table: number, key: string): Versioned | undefined {
+    const record = this.#record(table, key);
+    if (record === 0) return undefined;
+    const { core } = this.#engine;
+    return { value: core.value(record), version: core.versionOf(record) };
+  }
+
+  getMany(table: number, keys: readonly string[]): (Value | undefined)[] {
+    // Nothing else runs between these reads unless other workers share the memory.
+    if (!this.#engine.core.shared) return keys.map((key) => this.get(table, key));
+    const snapshot = new Snapshot(this.#engine, this.create());
+    try {
+      return snapshot.kv.getMany(keys);
+    } finally {
+      snapshot.dispose();
+    }
+  }
+
+  has(table: number, key: string): boolean {
+    return this.#record(table, key) !== 0;
+  }
+
+  /** Collects a range at what is published; a run that is not there has nothing in it. */
+  #scan(table: number, bounds: typeof NO_BOUNDS): number {
+    const { core } = this.#engine;
+    const { pointer, generation } = this.#handle;
+    return core.scan({ pointer, generation }, table, -1, bounds);
+  }
+
+  /** Makes sure that the run can be scanned; false if it is not there, its options checked all the same. */
+  #isThere(options: ListOptions | undefined): boolean {
+    this.#engine.assertOpen();
+    if (this.resolve().pointer !== 0) return true;
+    prepareScan(this.#engine.core, options);
+    return false;
+  }
+
+  list(table: number, options: ListOptions | undefined): [string, Value][] {
+    if (!this.#isThere(options)) return [];
+    return listEntries(this.#engine.core, options, ({ bounds }) => this.#scan(table, bounds));
+  }
+
+  keys(table: number, options: ListOptions | undefined): string[] {
+    if (!this.#isThere(options)) return [];
+    return listKeys(this.#engine.core, options, ({ bounds }) => this.#scan(table, bounds));
+  }
+
+  count(table: number, prefix: string | undefined): number {
+    if (!this.#isThere(prefix === undefined ? undefined : { prefix })) return 0;
+    if (prefix === undefined && table === 0) return this.#engine.core.runCount(this.#handle, true);
+    return countKeys(this.#engine.core, prefix, ({ bounds }) => this.#scan(table, bounds));
+  }
+
+  put(table: number, key: string, value: Value, options: WriteOptions | undefined): number {
+    const engine = this.#engine;
+    engine.assertOpen();
+    engine.assertWritable();
+    const mode = options === undefined ? engine.syncModeOf(undefined) : engine.syncModeOf(options.durability);
+    const expected =
+      options === undefined || options.ifVersion === undefined ? ANY_VERSION : expectedVersion(options.ifVersion);
+    const { core } = engine;
+    for (;;) {
+      core.renew();
+      // The value first: encoding it may call into objects of the caller, which may use the database themselves.
+      const valueBytes = encodeValue(value, core);
+      let keyBytes = encodeKey(key, core);
+      if (this.#handle.pointer === 0) {
+        this.create();
+        keyBytes = encodeKey(key, core);
+      }
+      const handle = this.#handle;
+      const version = core.put(handle.pointer, handle.generation, table, keyBytes, valueBytes, mode, expected);
+      if (version > 0) {
+        if (engine.log !== undefined) engine.settle(handle, version, mode);
+        return version;
+      }
+      this.#afterRefusal(-version, key, options);
+    }
+  }
+
+  delete(table: number, key: string, options: WriteOptions | undefined): boolean {
+    const engine = this.#engine;
+    engine.assertOpen();
+    engine.assertWritable();
+    const mode = engine.syncModeOf(options?.durability);
+    const expected = options?.ifVersion === undefined ? ANY_VERSION : expectedVersion(options.ifVersion);
+    const { core } = engine;
+    for (;;) {
+      core.renew();
+      encodeKey(key, core);
+      const handle = this.#handle.pointer === 0 ? this.resolve() : this.#handle;
+      if (handle.pointer === 0) return this.#deleteNowhere(key, options, expected);
+      const version = core.remove(handle, table, encodeKey(key, core), mode, expected);
+      if (version > 0) {
+        engine.settle(handle, version, mode);
+        return true;
+      }
+      if (-version === STATUS_NOTHING) return false;
+      this.#afterRefusal(-version, key, options);
+    }
+  }
+
+  #deleteNowhere(key: string, options: WriteOptions | undefined, expected: number): boolean {
+    if (expected > 0) throw versionMismatch(key, options?.ifVersion ?? null, 0);
+    return false;
+  }
+
+  /** Returns where the operation is to be tried again, throws otherwise. Nothing has changed. */
+  #afterRefusal(status: number, key: string, options: WriteOptions | undefined): void {
+    const { core, log } = this.#engine;
+    const actual = core.resultVersion();
+    if (status === STATUS_RUN_STALE) {
+      this.create();
+    } else if (status === STATUS_DRAIN_FIRST) {
+      log?.drainFirst();
+    } else if (status === STATUS_VERSION_MISMATCH) {
+      // What it is compared with may not be published yet: nobody is told of it before it is.
+      if (core.runUnpublished(this.#handle) > 0) log?.settlePending();
+      core.discardRun(this.#handle);
+      throw versionMismatch(key, options?.ifVersion ?? null, actual);
+    } else {
+      core.discardRun(this.#handle);
+      throw statusError(status, "The write");
+    }
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * What the promises are made of: the system calls themselves, in the order in which the kernel saw them.
+ *
+ * Needs Linux and strace. Where that is not to be had the tests are skipped and say so; on CI that is a failure.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+
+const TRACED = fileURLToPath(new URL("./traced.mjs", import.meta.url));
+const CALLS = "write,writev,pwrite64,pwritev,fsync,fdatasync,sync_file_range,ftruncate,rename,renameat2";
+
+/** Whether strace works here; installs it where that can be done without asking anyone. */
+function straceWorks(): boolean {
+  if (process.platform !== "linux") return false;
+  const works = (): boolean => spawnSync("strace", ["-o", "/dev/null", "true"]).status === 0;
+  if (works()) return true;
+  if (process.getuid?.() !== 0) return false;
+  spawnSync("apt-get", ["install", "-y", "-qq", "strace"], { timeout: 120_000 });
+  return works();
+}
+
+const available = straceWorks();
+if (!available) console.warn("SKIPPED: strace is not to be had here, so no system call was looked at.");
+
+/** A call that returned. */
+interface Call {
+  readonly name: string;
+  /** When it was made and when it had returned, in seconds. */
+  readonly calledAt: number;
+  readonly returnedAt: number;
+  /** Its arguments as strace shows them: a descriptor is followed by its path in angle brackets. */
+  readonly text: string;
+  readonly ok: boolean;
+}
+
+const STARTED = /^(\d+) +(\d+\.\d+) (\w+)\((.*)$/;
+const RESUMED = /^(\d+) +(\d+\.\d+) <\.\.\. (\w+) resumed>(.*)$/;
+
+/** The calls of all threads by the time that they returned. */
+function parse(trace: string): Call[] {
+  const calls: Call[] = [];
+  const unfinished = new Map<string, { name: string; calledAt: number; text: string }>();
+  for (const line of trace.split("\n")) {
+    const resumed = RESUMED.exec(line);
+    const started = resumed ?? STARTED.exec(line);
+    if (started === null) continue;
+    const [, thread, at, name, text] = started as unknown as [string, string, string, string, string];
+    const begun = resumed === null ? { name, calledAt: Number(at), text } : unfinished.get(thread);
+    if (begun === undefined) continue;
+    if (text.includes("<unfinished ...>")) {
+      unfinished.set(thread, begun);
+      continue;
+    }
+    unfinished.delete(thread);
+    const tookMatch = /<(\d+\.\d+)>$/.exec(text);
+    const returnedAt = begun.calledAt + Number(tookMatch?.[1] ?? 0);
+    const ok = /\) += [0-9]/.test(text);
+    calls.push({ name, calledAt: begun.calledAt, returnedAt, text: begun.text, ok });
+  }
+  return calls.sort((a, b) => a.returnedAt - b.returnedAt);
+}
+
+async function traced(what: string, directory: string): Promise<Call[]> {
+  const output = join(directory, "trace");
+  const args = ["-f", "--seccomp-bpf", "-y", "-T", "-ttt", "-s", "64", "-e", `trace=${CALLS}`, "-o", output];
+  const child = spawn("strace", [...args, process.execPath, TRACED, what, join(directory, "db")], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let complaint = "";
+  child.stderr.on("data", (text) => {
+    complaint += String(text);
+  });
+  const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
+  expect(code, complaint).toBe(0);
+  return parse(readFileSync(output, "utf8"));
+}
+
+function isMark(call: Call, text: string): boolean {
+  return call.name === "write" && call.text.startsWith("1<") && call.text.includes(`"${text}\\n"`);
+}
+
+/** The mark with a text. */
+function markIn(calls: readonly Call[], text: string): Call {
+  const found = calls.find((call) => isMark(call, text));
+  if (found === undefined) throw new Error(`there is no mark "${text}" in the trace`);
+  return found;
+}
+
+/** Calls that were made after one mark and had returned before the other was written. */
+function between(calls: readonly Call[], begin: string, end: string): Call[] {
+  const from = markIn(calls, begin).returnedAt;
+  const to = markIn(calls, end).calledAt;
+  return calls.filter((call) => call.calledAt >= from && call.returnedAt <= to);
+}
+
+const isSync = (call: Call): boolean =>
+  (call.name === "fdatasync" || call.name === "fsync") && call.text.includes(".log");
+const isLogWrite = (call: Call): boolean => call.name.startsWith("pwrite") && call.text.includes(".log");
+/** How threads wake one another; nothing of it reaches a file. */
+const isWakeUp = (call: Call): boolean => /^\d+<(anon_inode:|pipe:)/.test(call.text) && !call.text.startsWith("1<");
+
+test.runIf(process.env["CI"] === "true")("strace is there, so that nothing below is skipped", () => {
+  expect(available).toBe(true);
+});
+
+describe.skipIf(!available)("system calls", () => {
+  let directory: string;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), "hf-strace-"));
+  });
+  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+  test("buffered, in a loop that never yields: a sync at least each interval", async () => {
+    const calls = await traced("busy", directory);
+    const inside = between(calls, "begin", "end");
+    const syncs = inside.filter((call) => isSync(call) && call.ok);
+    const times = [
+      markIn(calls, "begin").calledAt,
+      ...syncs.map((call) => call.calledAt),
+      markIn(calls, "end").calledAt,
+    ];
+    const gapsMs = times.slice(1).map((at, i) => Math.round((at - (times[i] as number)) * 1000));
+    console.log(`${inside.filter(isLogWrite).length} writes, ${syncs.length} syncs, ${gapsMs.join(" ")} ms apart`);
+    expect(syncs.length).toBeGreaterThanOrEqual(4);
+    // Twice the interval leaves room for a machine that is busy with something else.
+    expect(Math.max(...gapsMs)).toBeLessThan(200);
+  });
+
+  test("strict: the log is written, then synced, and only then the commit returns", async () => {
+    const calls = await traced("strict", directory);
+    for (let i = 0; i < 30; i++) {
+      const inside = between(calls, `begin ${i}`, `end ${i}`);
+      const written = inside.filter(isLogWrite).at(-1);
+      const synced = inside.filter((call) => isSync(call) && call.ok).at(-1);
+      expect(written, `commit ${i} is written`).toBeDefined();
+      expect(synced, `commit ${i} is synced`).toBeDefined();
+      expect(synced?.calledAt).toBeGreaterThanOrEqual(written?.returnedAt ?? Number.POSITIVE_INFINITY);
+    }
+  });
+
+  test("in-memory: nothing is written or synced at all, and no directory is made", async () => {
+    const inside = between(await traced("in-memory", directory), "begin", "end");
+    expect(inside.filter((call) => !isWakeUp(call)).map((call) => `${call.name}(${call.text}`)).toEqual([]);
+    expect(existsSync(join(directory, "db"))).toBe(false);
+  });
+});
