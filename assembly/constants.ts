@@ -39,6 +39,8 @@ export const STATUS_RUN_STALE: u32 = 10;
 export const STATUS_DRAIN_FIRST: u32 = 11;
 /** Nothing to do: the key to delete was not there. */
 export const STATUS_NOTHING: u32 = 12;
+/** The same, where the deletion that took it is not yet published: the host makes that durable before it tells. */
+export const STATUS_NOTHING_PENDING: u32 = 18;
 /** Bytes from outside are damaged. Where, is in the result area. */
 export const STATUS_CORRUPTION: u32 = 13;
 /** An argument is outside what the export takes. The host checks first, so this is a fault of the host. */

@@ -148,9 +148,13 @@ export function queuePlace(length: u32, version: u64, kind: u32, mode: u32): Ite
   return item;
 }
 
-/** Whether a commit that is published before it is written would take the waiting bytes past their limit. */
+/**
+ * Whether a commit that is published before it is written would take the bytes that wait past their limit. One that is
+ * larger by itself is taken where nothing waits; the host writes it at once.
+ */
 export function deferredIsFull(length: u32): bool {
-  return superblock().queueDeferredBytes + length > DEFERRED_BYTES_MAX;
+  const waiting = superblock().queueDeferredBytes;
+  return waiting != 0 && waiting + length > DEFERRED_BYTES_MAX;
 }
 
 /** Queues a watermark record, which tells recovery what was synced; a status. */

@@ -196,16 +196,27 @@ export function scanOrder(limit: u32, reverse: bool): u32 {
   return wanted;
 }
 
-/** Adds the last `count` matches of the buffer to what a transaction has read; a status. */
+/**
+ * Adds the first `count` keys of the ordered listing to what a transaction has read; a status. Its own writes are not reads.
+ * Noting can move the transaction's buffer, in which its own writes stand: what was matched there moves along.
+ */
 export function scanNoteReads(transaction: Transaction, tag: u32, count: u32): u32 {
-  for (let i: u32 = 0; i < count; i++) {
+  const before = transaction.data;
+  const beforeEnd = before + transaction.dataUsed;
+  let status = STATUS_OK;
+  for (let i: u32 = 0; i < count && status == STATUS_OK; i++) {
     const match = matchAt(matchCount - 1 - i);
+    if (match.record >= before && match.record < beforeEnd) continue;
     const version = changetype<Version>(match.record);
-    // Its own writes are not reads.
-    if (version.number == 0) continue;
     const entry = changetype<Entry>(match.key - (ENTRY_HEADER_BYTES as usize));
-    const status = noteRead(transaction, tag, entry.hash, match.key, match.keyBytes, version.number, entry);
-    if (status != STATUS_OK) return status;
+    status = noteRead(transaction, tag, entry.hash, match.key, match.keyBytes, version.number, entry);
   }
-  return STATUS_OK;
+  const moved = transaction.data - before;
+  for (let i: u32 = 0; moved != 0 && i < count; i++) {
+    const match = matchAt(matchCount - 1 - i);
+    if (match.record < before || match.record >= beforeEnd) continue;
+    match.key += moved;
+    match.record += moved;
+  }
+  return status;
 }

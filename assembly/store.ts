@@ -24,6 +24,7 @@ import {
   STATUS_CONFLICT_PENDING,
   STATUS_DRAIN_FIRST,
   STATUS_NOTHING,
+  STATUS_NOTHING_PENDING,
   STATUS_OK,
   STATUS_RUN_STALE,
   STATUS_STORE_FULL,
@@ -198,7 +199,10 @@ function commitOneLocked(
     store<f64>(actual, before === null ? 0 : (before.number as f64));
     return -(STATUS_VERSION_MISMATCH as i64);
   }
-  if (length == TOMBSTONE && before === null) return -(STATUS_NOTHING as i64);
+  if (length == TOMBSTONE && before === null) {
+    const pending = entry !== null && entry.head != 0 && changetype<Version>(entry.head).number > run.visible;
+    return -((pending ? STATUS_NOTHING_PENDING : STATUS_NOTHING) as i64);
+  }
 
   const arena = runArena(run);
   const record = versionMake(arena, length);

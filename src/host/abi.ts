@@ -18,6 +18,7 @@ export const STATUS_VERSION_MISMATCH = 9;
 export const STATUS_RUN_STALE = 10;
 export const STATUS_DRAIN_FIRST = 11;
 export const STATUS_NOTHING = 12;
+export const STATUS_NOTHING_PENDING = 18;
 export const STATUS_CORRUPTION = 13;
 export const STATUS_INVALID_ARGUMENT = 14;
 export const STATUS_MORE = 15;

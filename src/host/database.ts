@@ -95,8 +95,13 @@ class Listeners {
     return () => listeners.delete(listener);
   }
 
+  /** Tells every listener. What one throws is its own affair: it must not take the place of what the writer is told. */
   emit<E extends keyof DatabaseEvents>(event: E, payload: DatabaseEvents[E]): void {
-    for (const listener of [...(this.#byEvent.get(event) ?? [])]) (listener as (payload: unknown) => void)(payload);
+    for (const listener of [...(this.#byEvent.get(event) ?? [])]) {
+      try {
+        (listener as (payload: unknown) => void)(payload);
+      } catch {}
+    }
   }
 }
 
@@ -292,7 +297,10 @@ export class Database implements AsyncDisposable {
     return this.#info;
   }
 
-  /** Calls `listener` on an event; returns what ends that. One that is added after a recovery is told of it. */
+  /**
+   * Calls `listener` on an event; returns what ends that. One that is added after a recovery is told of it. What a listener
+   * throws is ignored.
+   */
   on<E extends keyof DatabaseEvents>(event: E, listener: (payload: DatabaseEvents[E]) => void): () => void {
     if (!EVENTS.has(event)) {
       throw new HoldfastError("INVALID_ARGUMENT", `There is no event "${event}"; there are ${[...EVENTS].join(", ")}.`);

@@ -6,6 +6,7 @@
  */
 import type { StorageCapabilities, StorageSession } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
+import { DEFERRED_BYTES_MAX } from "./abi.js";
 import type { Core, RunHandle } from "./core.js";
 import { bufferedDefault, type DurabilityMode, type DurabilityName, parseDurability } from "./durability-mode.js";
 import type { Environment } from "./environment.js";
@@ -42,7 +43,7 @@ class Deferred implements Durability {
 
   commit(run: RunHandle, version: number): void {
     if (!this.#log.isPublished(run, version)) this.#log.makeDurable(run, version);
-    else this.#log.drainSoonIfFull();
+    else this.#log.drainIfFull();
   }
 }
 
@@ -188,9 +189,11 @@ export class DurableLog {
     else this.#writer.pump();
   }
 
-  /** On asynchronous storage nobody else would write deferred commits that have piled up. */
-  drainSoonIfFull(): void {
-    if (!this.#capabilities.syncAppend && this.#core.unwrittenBytes > 1048576) this.#writer.pump();
+  /** Writes deferred commits that have piled up past their limit: one may be larger than that by itself. */
+  drainIfFull(): void {
+    if (this.#core.unwrittenBytes <= DEFERRED_BYTES_MAX) return;
+    if (this.#capabilities.syncAppend) this.#writer.drainSync();
+    else this.#writer.pump();
   }
 
   noteBuffered(): void {
@@ -218,9 +221,18 @@ export class DurableLog {
 
   /** Makes everything committed so far durable, and says so in the log. */
   async flush(): Promise<void> {
+    if (this.#isMarked()) return;
     await this.#writer.drain();
+    const position = this.#core.logPosition;
     await this.#writer.sync();
-    this.#afterFlush();
+    // What came while it was under way has its own time.
+    if (this.#core.logPosition === position && this.#core.unwrittenBytes === 0) this.#afterFlush();
+  }
+
+  /** Whether the log ends with a note that everything before it is synced; that note itself need not be. */
+  #isMarked(): boolean {
+    const isWhole = this.#core.unwrittenBytes === 0 && this.#core.unpublished === 0;
+    return isWhole && this.#writer.failure === undefined && this.#core.logPosition === this.#marked;
   }
 
   /** The same synchronously. */
@@ -231,18 +243,29 @@ export class DurableLog {
         `The storage (${this.#capabilities.kind}) cannot sync synchronously; nothing has changed. Use await db.flush().`,
       );
     }
+    if (this.#isMarked()) return;
     this.#writer.drainSync();
     this.#writer.syncSync();
     this.#afterFlush();
   }
 
+  /** Writes the note for recovery. That everything is durable stays true if there is no room for it. */
   #afterFlush(): void {
     this.#flusher.synced();
     if (!this.#writer.hasBegun || this.#core.logPosition === this.#marked) return;
-    this.#writer.mark(false);
-    if (this.#capabilities.syncAppend) this.#writer.drainSync();
-    else this.#writer.pump();
-    this.#marked = this.#core.logPosition;
+    if (!this.#capabilities.syncAppend) {
+      this.#writer.mark(false);
+      this.#marked = this.#core.logPosition + this.#core.unwrittenBytes;
+      this.#writer.pump();
+      return;
+    }
+    try {
+      this.#writer.mark(false);
+      this.#writer.drainSync();
+      this.#marked = this.#core.logPosition;
+    } catch (error) {
+      if (!HoldfastError.is(error, "STORAGE_FULL") && !HoldfastError.is(error, "STORE_FULL")) throw error;
+    }
   }
 
   /** Waits for what is in flight, makes everything durable, and writes that the log ends here. */
@@ -250,7 +273,11 @@ export class DurableLog {
     await this.#flusher.stop();
     await this.#group.settle();
     await this.#writer.settle();
-    if (this.hasFailed) return;
+    const { failure } = this.#writer;
+    if (failure !== undefined) {
+      if (this.#writer.isDirty) throw this.#writer.fail(failure);
+      return;
+    }
     await this.#writer.drain();
     if (!this.#writer.hasBegun) return;
     await this.#writer.sync();

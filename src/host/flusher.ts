@@ -33,7 +33,7 @@ export class Flusher {
   note(): void {
     this.#pending++;
     const nowMs = this.#environment.monotonicMs();
-    if (this.#dueMs === Number.POSITIVE_INFINITY) this.#arm(nowMs);
+    if (!this.#isArmed) this.#arm(nowMs);
     if (nowMs > this.#dueMs && this.#canSyncNow) {
       this.#log.syncSync();
       this.synced();
@@ -44,17 +44,24 @@ export class Flusher {
 
   #arm(nowMs: number): void {
     this.#dueMs = nowMs + this.#intervalMs;
-    this.#cancel = this.#environment.schedule(this.#intervalMs, () => this.#start());
+    this.#cancel = this.#environment.schedule(this.#intervalMs, () => {
+      this.#disarm();
+      this.#start();
+    });
   }
 
-  /** Begins a sync in the background, unless one is under way. */
+  /** Begins a sync in the background; what comes while it is under way waits for the next. */
   #start(): void {
     if (this.#inFlight !== undefined || this.#stopped) return;
-    this.#disarm();
     this.#pending = 0;
     this.#inFlight = this.#sync().finally(() => {
       this.#inFlight = undefined;
+      if (this.#pending > 0 && !this.#stopped && !this.#isArmed) this.#arm(this.#environment.monotonicMs());
     });
+  }
+
+  get #isArmed(): boolean {
+    return this.#dueMs !== Number.POSITIVE_INFINITY;
   }
 
   async #sync(): Promise<void> {
@@ -63,9 +70,6 @@ export class Flusher {
       await this.#log.sync();
     } catch {
       // The log has told its listener; the next write will say so too.
-    }
-    if (this.#pending > 0 && !this.#stopped && this.#dueMs === Number.POSITIVE_INFINITY) {
-      this.#arm(this.#environment.monotonicMs());
     }
   }
 

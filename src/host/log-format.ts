@@ -15,7 +15,7 @@ export interface SegmentHeader {
   readonly epoch: number;
   /** The log position of its first record. */
   readonly position: number;
-  /** No record in it has a lower version. */
+  /** What its owner has committed since it made the segment has this version or a higher one. */
   readonly firstVersion: number;
   /** Everything below this position was durable before the segment came into being. */
   readonly syncedEnd: number;

@@ -68,8 +68,9 @@ export class LogWriter {
     this.#segment = state.segmentBytes === undefined ? 0 : state.segment;
     this.#segmentBytes = state.segmentBytes ?? 0;
     this.#segmentPosition = state.predecessorEnd - this.#segmentBytes;
-    if (this.#segment === 0)
-      core.logBegin(state.predecessorEnd, state.predecessorCrc, session.epoch, state.predecessorEnd);
+    if (this.#segment === 0) {
+      core.logBegin(state.predecessorEnd, state.predecessorCrc, state.epoch, state.predecessorEnd);
+    }
   }
 
   /** How often a sync has been made. */
@@ -85,6 +86,7 @@ export class LogWriter {
   /** Throws if nothing can be written: `STORE_FAILED`, or `STORAGE_FULL` while asynchronous storage has no room. */
   assertUsable(): void {
     if (this.#failure !== undefined) throw storeFailed(this.#failure);
+    if (this.#full !== undefined && this.#core.unwrittenBytes === 0) this.#full = undefined;
     if (this.#full === undefined) return;
     // Each refused write asks the storage once more, so that writing goes on soon after there is room.
     const refusal = this.#full;
@@ -118,9 +120,9 @@ export class LogWriter {
       {
         databaseId: this.#state.databaseId,
         number,
-        epoch: this.#session.epoch,
+        epoch: this.#state.epoch,
         position,
-        firstVersion: core.writtenVersion + 1,
+        firstVersion: core.version() + 1,
         syncedEnd: position,
         predecessor: number - 1,
         predecessorEnd: first ? 0 : position,
@@ -135,7 +137,7 @@ export class LogWriter {
     this.#segment = number;
     this.#segmentPosition = position;
     this.#segmentBytes = 0;
-    this.#core.logBegin(position, crc, this.#session.epoch, position);
+    this.#core.logBegin(position, crc, this.#state.epoch, position);
   }
 
   get #nextSegment(): number {
@@ -145,6 +147,11 @@ export class LogWriter {
   /** Whether what is queued needs a new segment first. */
   get #wantsSegment(): boolean {
     return this.#segment === 0 || this.#segmentBytes >= this.#capabilities.segmentBytesTarget;
+  }
+
+  /** Whether a new segment can be begun in a synchronous call: what is in the old one must be synced first. */
+  get #canChangeSegment(): boolean {
+    return this.#segment === 0 || this.#capabilities.syncFlush || this.#core.logPosition <= this.#core.logWatermark;
   }
 
   /** False only where a segment would be begun for nothing. */
@@ -179,6 +186,7 @@ export class LogWriter {
   /** A segment is there whole or not at all, so that one for which there was no room can be tried again. */
   #creationFailed(cause: unknown): unknown {
     if (!HoldfastError.is(cause, "STORAGE_FULL")) return this.fail(cause);
+    if (!this.#capabilities.syncAppend) this.#full = cause;
     this.#undo(0, cause);
     return cause;
   }
@@ -194,7 +202,7 @@ export class LogWriter {
   drainSync(): void {
     this.assertUsable();
     for (let more = this.#segmentIsReady(); more; ) {
-      if (this.#wantsSegment) this.#beginSegmentSync();
+      if (this.#wantsSegment && this.#canChangeSegment) this.#beginSegmentSync();
       const bytes = this.#core.drain(DRAIN_BYTES_MAX);
       if (bytes === undefined) break;
       this.#appendSync(bytes);

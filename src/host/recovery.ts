@@ -34,6 +34,8 @@ export interface RecoveryProgress {
 /** Where the log goes on after recovery. */
 export interface LogState {
   readonly databaseId: Uint8Array;
+  /** The epoch that this owner writes: above every one in the log, also where the lock that counts them was lost. */
+  readonly epoch: number;
   /** The number of the last segment, 0 where there is none. */
   readonly segment: number;
   /** Bytes of records in the segment that appends go to; undefined where the first append begins a new one. */
@@ -167,8 +169,12 @@ class LogReader {
       // Windows overlap by a header, so that one that straddles them is seen.
       dropped += bytes.length - abi.RECORD_HEADER_BYTES;
     }
-    if (watermark > position) throw this.#corruption(header, position, "it had been synced beyond this");
+    if (watermark > position) throw this.tailDamage(header, position);
     return dropped;
+  }
+
+  tailDamage(header: Header, position: number): HoldfastError {
+    return this.#corruption(header, position, "it had been synced beyond this");
   }
 
   /** Whether the last thing in the log is what `close` writes, with nothing behind it. */
@@ -219,6 +225,7 @@ export async function recoverLog(session: StorageSession, core: Core, options: R
   if (last === undefined) {
     return {
       databaseId: options.databaseId,
+      epoch: session.epoch,
       segment: 0,
       segmentBytes: undefined,
       predecessorEnd: 0,
@@ -245,25 +252,45 @@ async function finish(
 ): Promise<LogState> {
   const { end, bad } = await reader.segment(last, undefined);
   const droppedBytes = bad ? await reader.judgeTail(last, end) : 0;
+  if (core.logWatermark > end) throw reader.tailDamage(last, end);
   const clean = !bad && reader.endsClosed;
-  if (options.readOnly) return stateAfter(last, end, core.logChain, undefined);
+  if (options.readOnly) return stateAfter(session, last, end, core.logChain, undefined);
   if (clean) {
     // The record that says so may itself not be on the disk: the log goes on where what it vouches for ends.
     const synced = core.logWatermark;
-    return stateAfter(last, synced, await crcBefore(reader, last, synced), undefined);
+    // Owners that came in between and wrote nothing may have given versions all the same.
+    raiseVersions(core, last, epochAfter(session, last) - last.epoch - 1);
+    return stateAfter(session, last, synced, await crcBefore(reader, last, synced), undefined);
   }
   const recovered = {
     commits: reader.commits,
     droppedBytes,
     reason: bad ? "the last write was torn" : "the database was not closed",
   };
-  core.versionRaise(core.writtenVersion + abi.VERSION_GAP_AFTER_CRASH);
+  raiseVersions(core, last, epochAfter(session, last) - last.epoch);
   return rewriteTail(session, core, reader, last, end, recovered);
 }
 
-function stateAfter(last: Header, end: number, crc: number, recovered: RecoveredInfo | undefined): LogState {
+/** The epoch to write: the session's, or where the lock that counts them was lost, one above the log's. */
+function epochAfter(session: StorageSession, last: Header): number {
+  return Math.max(session.epoch, last.epoch + 1);
+}
+
+/** Moves versions past every one that owners of the log may have given, though nothing of it is found (COMMIT 11). */
+function raiseVersions(core: Core, last: Header, owners: number): void {
+  core.versionRaise(Math.max(core.writtenVersion, last.firstVersion - 1) + owners * abi.VERSION_GAP_AFTER_CRASH);
+}
+
+function stateAfter(
+  session: StorageSession,
+  last: Header,
+  end: number,
+  crc: number,
+  recovered: RecoveredInfo | undefined,
+): LogState {
   return {
     databaseId: last.databaseId,
+    epoch: epochAfter(session, last),
     segment: last.number,
     segmentBytes: undefined,
     predecessorEnd: end,
@@ -288,13 +315,14 @@ async function rewriteTail(
     throw new HoldfastError("STORE_FAILED", "The log changed while it was read. Open it again.");
   }
   const predecessorCrc = await crcBefore(reader, last, watermark);
+  const epoch = epochAfter(session, last);
   const header = encodeSegmentHeader(
     {
       databaseId: last.databaseId,
       number: last.number + 1,
-      epoch: session.epoch,
+      epoch,
       position: watermark,
-      firstVersion: 1,
+      firstVersion: core.version() + 1,
       syncedEnd: end,
       predecessor: last.number,
       predecessorEnd: watermark,
@@ -302,7 +330,7 @@ async function rewriteTail(
     },
     (bytes) => core.crc32c(bytes),
   );
-  core.logBegin(watermark, header.crc, session.epoch, watermark);
+  core.logBegin(watermark, header.crc, epoch, watermark);
   core.stage(tail);
   const resealed = core.reseal(tail.length, last.epoch);
   if (resealed === undefined) throw reader.closedDamage(last, watermark);
@@ -310,9 +338,10 @@ async function rewriteTail(
   content.set(header.bytes);
   content.set(resealed, abi.SEGMENT_HEADER_BYTES);
   await session.createSegment(last.number + 1, content);
-  core.logBegin(end, core.logChain, session.epoch, end);
+  core.logBegin(end, core.logChain, epoch, end);
   return {
     databaseId: last.databaseId,
+    epoch,
     segment: last.number + 1,
     segmentBytes: tail.length,
     predecessorEnd: end,

@@ -10,6 +10,7 @@ import {
   STATUS_DRAIN_FIRST,
   STATUS_LIMIT,
   STATUS_NOTHING,
+  STATUS_NOTHING_PENDING,
   STATUS_RUN_STALE,
   STATUS_VERSION_MISMATCH,
   VERSION_HEADER_BYTES,
@@ -103,7 +104,9 @@ export class RunWriter implements Writer {
   getMany(table: number, keys: readonly string[]): (Value | undefined)[] {
     // Nothing else runs between these reads unless other workers share the memory.
     if (!this.#engine.core.shared) return keys.map((key) => this.get(table, key));
-    const snapshot = new Snapshot(this.#engine, this.create());
+    const run = this.resolve();
+    if (run.pointer === 0) return keys.map((key) => this.get(table, key));
+    const snapshot = new Snapshot(this.#engine, run);
     try {
       return snapshot.kv.getMany(keys);
     } finally {
@@ -190,7 +193,8 @@ export class RunWriter implements Writer {
         engine.settle(handle, version, mode);
         return true;
       }
-      if (-version === STATUS_NOTHING) return false;
+      if (-version === STATUS_NOTHING_PENDING) engine.log?.settlePending();
+      if (-version === STATUS_NOTHING || -version === STATUS_NOTHING_PENDING) return false;
       this.#afterRefusal(-version, key, options);
     }
   }

@@ -202,7 +202,7 @@ export class Transaction implements Disposable {
    *   `BUSY`, `TRANSACTION_CLOSED`, `CLOSED`.
    */
   commit(): number {
-    if (this.#plan.asynchronous) {
+    if (this.#plan.asynchronous && this.isOpen) {
       throw new HoldfastError(
         "INVALID_ARGUMENT",
         "transactionAsync commits when its callback returns: do not call commit in it.",

@@ -2,6 +2,7 @@
  * Reading a listing out of the core: the same for a run, a transaction and a snapshot, which differ only in how they scan.
  */
 
+import { STATUS_OK, STATUS_RUN_STALE } from "./abi.js";
 import type { Value } from "./codec.js";
 import { type Core, statusError } from "./core.js";
 import type { ListOptions } from "./scan.js";
@@ -13,8 +14,7 @@ export type Scanner = (request: ScanRequest) => number;
 function collect(core: Core, options: ListOptions | undefined, scan: Scanner): number {
   const request = prepareScan(core, options);
   if (request.limit === 0) return 0;
-  const status = scan(request);
-  if (status !== 0) throw statusError(status, "The listing");
+  if (isNowhere(scan(request))) return 0;
   return core.scanSort(request.limit, request.reverse);
 }
 
@@ -42,7 +42,12 @@ export function listKeys(core: Core, options: ListOptions | undefined, scan: Sca
 
 /** How many keys begin with a prefix. */
 export function countKeys(core: Core, prefix: string | undefined, scan: Scanner): number {
-  const status = scan(prepareScan(core, prefix === undefined ? undefined : { prefix }));
-  if (status !== 0) throw statusError(status, "Counting");
-  return core.scanCount();
+  return isNowhere(scan(prepareScan(core, prefix === undefined ? undefined : { prefix }))) ? 0 : core.scanCount();
+}
+
+/** Whether a scan's status says that the run is not there any more, which leaves nothing to list. */
+function isNowhere(status: number): boolean {
+  if (status === STATUS_RUN_STALE) return true;
+  if (status !== STATUS_OK) throw statusError(status, "The listing");
+  return false;
 }

@@ -16,8 +16,9 @@ const TIMES = Number(process.env["HOLDFAST_MODEL_RUNS"] ?? 1);
 const SEED = Number(process.env["HOLDFAST_MODEL_SEED"] ?? Date.now() % 2 ** 31);
 const TIMEOUT_MS = 120_000 * TIMES;
 
-const RUNS_RELEASE = 400;
-const RUNS_DEBUG = 200;
+/** Sequences in memory, and over a disk. */
+const RUNS_RELEASE = { memory: 800, disk: 1500 };
+const RUNS_DEBUG = { memory: 300, disk: 600 };
 
 async function follow(options: SubjectOptions, operations: readonly Operation[]): Promise<void> {
   const subject = await Subject.make(options);
@@ -29,7 +30,9 @@ async function follow(options: SubjectOptions, operations: readonly Operation[])
     await subject.end();
   } catch (error) {
     await subject.abandon();
-    throw new Error(`${error instanceof Error ? error.message : String(error)}; after ${show(operations)}`, { cause: error });
+    throw new Error(`${error instanceof Error ? error.message : String(error)}; after ${show(operations)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -48,9 +51,13 @@ function modelOf(build: Build, persistent: boolean): fc.IAsyncProperty<unknown> 
 console.info(`model: seed ${SEED}`);
 
 describe.each(BUILDS)("the $name build agrees with a Map", (build) => {
-  const numRuns = Math.ceil((build.debug ? RUNS_DEBUG : RUNS_RELEASE) * TIMES);
+  const { memory, disk } = build.debug ? RUNS_DEBUG : RUNS_RELEASE;
 
-  it("in memory", { timeout: TIMEOUT_MS }, () => fc.assert(modelOf(build, false), { numRuns, seed: SEED }));
+  it("in memory", { timeout: TIMEOUT_MS }, () =>
+    fc.assert(modelOf(build, false), { numRuns: Math.ceil(memory * TIMES), seed: SEED }),
+  );
 
-  it("over a disk", { timeout: TIMEOUT_MS }, () => fc.assert(modelOf(build, true), { numRuns, seed: SEED }));
+  it("over a disk", { timeout: TIMEOUT_MS }, () =>
+    fc.assert(modelOf(build, true), { numRuns: Math.ceil(disk * TIMES), seed: SEED }),
+  );
 });

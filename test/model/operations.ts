@@ -42,7 +42,23 @@ export const KEYS = ["a", "b", "ab", "a/", "a/1", "a/2", "é", "\uffff", "😀",
 
 const BOUNDS = ["", "a", "a/", "ab", "b", "é", "\uffff", "😀", "zz"] as const;
 
-const SCALARS: readonly Value[] = [null, true, false, 0, -0, 1, -1, 4294967296, 0.5, Number.NaN, "", "x", 0n, -1n, 2n ** 63n - 1n];
+const SCALARS: readonly Value[] = [
+  null,
+  true,
+  false,
+  0,
+  -0,
+  1,
+  -1,
+  4294967296,
+  0.5,
+  Number.NaN,
+  "",
+  "x",
+  0n,
+  -1n,
+  2n ** 63n - 1n,
+];
 
 const value: fc.Arbitrary<Value> = fc.oneof(
   { weight: 4, arbitrary: fc.constantFrom(...SCALARS) },
@@ -89,14 +105,29 @@ const work: fc.WeightedArbitrary<Operation>[] = [
   { weight: 8, arbitrary: tagged("delete", { run, key, mode, expect }) },
   {
     weight: 14,
-    arbitrary: tagged("read", { view: fc.constantFrom("run", "transaction", "transaction", "snapshot"), run, index, kind, key, range }),
+    arbitrary: tagged("read", {
+      view: fc.constantFrom("run", "transaction", "transaction", "snapshot"),
+      run,
+      index,
+      kind,
+      key,
+      range,
+    }),
   },
   { weight: 8, arbitrary: tagged("begin", { run, mode }) },
   { weight: 10, arbitrary: tagged("txPut", { index, key, value, expect }) },
   { weight: 5, arbitrary: tagged("txDelete", { index, key, expect }) },
   { weight: 8, arbitrary: tagged("commit", { index }) },
   { weight: 2, arbitrary: tagged("rollback", { index }) },
-  { weight: 3, arbitrary: tagged("callback", { run, mode, writes: fc.array(fc.tuple(key, value), { maxLength: 6 }), fails: fc.boolean() }) },
+  {
+    weight: 3,
+    arbitrary: tagged("callback", {
+      run,
+      mode,
+      writes: fc.array(fc.tuple(key, value), { maxLength: 6 }),
+      fails: fc.boolean(),
+    }),
+  },
   { weight: 5, arbitrary: tagged("snapshot", { run: fc.constantFrom(undefined, ...RUNS) }) },
   { weight: 3, arbitrary: tagged("dispose", { index }) },
   { weight: 2, arbitrary: tagged("flush", { sync: fc.boolean() }) },

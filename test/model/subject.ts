@@ -6,7 +6,17 @@
  */
 import { Database, HoldfastError, type KVReader, type Transaction, type Value } from "../../src/index.js";
 import { type Build, moduleOf } from "../support/builds.js";
-import { type Cell, expectSame, History, isInRange, listOf, type Mode, overlay, type RangeOptions, type State } from "../support/history.js";
+import {
+  type Cell,
+  expectSame,
+  History,
+  isInRange,
+  listOf,
+  type Mode,
+  overlay,
+  type RangeOptions,
+  type State,
+} from "../support/history.js";
 import { SeededEnvironment, turn } from "../support/seeded-environment.js";
 import { SimulatedDisk } from "../support/simulated-storage.js";
 import { type Expectation, KEYS, type Operation, type Read, RUNS } from "./operations.js";
@@ -121,7 +131,9 @@ export class Subject {
     }
   }
 
-  async #applyToStorage(operation: Extract<Operation, { op: "flush" | "tick" | "room" | "reopen" | "crash" }>): Promise<void> {
+  async #applyToStorage(
+    operation: Extract<Operation, { op: "flush" | "tick" | "room" | "reopen" | "crash" }>,
+  ): Promise<void> {
     switch (operation.op) {
       case "flush":
         return this.#flush(operation.sync);
@@ -194,10 +206,19 @@ export class Subject {
       if (value === undefined) existed = kv.delete(key, options);
       else version = kv.put(key, value, options);
     });
-    if (this.#isUnsupported(mode)) return expectSame("the mode", code, "SYNC_COMMIT_UNSUPPORTED");
-    if (!this.#isAsExpected(expected, cell)) return expectSame("ifVersion", code, "VERSION_MISMATCH");
+    if (this.#isUnsupported(mode)) {
+      expectSame("the mode", code, "SYNC_COMMIT_UNSUPPORTED");
+      return;
+    }
+    if (!this.#isAsExpected(expected, cell)) {
+      expectSame("ifVersion", code, "VERSION_MISMATCH");
+      return;
+    }
     const isNothing = value === undefined && cell === undefined;
-    if (!isNothing && this.#isRefusedForRoom(code, this.#mode(mode))) return this.#versionsBurnt();
+    if (!isNothing && this.#isRefusedForRoom(code, this.#mode(mode))) {
+      this.#versionsBurnt();
+      return;
+    }
     expectSame("the write", code, undefined);
     if (value === undefined) expectSame("delete", existed, cell !== undefined);
     if (isNothing) return;
@@ -214,7 +235,12 @@ export class Subject {
     const options = mode === undefined ? {} : { durability: mode };
     const start = this.history.newest();
     if (this.#isUnsupported(mode)) {
-      return expectSame("the mode", codeOf(() => this.#database.run(run).begin(options)), "SYNC_COMMIT_UNSUPPORTED");
+      expectSame(
+        "the mode",
+        codeOf(() => this.#database.run(run).begin(options)),
+        "SYNC_COMMIT_UNSUPPORTED",
+      );
+      return;
     }
     const handle = this.#database.run(run).begin(options);
     const before = this.history.state(run);
@@ -243,7 +269,10 @@ export class Subject {
       else expectSame("tx put", handle.kv.put(key, value, expected), 0);
     });
     if (expected.ifVersion !== undefined || value === undefined) this.#noteRead(transaction, key);
-    if (!this.#isAsExpected(expected, cell)) return expectSame("tx ifVersion", code, "VERSION_MISMATCH");
+    if (!this.#isAsExpected(expected, cell)) {
+      expectSame("tx ifVersion", code, "VERSION_MISMATCH");
+      return;
+    }
     expectSame("tx write", code, undefined);
     if (value === undefined) expectSame("tx delete", existed, cell !== undefined);
     if (value !== undefined || cell !== undefined) writes.set(key, value);
@@ -271,16 +300,26 @@ export class Subject {
       version = handle.commit();
     });
     expectSame("isOpen after commit", handle.isOpen, false);
-    expectSame("a second commit", codeOf(() => handle.commit()), "TRANSACTION_CLOSED");
+    expectSame(
+      "a second commit",
+      codeOf(() => handle.commit()),
+      "TRANSACTION_CLOSED",
+    );
     if (writes.size === 0) {
       expectSame("a read-only commit", code, undefined);
       if (version < start) throw new Error(`a read-only commit returned ${version}, it started at ${start}`);
       return;
     }
-    if (must || (may && code === "CONFLICT")) return expectSame("a commit over changed reads", code, "CONFLICT");
+    if (must || (may && code === "CONFLICT")) {
+      expectSame("a commit over changed reads", code, "CONFLICT");
+      return;
+    }
     const live = this.history.state(run);
     const effective = new Map([...writes].filter(([key, value]) => value !== undefined || live.has(key)));
-    if (effective.size > 0 && this.#isRefusedForRoom(code, mode)) return this.#versionsBurnt();
+    if (effective.size > 0 && this.#isRefusedForRoom(code, mode)) {
+      this.#versionsBurnt();
+      return;
+    }
     expectSame("the commit", code, undefined);
     if (effective.size > 0) this.#committed(run, version, mode, effective);
   }
@@ -296,9 +335,18 @@ export class Subject {
         return tx.kv.count();
       }, options);
     });
-    if (this.#isUnsupported(mode)) return expectSame("the mode", code, "SYNC_COMMIT_UNSUPPORTED");
-    if (fails) return expectSame("a callback that throws", code, "NOT_FOUND");
-    if (writes.length > 0 && this.#isRefusedForRoom(code, this.#mode(mode))) return this.#versionsBurnt();
+    if (this.#isUnsupported(mode)) {
+      expectSame("the mode", code, "SYNC_COMMIT_UNSUPPORTED");
+      return;
+    }
+    if (fails) {
+      expectSame("a callback that throws", code, "NOT_FOUND");
+      return;
+    }
+    if (writes.length > 0 && this.#isRefusedForRoom(code, this.#mode(mode))) {
+      this.#versionsBurnt();
+      return;
+    }
     expectSame("transaction", code, undefined);
     if (writes.length > 0) this.#committed(run, this.#database.run(run).version, this.#mode(mode), new Map(writes));
     expectSame("what the callback returned", result, this.history.state(run).size);
@@ -349,7 +397,11 @@ export class Subject {
       if (!HoldfastError.is(error, "STORAGE_FULL") || this.#disk.room > 1e6) throw error;
       isClean = false;
     });
-    expectSame("a read after close", codeOf(() => this.#database.run("a")), "CLOSED");
+    expectSame(
+      "a read after close",
+      codeOf(() => this.#database.run("a")),
+      "CLOSED",
+    );
     await this.#recover(isClean ? this.history.commits.length : this.#killFloor);
     if (isClean) expectSame("recovered after a clean close", this.#database.storageInfo.recovered, undefined);
   }
@@ -381,7 +433,8 @@ export class Subject {
 
   #read(operation: Extract<Operation, { op: "read" }>): void {
     if (operation.view === "run") {
-      return this.#compareRead("run", this.#database.run(operation.run).kv, this.history.state(operation.run), operation);
+      this.#compareRead("run", this.#database.run(operation.run).kv, this.history.state(operation.run), operation);
+      return;
     }
     if (operation.view === "snapshot") {
       const snapshot = this.#snapshots[operation.index % Math.max(1, this.#snapshots.length)];
@@ -397,7 +450,10 @@ export class Subject {
   }
 
   #noteReadOf(transaction: OpenTransaction, { kind, key, range }: Read): void {
-    if (kind === "get" || kind === "versioned" || kind === "has") return this.#noteRead(transaction, key);
+    if (kind === "get" || kind === "versioned" || kind === "has") {
+      this.#noteRead(transaction, key);
+      return;
+    }
     if (kind === "many") {
       for (const one of KEYS) this.#noteRead(transaction, one);
     } else if (kind === "count") {
@@ -405,7 +461,8 @@ export class Subject {
     } else if (range.limit !== 0 && range.end !== "") {
       transaction.scans.push(range);
       if (kind !== "list") return;
-      for (const [found] of listOf(overlay(transaction.before, transaction.writes), range)) this.#noteRead(transaction, found);
+      for (const [found] of listOf(overlay(transaction.before, transaction.writes), range))
+        this.#noteRead(transaction, found);
     }
   }
 
@@ -415,10 +472,25 @@ export class Subject {
     if (kind === "get") expectSame(what, kv.get(key), cell?.value);
     else if (kind === "versioned") expectSame(what, kv.getVersioned(key), cell);
     else if (kind === "has") expectSame(what, kv.has(key), cell !== undefined);
-    else if (kind === "many") expectSame(what, kv.getMany(KEYS), KEYS.map((one) => state.get(one)?.value));
+    else if (kind === "many")
+      expectSame(
+        what,
+        kv.getMany(KEYS),
+        KEYS.map((one) => state.get(one)?.value),
+      );
     else if (kind === "count") expectSame(what, kv.count(range.prefix), listOf(state, prefixOf(range)).length);
-    else if (kind === "keys") expectSame(what, kv.keys(range), listOf(state, range).map(([found]) => found));
-    else expectSame(what, kv.list(range), listOf(state, range).map(([found, { value }]) => [found, value]));
+    else if (kind === "keys")
+      expectSame(
+        what,
+        kv.keys(range),
+        listOf(state, range).map(([found]) => found),
+      );
+    else
+      expectSame(
+        what,
+        kv.list(range),
+        listOf(state, range).map(([found, { value }]) => [found, value]),
+      );
   }
 
   /** The heap is sound. */
@@ -434,7 +506,11 @@ export class Subject {
       const state = this.history.state(run);
       const { kv } = this.#database.run(run);
       expectSame(`the state of run ${run}`, this.#stateOf(kv), state);
-      expectSame(`list of run ${run}`, kv.list(), listOf(state).map(([key, { value }]) => [key, value]));
+      expectSame(
+        `list of run ${run}`,
+        kv.list(),
+        listOf(state).map(([key, { value }]) => [key, value]),
+      );
       expectSame(`count of run ${run}`, kv.count(), state.size);
       entries += state.size;
     }

@@ -11,7 +11,7 @@ import type { Storage, StorageSession } from "../../src/adapters/storage.js";
 import { HoldfastError } from "../../src/errors.js";
 import * as abi from "../../src/host/abi.js";
 import { Database } from "../../src/index.js";
-import type { Segments } from "../support/byte-storage.js";
+import { ByteStorage, type Segments } from "../support/byte-storage.js";
 import {
   type DamageLog,
   type DamageLogOptions,
@@ -131,10 +131,7 @@ describe.each(variants)("damage to a log: $name", ({ name, options }) => {
       const zeroed = bytes.slice().fill(0, record.start);
       const expected = oracle.cut(number, record.start, abi.SEGMENT_HEADER_BYTES);
       const lost = typeof expected === "object" ? { ...expected, droppedBytes: bytes.length - record.start } : expected;
-      faults.note(
-        `zeros from ${record.start}`,
-        await faultOf(log, withSegment(log.segments, number, zeroed), record.end === 0 ? "unchanged" : lost),
-      );
+      faults.note(`zeros from ${record.start}`, await faultOf(log, withSegment(log.segments, number, zeroed), lost));
     }
     for (const garbage of [1, 47, 48, 49, 4096]) {
       for (const filler of [0, 0xff, 0x5a]) {
@@ -169,14 +166,12 @@ describe("what cannot be told from a crash", () => {
     const log = await damageLog({ bytes: LOG_BYTES, ending: "closed" });
     const [number, bytes] = [...log.segments][0] as [number, Uint8Array];
     const { records } = parseSegment(bytes);
-    const lastCommit = records.findLast((record) => record.isCommit);
     for (const record of records) {
       const damaged = bytes.slice();
       damaged[record.end - 1] = (bytes[record.end - 1] as number) ^ 1;
       const expected = record.isCommit ? "CORRUPTION" : { commits: log.states.length - 1, droppedBytes: 52 };
       expect(await faultOf(log, withSegment(log.segments, number, damaged), expected)).toBeUndefined();
     }
-    expect(lastCommit).toBeDefined();
   });
 });
 
@@ -295,6 +290,26 @@ describe("segments", () => {
     expect(await faultOf(log, repeated, "CORRUPTION")).toBeUndefined();
   });
 
+  test.each<[string, (view: DataView) => void]>([
+    ["is of another database", (view) => view.setUint8(abi.SEGMENT_DATABASE_OFFSET, 0x77)],
+    ["follows another checksum", (view) => view.setUint32(abi.SEGMENT_PREDECESSOR_CRC_OFFSET, 0x5a5a5a5a, true)],
+    ["follows a segment that is missing", (view) => view.setBigUint64(abi.SEGMENT_PREDECESSOR_OFFSET, 1n, true)],
+    ["has an epoch older than its predecessor's", (view) => view.setUint32(abi.SEGMENT_EPOCH_OFFSET, 0, true)],
+  ])("a segment without records whose header's checksum holds and that %s is CORRUPTION", async (_, change) => {
+    // Nothing but the check of this one field can refuse it: there is no record behind it whose chain would break.
+    const log = await damageLog({ bytes: 600, ending: "recovered" });
+    const { storage } = await openSegments(log.segments, log.epoch);
+    const [number, bytes] = [...storage.segments].at(-1) as [number, Uint8Array];
+    const bare = new Map(storage.segments).set(number, bytes.slice(0, abi.SEGMENT_HEADER_BYTES));
+    const emptied = forgeHeader(bare.get(number) as Uint8Array, (view) => {
+      const end = view.getBigUint64(abi.SEGMENT_POSITION_OFFSET, true);
+      view.setBigUint64(abi.SEGMENT_SYNCED_END_OFFSET, end, true);
+    });
+    const again = { ...log, epoch: storage.epoch };
+    expect(await faultOf(again, bare.set(number, emptied), "unchanged")).toBeUndefined();
+    expect(await faultOf(again, bare.set(number, forgeHeader(emptied, change)), "CORRUPTION")).toBeUndefined();
+  });
+
   test("segments of nothing at all, of zeros, and of a text file are CORRUPTION", async () => {
     const log = await damageLog({ bytes: 600, ending: "killed", storage: small });
     const text = new TextEncoder().encode('{"event":"a line of JSON"}\n'.repeat(40));
@@ -302,6 +317,21 @@ describe("segments", () => {
       for (const number of log.segments.keys()) {
         expect(await faultOf(log, withSegment(log.segments, number, content), "CORRUPTION")).toBeUndefined();
       }
+    }
+  });
+
+  test("a segment that ends between two records, below what its header vouches for, is CORRUPTION", async () => {
+    // Only a bad record made recovery look at the watermark, and a segment cut exactly between two has none. Read-only the
+    // loss went unnoticed; for an owner the tail came out with a negative length, and a RangeError was all that was said.
+    const log = await damageLog({ bytes: 900, ending: "recovered" });
+    const [number, bytes] = [...log.segments].at(-1) as [number, Uint8Array];
+    const { records, syncedEnd } = parseSegment(bytes);
+    for (const record of records.filter(({ position }) => position < syncedEnd)) {
+      const damaged = withSegment(log.segments, number, bytes.subarray(0, record.start));
+      const reading = Database.open({ storage: new ByteStorage(damaged, log.epoch), wasm, readOnly: true });
+      const error: unknown = await reading.then(() => "opened, and what is lost had been synced").catch((e) => e);
+      expect(HoldfastError.is(error, "CORRUPTION"), String(error)).toBe(true);
+      expect(await faultOf(log, damaged, "CORRUPTION")).toBeUndefined();
     }
   });
 
@@ -331,8 +361,17 @@ function breaking(disk: SimulatedDisk, at: number, how: "fail" | "kill" | "power
         if (typeof member !== "function" || name === "close") {
           return typeof member === "function" ? member.bind(target) : member;
         }
+        const isHit = (): boolean => ++calls === at;
+        if (String(name).endsWith("Sync")) {
+          return (...given: unknown[]) => {
+            const hit = isHit();
+            if (hit && when === "before") throw end();
+            Reflect.apply(member, target, given);
+            if (hit) throw end();
+          };
+        }
         return async (...given: unknown[]) => {
-          const hit = ++calls === at;
+          const hit = isHit();
           if (hit && when === "before") throw end();
           const result: unknown = await Reflect.apply(member, target, given);
           if (hit) throw end();

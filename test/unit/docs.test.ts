@@ -1,0 +1,169 @@
+/**
+ * What README.md shows does work: every block of code in it that begins with `import` is type-checked against the built
+ * package and run, each in a file of its own, in a folder whose `node_modules/holdfast` is this package.
+ *
+ * A block that is not run has to be one of those that cannot be: it does not begin with `import`, and its number is known
+ * here, so that nothing drops out unseen. A comment `expect: text` on a line of its own makes the output contain the text.
+ */
+import { spawnSync } from "node:child_process";
+import fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const README = join(ROOT, "README.md");
+const RUN_MS_MAX = 20_000;
+
+interface Block {
+  readonly language: "ts" | "js";
+  /** The line of the README that the block's first line is. */
+  readonly line: number;
+  readonly code: string;
+  readonly runnable: boolean;
+}
+
+/** Every block of TypeScript or JavaScript in a Markdown text. Fences may be indented, as in a list. */
+function blocksOf(markdown: string): Block[] {
+  const blocks: Block[] = [];
+  const lines = markdown.split("\n");
+  for (let i = 0; i < lines.length; i++) {
+    const fence = /^(\s*)(`{3,})\s*(ts|typescript|js|javascript|mjs)\b/.exec(lines[i] ?? "");
+    if (fence === null) continue;
+    const [, indent = "", ticks = "```", language = ""] = fence;
+    const end = lines.findIndex((line, at) => at > i && line.trim() === ticks);
+    if (end < 0) throw new Error(`the block at line ${i + 1} never ends`);
+    const code = lines
+      .slice(i + 1, end)
+      .map((line) => (line.startsWith(indent) ? line.slice(indent.length) : line))
+      .join("\n");
+    const first = code.split("\n").find((line) => line.trim() !== "" && !line.trim().startsWith("//")) ?? "";
+    const kind = language.startsWith("t") ? "ts" : "js";
+    blocks.push({ language: kind, line: i + 2, code, runnable: /^import\b/.test(first) });
+    i = end;
+  }
+  return blocks;
+}
+
+/** A folder as a user would have it, with the package in it by a link. */
+function makeFolder(): string {
+  const folder = fs.mkdtempSync(join(tmpdir(), "hf-docs-"));
+  fs.mkdirSync(join(folder, "node_modules"));
+  fs.symlinkSync(ROOT, join(folder, "node_modules/holdfast"), "junction");
+  fs.symlinkSync(join(ROOT, "node_modules/@types"), join(folder, "node_modules/@types"), "junction");
+  fs.writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
+  return folder;
+}
+
+interface Outcome {
+  readonly ok: boolean;
+  readonly output: string;
+}
+
+function runTool(folder: string, args: readonly string[]): Outcome {
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, args, {
+    cwd: folder,
+    encoding: "utf8",
+    timeout: RUN_MS_MAX,
+    killSignal: "SIGKILL",
+  });
+  return { ok: status === 0, output: `${stdout}${stderr}${signal === null ? "" : `ended by ${signal}`}` };
+}
+
+/** Checks the types of a block and runs what it compiles to. */
+function checkAndRun(folder: string, name: string, block: Block): Outcome {
+  const source = `${name}.${block.language}`;
+  fs.writeFileSync(join(folder, source), block.code);
+  const compilerOptions = {
+    target: "ES2022",
+    lib: ["ES2024", "ESNext.Disposable", "DOM", "DOM.AsyncIterable"],
+    module: "NodeNext",
+    strict: true,
+    skipLibCheck: true,
+    allowJs: true,
+    checkJs: true,
+    types: ["node"],
+    outDir: "out",
+    rootDir: ".",
+  };
+  fs.writeFileSync(join(folder, `${name}.json`), JSON.stringify({ compilerOptions, files: [source] }));
+  const compiled = runTool(folder, [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", `${name}.json`]);
+  if (!compiled.ok) return compiled;
+  const ran = runTool(folder, [`out/${name}.js`]);
+  const wanted = [...block.code.matchAll(/^\s*\/\/ expect: (.*)$/gm)].map(([, text = ""]) => text.trim());
+  const missing = wanted.filter((text) => !ran.output.includes(text));
+  return missing.length === 0 ? ran : { ok: false, output: `${ran.output}\nnot printed: ${missing.join(", ")}` };
+}
+
+let folder: string;
+
+beforeAll(() => {
+  folder = makeFolder();
+});
+
+afterAll(() => {
+  fs.rmSync(folder, { recursive: true, force: true });
+});
+
+describe("the check itself", () => {
+  const block = (code: string, language: "ts" | "js" = "ts"): Block => ({ code, language, line: 1, runnable: true });
+  const opening =
+    'import { Database } from "holdfast";\nconst db = await Database.open({ durability: "in-memory" });\n';
+
+  test("finds every block with its line, and which of them can be run", () => {
+    const fence = "```";
+    const text = `# T\n${fence}ts\nimport "a";\n${fence}\n  ${fence}js\n  // a note\n  import "b";\n  ${fence}\n${fence}ts\ndb.run("x")\n${fence}\n${fence}sh\nls\n${fence}`;
+    expect(blocksOf(text)).toEqual([
+      { language: "ts", line: 3, code: 'import "a";', runnable: true },
+      { language: "js", line: 6, code: '// a note\nimport "b";', runnable: true },
+      { language: "ts", line: 10, code: 'db.run("x")', runnable: false },
+    ]);
+    expect(() => blocksOf(`${fence}ts\nimport "a";`)).toThrow("never ends");
+  });
+
+  test("lets what works pass, in both languages", () => {
+    const code = `${opening}// expect: found 1\ndb.run("a").kv.put("k", 1);\nconsole.log("found", db.run("a").kv.get("k"));\nawait db.close();`;
+    for (const language of ["ts", "js"] as const) {
+      expect(checkAndRun(folder, `works-${language}`, block(code, language))).toMatchObject({ ok: true });
+    }
+  });
+
+  test("sees a wrong type, a throw, an adapter that is not there, and output that does not come", () => {
+    const wrong: Readonly<Record<string, string>> = {
+      "wrong-type": `${opening}db.run(5);`,
+      "unknown-name": `${opening}db.runn("a");`,
+      throws: `${opening}db.run("");`,
+      "no-adapter": 'import { none } from "holdfast/adapters/none";\nnone();',
+      silent: `${opening}// expect: found 1`,
+    };
+    for (const [name, code] of Object.entries(wrong)) {
+      expect(checkAndRun(folder, name, block(code)).ok, name).toBe(false);
+    }
+  });
+});
+
+describe("README.md", () => {
+  const markdown = fs.existsSync(README) ? fs.readFileSync(README, "utf8") : undefined;
+  const blocks = markdown === undefined ? [] : blocksOf(markdown);
+  const runnable = blocks.filter((block) => block.runnable);
+
+  test("is there and shows something that can be run", () => {
+    expect(markdown, "README.md").toBeDefined();
+    expect(runnable.length, "blocks that begin with import").toBeGreaterThan(0);
+  });
+
+  test("has no block of code that nobody checks", () => {
+    const unchecked = blocks
+      .filter((block) => !block.runnable)
+      .map(({ line, code }) => `line ${line}: ${code.slice(0, 60)}`);
+    expect(unchecked, "begin these with import, or write them as plain text").toEqual([]);
+  });
+
+  for (const block of runnable) {
+    test(`the code at line ${block.line} has right types and runs`, () => {
+      const { ok, output } = checkAndRun(folder, `readme-${block.line}`, block);
+      expect(ok, output).toBe(true);
+    });
+  }
+});
