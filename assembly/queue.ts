@@ -245,7 +245,9 @@ export function queueRelease(): void {
     releaseRecord(sb);
   }
   if (sb.queuePublishedTo - sb.queueReleased > 0x80000000) sb.queuePublishedTo = sb.queueReleased;
+  // What was undone at the front is let go before it was written or sealed: no cursor stays behind.
   if (sb.queueWritten - sb.queueReleased > 0x80000000) sb.queueWritten = sb.queueReleased;
+  if (sb.queueSealed - sb.queueReleased > 0x80000000) sb.queueSealed = sb.queueReleased;
 }
 
 /** Takes one record off the oldest chunk that has any. */

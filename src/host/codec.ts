@@ -164,6 +164,7 @@ function encodeNested(value: object, scratch: Scratch): number {
   spareWriter = undefined;
   const byteLength = writer.write(value);
   if (byteLength > scratch.valueCapacity) scratch.reserveValue(byteLength);
+  scratch.renew();
   scratch.bytes.set(writer.bytes.subarray(0, byteLength), scratch.valueOffset);
   if (writer.bytes.length <= SPARE_BYTES_MAX) spareWriter = writer;
   return byteLength;

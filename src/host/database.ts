@@ -13,6 +13,7 @@ import {
   RECORD_TRAILER_BYTES,
   RUN_ID_BYTES_MAX,
 } from "./abi.js";
+import { checkFunction, describe, refuseArgument } from "./arguments.js";
 import { encodeName } from "./codec.js";
 import { Core } from "./core.js";
 import { loadCore } from "./core-loader.js";
@@ -302,9 +303,10 @@ export class Database implements AsyncDisposable {
    * throws is ignored.
    */
   on<E extends keyof DatabaseEvents>(event: E, listener: (payload: DatabaseEvents[E]) => void): () => void {
-    if (!EVENTS.has(event)) {
-      throw new HoldfastError("INVALID_ARGUMENT", `There is no event "${event}"; there are ${[...EVENTS].join(", ")}.`);
+    if (typeof event !== "string" || !EVENTS.has(event)) {
+      throw refuseArgument(`There is no event ${describe(event)}; there are ${[...EVENTS].join(", ")}.`);
     }
+    checkFunction(listener, "A listener");
     const { recovered } = this.#info;
     if (event === "recovered" && recovered !== undefined) {
       queueMicrotask(() => (listener as (payload: RecoveredInfo) => void)(recovered));

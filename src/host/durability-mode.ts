@@ -1,8 +1,8 @@
 /**
  * The three durability modes: all give the same atomicity, consistency and isolation, only the D differs.
  */
-import { HoldfastError } from "../errors.js";
 import { MODE_BUFFERED, MODE_IN_MEMORY, MODE_STRICT } from "./abi.js";
+import { describe, readOptions, refuseArgument } from "./arguments.js";
 
 /** How durable a commit is when the call that made it returns. */
 export type DurabilityMode =
@@ -72,10 +72,13 @@ export function modeNumber(name: DurabilityName): number {
 function positiveInteger(value: unknown, fallback: number, limit: number, what: string): number {
   if (value === undefined) return fallback;
   if (typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= limit) return value;
-  throw new HoldfastError(
-    "INVALID_ARGUMENT",
-    `${what} must be a whole number from 1 to ${limit}, got ${String(value)}.`,
-  );
+  throw refuseArgument(`${what} must be a whole number from 1 to ${limit}, got ${describe(value)}.`);
+}
+
+interface ModeFields {
+  readonly mode?: unknown;
+  readonly flushIntervalMs?: unknown;
+  readonly maxPendingWrites?: unknown;
 }
 
 /**
@@ -83,39 +86,31 @@ function positiveInteger(value: unknown, fallback: number, limit: number, what: 
  * @throws HoldfastError `INVALID_ARGUMENT` naming the three modes.
  */
 export function parseDurability(option: unknown): DurabilityMode {
-  const name = typeof option === "object" && option !== null ? (option as { mode?: unknown }).mode : option;
-  if (name === "in-memory" || name === "strict") return { mode: name };
-  if (name === "buffered") {
-    const fields = (typeof option === "object" ? option : {}) as {
-      flushIntervalMs?: unknown;
-      maxPendingWrites?: unknown;
-    };
-    return {
-      mode: "buffered",
-      flushIntervalMs: positiveInteger(
-        fields.flushIntervalMs,
-        FLUSH_INTERVAL_MS,
-        FLUSH_INTERVAL_MS_MAX,
-        "durability.flushIntervalMs",
-      ),
-      maxPendingWrites: positiveInteger(
-        fields.maxPendingWrites,
-        MAX_PENDING_WRITES,
-        Number.MAX_SAFE_INTEGER,
-        "durability.maxPendingWrites",
-      ),
-    };
+  const isObject = typeof option === "object" && option !== null;
+  const fields: ModeFields = isObject
+    ? readOptions<ModeFields>(option, ["mode", "flushIntervalMs", "maxPendingWrites"], "durability")
+    : { mode: option };
+  const { mode } = fields;
+  if (mode === "in-memory" || mode === "strict") return { mode };
+  if (mode !== "buffered") {
+    const got = isObject ? `mode ${describe(mode)}` : describe(mode);
+    throw refuseArgument(
+      `durability must be "in-memory", "buffered" or "strict" (or an object with such a mode), got ${got}.`,
+    );
   }
-  throw new HoldfastError(
-    "INVALID_ARGUMENT",
-    `durability must be "in-memory", "buffered" or "strict" (or an object with such a mode), got ${describe(option)}.`,
-  );
-}
-
-function describe(option: unknown): string {
-  return typeof option === "string"
-    ? JSON.stringify(option)
-    : typeof option === "object"
-      ? "an object"
-      : String(option);
+  return {
+    mode,
+    flushIntervalMs: positiveInteger(
+      fields.flushIntervalMs,
+      FLUSH_INTERVAL_MS,
+      FLUSH_INTERVAL_MS_MAX,
+      "durability.flushIntervalMs",
+    ),
+    maxPendingWrites: positiveInteger(
+      fields.maxPendingWrites,
+      MAX_PENDING_WRITES,
+      Number.MAX_SAFE_INTEGER,
+      "durability.maxPendingWrites",
+    ),
+  };
 }

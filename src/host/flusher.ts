@@ -65,12 +65,10 @@ export class Flusher {
   }
 
   async #sync(): Promise<void> {
-    try {
-      await this.#log.drain();
-      await this.#log.sync();
-    } catch {
-      // The log has told its listener; the next write will say so too.
-    }
+    // What fails has been told to the log's listener, and the next write will say so too. Want of room for what is queued
+    // is no reason not to sync what is written.
+    await this.#log.drain().catch(() => {});
+    await this.#log.sync().catch(() => {});
   }
 
   #disarm(): void {

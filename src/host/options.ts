@@ -2,7 +2,7 @@
  * What `Database.open` takes, checked before anything is touched.
  */
 import type { Storage } from "../adapters/storage.js";
-import { HoldfastError } from "../errors.js";
+import { checkFunction, checkSignal, describe, readOptions, refuseArgument } from "./arguments.js";
 import type { WasmSource } from "./core-loader.js";
 import type { DurabilityOption } from "./durability-mode.js";
 import type { Environment } from "./environment.js";
@@ -32,7 +32,7 @@ export interface OpenOptions {
   readonly environment?: Environment | undefined;
 }
 
-const NAMES = new Set([
+const NAMES = [
   "path",
   "durability",
   "storage",
@@ -43,35 +43,29 @@ const NAMES = new Set([
   "signal",
   "wasm",
   "environment",
-]);
+] as const;
 
 /** Less than this leaves no room for the store itself. */
 const MAX_BYTES_LEAST = 1024 * 1024;
 const MAX_BYTES_MOST = 4 * 1024 * 1024 * 1024 - 65536;
 const MAX_BYTES_SHARED = 1024 * 1024 * 1024;
 
-function refuse(message: string): HoldfastError {
-  return new HoldfastError("INVALID_ARGUMENT", message);
-}
-
 /** Options from what `open` was given, a path or an object. */
 export function parseOptions(given: unknown): OpenOptions {
   if (typeof given === "string") return parseOptions({ path: given });
-  if (typeof given !== "object" || given === null) {
-    throw refuse(`Database.open takes a path or an object of options, got ${given === null ? "null" : typeof given}.`);
-  }
-  for (const name of Object.keys(given)) {
-    if (!NAMES.has(name)) throw refuse(`Database.open has no option "${name}"; it has ${[...NAMES].join(", ")}.`);
-  }
-  const options = given as OpenOptions;
+  if (given === undefined) throw refuseArgument("Database.open takes a path or an object of options, got undefined.");
+  const options = readOptions<OpenOptions>(given, NAMES, "Database.open");
   if (options.path !== undefined && (typeof options.path !== "string" || options.path === "")) {
-    throw refuse("path must be a string that is not empty.");
+    throw refuseArgument("path must be a string that is not empty.");
   }
   for (const name of ["readOnly", "shared"] as const) {
     const value: unknown = options[name];
-    if (value !== undefined && typeof value !== "boolean")
-      throw refuse(`${name} must be true or false, got ${String(value)}.`);
+    if (value !== undefined && typeof value !== "boolean") {
+      throw refuseArgument(`${name} must be true or false, got ${describe(value)}.`);
+    }
   }
+  if (options.onProgress !== undefined) checkFunction(options.onProgress, "onProgress");
+  checkSignal(options.signal);
   return options;
 }
 
@@ -80,8 +74,8 @@ export function maxBytesOf(options: OpenOptions): number {
   const { maxBytes } = options;
   if (maxBytes === undefined) return options.shared ? MAX_BYTES_SHARED : MAX_BYTES_MOST;
   if (!Number.isInteger(maxBytes) || maxBytes < MAX_BYTES_LEAST || maxBytes > MAX_BYTES_MOST) {
-    throw refuse(
-      `maxBytes must be a whole number from ${MAX_BYTES_LEAST} to ${MAX_BYTES_MOST}, got ${String(maxBytes)}.`,
+    throw refuseArgument(
+      `maxBytes must be a whole number from ${MAX_BYTES_LEAST} to ${MAX_BYTES_MOST}, got ${describe(maxBytes)}.`,
     );
   }
   return maxBytes - (maxBytes % 65536);

@@ -223,6 +223,8 @@ export async function recoverLog(session: StorageSession, core: Core, options: R
   for (const [i, header] of headers.entries()) checkSuccession(headers[i - 1], header);
   const last = headers.at(-1);
   if (last === undefined) {
+    // Owners before this one have left nothing, but may have given versions.
+    core.versionRaise(Math.max(session.epoch - 1, 0) * abi.VERSION_GAP_AFTER_CRASH);
     return {
       databaseId: options.databaseId,
       epoch: session.epoch,

@@ -1,7 +1,7 @@
 /**
  * How often, and after how long, a transaction that met a conflict is run again.
  */
-import { HoldfastError } from "../errors.js";
+import { describe, readOptions, refuseArgument } from "./arguments.js";
 import type { Environment } from "./environment.js";
 
 /** Retrying after conflicts: the wait doubles from `baseMs` up to `maxMs`, jittered. */
@@ -27,25 +27,17 @@ const MAX_MS = 100;
 function atLeast(value: unknown, fallback: number, least: number, name: string): number {
   if (value === undefined) return fallback;
   if (typeof value === "number" && value >= least) return value;
-  throw new HoldfastError(
-    "INVALID_ARGUMENT",
-    `retry.${name} must be a number of at least ${least}, got ${String(value)}.`,
-  );
+  throw refuseArgument(`retry.${name} must be a number of at least ${least}, got ${describe(value)}.`);
 }
 
 /** The plan for an option: without one a transaction is run once. */
 export function retryPlan(options: RetryOptions | undefined): RetryPlan {
   if (options === undefined) return ONCE;
-  if (typeof options !== "object" || options === null) {
-    throw new HoldfastError(
-      "INVALID_ARGUMENT",
-      "retry must be an object like { attempts: 3, baseMs: 10, maxMs: 100 }.",
-    );
-  }
+  const given = readOptions<RetryOptions>(options, ["attempts", "baseMs", "maxMs"], "retry");
   return {
-    attempts: atLeast(options.attempts, ATTEMPTS, 1, "attempts"),
-    baseMs: atLeast(options.baseMs, BASE_MS, 0, "baseMs"),
-    maxMs: atLeast(options.maxMs, MAX_MS, 0, "maxMs"),
+    attempts: atLeast(given.attempts, ATTEMPTS, 1, "attempts"),
+    baseMs: atLeast(given.baseMs, BASE_MS, 0, "baseMs"),
+    maxMs: atLeast(given.maxMs, MAX_MS, 0, "maxMs"),
   };
 }
 

@@ -16,13 +16,14 @@ import {
   VERSION_HEADER_BYTES,
   VERSION_LENGTH_OFFSET,
 } from "./abi.js";
+import { readKeys } from "./arguments.js";
 import { decodeValue, encodeKey, encodeName, encodeValue, type Value } from "./codec.js";
 import { type Core, type RunHandle, statusError } from "./core.js";
 import type { Engine } from "./engine.js";
 import type { Versioned, WriteOptions, Writer } from "./reader-writer.js";
 import { type ListOptions, prepareScan } from "./scan.js";
 import { Snapshot } from "./snapshot.js";
-import { expectedVersion, versionMismatch } from "./transaction.js";
+import { expectedVersion, readWriteOptions, versionMismatch } from "./transaction.js";
 import { countKeys, listEntries, listKeys } from "./view.js";
 
 /** No expectation of a key's version. */
@@ -101,11 +102,12 @@ export class RunWriter implements Writer {
     return { value: core.value(record), version: core.versionOf(record) };
   }
 
-  getMany(table: number, keys: readonly string[]): (Value | undefined)[] {
+  getMany(table: number, given: readonly string[]): (Value | undefined)[] {
+    this.#engine.assertOpen();
+    const keys = readKeys(given);
+    const run = this.#engine.core.shared ? this.resolve() : this.#handle;
     // Nothing else runs between these reads unless other workers share the memory.
-    if (!this.#engine.core.shared) return keys.map((key) => this.get(table, key));
-    const run = this.resolve();
-    if (run.pointer === 0) return keys.map((key) => this.get(table, key));
+    if (!this.#engine.core.shared || run.pointer === 0) return keys.map((key) => this.get(table, key));
     const snapshot = new Snapshot(this.#engine, run);
     try {
       return snapshot.kv.getMany(keys);
@@ -149,10 +151,11 @@ export class RunWriter implements Writer {
     return countKeys(this.#engine.core, prefix, ({ bounds }) => this.#scan(table, bounds));
   }
 
-  put(table: number, key: string, value: Value, options: WriteOptions | undefined): number {
+  put(table: number, key: string, value: Value, given: WriteOptions | undefined): number {
     const engine = this.#engine;
     engine.assertOpen();
     engine.assertWritable();
+    const options = given === undefined ? undefined : readWriteOptions(given);
     const mode = options === undefined ? engine.syncModeOf(undefined) : engine.syncModeOf(options.durability);
     const expected =
       options === undefined || options.ifVersion === undefined ? ANY_VERSION : expectedVersion(options.ifVersion);
@@ -161,6 +164,7 @@ export class RunWriter implements Writer {
       core.renew();
       // The value first: encoding it may call into objects of the caller, which may use the database themselves.
       const valueBytes = encodeValue(value, core);
+      if (!engine.isOpen) engine.assertOpen();
       let keyBytes = encodeKey(key, core);
       if (this.#handle.pointer === 0) {
         this.create();
@@ -176,10 +180,11 @@ export class RunWriter implements Writer {
     }
   }
 
-  delete(table: number, key: string, options: WriteOptions | undefined): boolean {
+  delete(table: number, key: string, given: WriteOptions | undefined): boolean {
     const engine = this.#engine;
     engine.assertOpen();
     engine.assertWritable();
+    const options = given === undefined ? undefined : readWriteOptions(given);
     const mode = engine.syncModeOf(options?.durability);
     const expected = options?.ifVersion === undefined ? ANY_VERSION : expectedVersion(options.ifVersion);
     const { core } = engine;

@@ -4,6 +4,7 @@
  */
 import { HoldfastError } from "../errors.js";
 import { MODE_BUFFERED } from "./abi.js";
+import { checkFunction, checkSignal, describe, readOptions, refuseArgument } from "./arguments.js";
 import type { RunHandle } from "./core.js";
 import type { Engine } from "./engine.js";
 import { KVStore } from "./primitives/kv-store.js";
@@ -88,9 +89,10 @@ export class Run {
    * Begins a transaction at what is published now. End it with `commit` or `rollback`, or declare it with `using`.
    * @throws HoldfastError `BUSY`, `STORE_FULL`, `SYNC_COMMIT_UNSUPPORTED`, `CLOSED`.
    */
-  begin(options: BeginOptions = {}): Transaction {
+  begin(given?: BeginOptions): Transaction {
     const engine = this.#engine;
     engine.assertOpen();
+    const options = readOptions<BeginOptions>(given, ["durability", "timeoutMs"], "begin");
     const mode = engine.syncModeOf(options.durability);
     return this.#begin({ mode, asynchronous: false, deadlineMs: this.#deadline(options.timeoutMs) });
   }
@@ -98,10 +100,7 @@ export class Run {
   #deadline(timeoutMs: number | undefined): number {
     if (timeoutMs === undefined) return Number.POSITIVE_INFINITY;
     if (typeof timeoutMs === "number" && timeoutMs >= 0) return this.#engine.environment.monotonicMs() + timeoutMs;
-    throw new HoldfastError(
-      "INVALID_ARGUMENT",
-      `timeoutMs must be a number that is not negative, got ${String(timeoutMs)}.`,
-    );
+    throw refuseArgument(`timeoutMs must be a number that is not negative, got ${describe(timeoutMs)}.`);
   }
 
   #begin(plan: TransactionPlan): Transaction {
@@ -121,9 +120,11 @@ export class Run {
    * Runs `body` in a transaction and commits it; what it returns is returned. A throw rolls back and passes through.
    * @throws HoldfastError what {@link Transaction.commit} does. Conflicts are retried only as `retry` says.
    */
-  transaction<T>(body: (transaction: Transaction) => T, options: TransactionOptions = {}): T {
+  transaction<T>(body: (transaction: Transaction) => T, given?: TransactionOptions): T {
     const engine = this.#engine;
     engine.assertOpen();
+    checkFunction(body, "The body of a transaction");
+    const options = readOptions<TransactionOptions>(given, ["durability", "timeoutMs", "retry"], "transaction");
     const mode = engine.syncModeOf(options.durability);
     const plan: TransactionPlan = { mode, asynchronous: false, deadlineMs: this.#deadline(options.timeoutMs) };
     const retry = retryPlan(options.retry);
@@ -150,17 +151,21 @@ export class Run {
    */
   transactionAsync<T>(
     body: (transaction: Transaction) => Promise<T> | T,
-    options: AsyncTransactionOptions = {},
+    options?: AsyncTransactionOptions,
   ): Promise<T> {
     return this.#engine.track(this.#transactionAsync(body, options));
   }
 
   async #transactionAsync<T>(
     body: (transaction: Transaction) => Promise<T> | T,
-    options: AsyncTransactionOptions,
+    given: AsyncTransactionOptions | undefined,
   ): Promise<T> {
     const engine = this.#engine;
     engine.assertOpen();
+    checkFunction(body, "The body of a transaction");
+    const names = ["durability", "timeoutMs", "retry", "signal"] as const;
+    const options = readOptions<AsyncTransactionOptions>(given, names, "transactionAsync");
+    checkSignal(options.signal);
     const mode = engine.asyncModeOf(options.durability);
     const plan: TransactionPlan = {
       mode,
@@ -191,10 +196,13 @@ export class Run {
     try {
       result = await body(transaction);
       throwIfAborted(signal);
-      if (!transaction.isOpen) return result;
     } catch (error) {
       await this.#published(run, transaction.abandon());
       throw error;
+    }
+    if (!transaction.isOpen) {
+      await this.#published(run, transaction.abandon());
+      return result;
     }
     const { awaits, committed } = transaction.commitInstalled();
     await this.#published(run, awaits);

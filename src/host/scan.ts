@@ -1,7 +1,7 @@
 /**
  * What a listing may be bounded by, checked and encoded into the core's scratch.
  */
-import { HoldfastError } from "../errors.js";
+import { describe, readOptions, refuseArgument } from "./arguments.js";
 import { encodeBound } from "./codec.js";
 import type { Core, ScanBounds } from "./core.js";
 
@@ -26,31 +26,12 @@ export interface ScanRequest {
   readonly limit: number;
 }
 
-const OPTION_NAMES = new Set(["prefix", "start", "end", "reverse", "limit"]);
-
-function checkShape(options: ListOptions): void {
-  if (typeof options !== "object" || options === null) {
-    throw new HoldfastError(
-      "INVALID_ARGUMENT",
-      `A listing takes an object like { prefix: "plan:" }, got ${options === null ? "null" : typeof options}.`,
-    );
-  }
-  for (const name of Object.keys(options)) {
-    if (OPTION_NAMES.has(name)) continue;
-    throw new HoldfastError(
-      "INVALID_ARGUMENT",
-      `A listing has no option "${name}"; it has ${[...OPTION_NAMES].join(", ")}.`,
-    );
-  }
-}
+const OPTION_NAMES = ["prefix", "start", "end", "reverse", "limit"] as const;
 
 function checkLimit(limit: unknown): number {
   if (limit === undefined || limit === Number.POSITIVE_INFINITY) return 0xffffffff;
   if (typeof limit === "number" && Number.isInteger(limit) && limit >= 0) return Math.min(limit, 0xffffffff);
-  throw new HoldfastError(
-    "INVALID_ARGUMENT",
-    `limit must be a whole number that is not negative, got ${String(limit)}.`,
-  );
+  throw refuseArgument(`limit must be a whole number that is not negative, got ${describe(limit)}.`);
 }
 
 /**
@@ -62,12 +43,12 @@ export function prepareScan(core: Core, options: ListOptions | undefined): ScanR
   if (options === undefined) {
     return { bounds: { prefixBytes: 0, startBytes: 0, endBytes: 0 }, reverse: false, limit: 0xffffffff };
   }
-  checkShape(options);
-  const { prefix, start, end, reverse } = options;
+  const given = readOptions<ListOptions>(options, OPTION_NAMES, "A listing");
+  const { prefix, start, end, reverse } = given;
   if (reverse !== undefined && typeof reverse !== "boolean") {
-    throw new HoldfastError("INVALID_ARGUMENT", `reverse must be true or false, got ${String(reverse)}.`);
+    throw refuseArgument(`reverse must be true or false, got ${describe(reverse)}.`);
   }
-  const limit = checkLimit(options.limit);
+  const limit = checkLimit(given.limit);
   let at = core.boundsOffset;
   const prefixBytes = prefix === undefined ? 0 : encodeBound(prefix, "prefix", core, at);
   at += prefixBytes;

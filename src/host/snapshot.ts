@@ -3,6 +3,7 @@
  */
 import { HoldfastError } from "../errors.js";
 import { RUN_ID_BYTES_MAX, STATUS_LIMIT } from "./abi.js";
+import { readKeys } from "./arguments.js";
 import type { Value } from "./codec.js";
 import { encodeKey, encodeName } from "./codec.js";
 import type { Core, RunHandle } from "./core.js";
@@ -85,7 +86,7 @@ class SnapshotReader implements Reader {
   }
 
   getMany(table: number, keys: readonly string[]): (Value | undefined)[] {
-    return keys.map((key) => this.get(table, key));
+    return readKeys(keys).map((key) => this.get(table, key));
   }
 
   has(table: number, key: string): boolean {

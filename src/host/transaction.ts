@@ -11,6 +11,7 @@ import {
   STATUS_LIMIT,
   STATUS_UNDONE,
 } from "./abi.js";
+import { describe, readKeys, readOptions, refuseArgument } from "./arguments.js";
 import type { Value } from "./codec.js";
 import { encodeKey, encodeValue } from "./codec.js";
 import { type Core, type RunHandle, statusError } from "./core.js";
@@ -105,7 +106,7 @@ export class TransactionWriter implements Writer {
   }
 
   getMany(table: number, keys: readonly string[]): (Value | undefined)[] {
-    return keys.map((key) => this.get(table, key));
+    return readKeys(keys).map((key) => this.get(table, key));
   }
 
   has(table: number, key: string): boolean {
@@ -132,8 +133,9 @@ export class TransactionWriter implements Writer {
     if (status !== 0) throw statusError(status, what);
   }
 
-  #checkOptions(table: number, key: string, options: WriteOptions | undefined): void {
-    if (options === undefined) return;
+  #checkOptions(table: number, key: string, given: WriteOptions | undefined): void {
+    if (given === undefined) return;
+    const options = readWriteOptions(given);
     if (options.durability !== undefined) {
       throw new HoldfastError(
         "INVALID_ARGUMENT",
@@ -178,6 +180,8 @@ export class Transaction implements Disposable {
   readonly #writer: TransactionWriter;
   readonly #run: RunHandle;
   readonly #plan: TransactionPlan;
+  /** What it had read when it ended: the newest version not published then, and whether any of it was undone. */
+  #left = { depends: 0, doomed: false };
   /** The key-values as the transaction sees and changes them. */
   readonly kv: KVStore;
 
@@ -239,17 +243,14 @@ export class Transaction implements Disposable {
   }
 
   /**
-   * What a transaction that is about to end without a commit has read and must wait for; throws if that was undone.
+   * Ends a transaction without a commit, unless its callback has; what it has read and its outcome must wait for.
+   * @throws HoldfastError `STORAGE_FULL` if what it may have read was undone.
    * @internal
    */
   abandon(): number {
-    if (!this.isOpen || !this.#engine.isLive) return 0;
-    const { core } = this.#engine;
-    const doomed = core.transactionDoomed(this.#writer.handle);
-    const depends = core.transactionDepends(this.#writer.handle);
     this.rollback();
-    if (doomed) throw statusError(STATUS_UNDONE);
-    return depends;
+    if (this.#left.doomed) throw statusError(STATUS_UNDONE);
+    return this.#left.depends;
   }
 
   #install(): { version: number; committed: boolean } {
@@ -279,6 +280,11 @@ export class Transaction implements Disposable {
   /** Ends the transaction without a commit. Doing so again, or after a commit, does nothing. */
   rollback(): void {
     if (!this.#writer.isOpen) return;
+    if (this.#plan.asynchronous && this.#engine.isLive) {
+      const { core } = this.#engine;
+      const { handle } = this.#writer;
+      this.#left = { depends: core.transactionDepends(handle), doomed: core.transactionDoomed(handle) };
+    }
     this.#writer.end();
     this.#engine.unwatch(this);
   }
@@ -288,14 +294,16 @@ export class Transaction implements Disposable {
   }
 }
 
+/** A write's options, checked for their names. */
+export function readWriteOptions(options: WriteOptions): WriteOptions {
+  return readOptions<WriteOptions>(options, ["durability", "ifVersion"], "A write");
+}
+
 /** The version that a key must be at, as the core takes it: 0 for none. */
 export function expectedVersion(ifVersion: number | null): number {
   if (ifVersion === null) return 0;
   if (typeof ifVersion === "number" && Number.isSafeInteger(ifVersion) && ifVersion >= 1) return ifVersion;
-  throw new HoldfastError(
-    "INVALID_ARGUMENT",
-    `ifVersion must be a version, or null for "only if absent", got ${String(ifVersion)}.`,
-  );
+  throw refuseArgument(`ifVersion must be a version, or null for "only if absent", got ${describe(ifVersion)}.`);
 }
 
 /** The error for a key that is at another version than was expected. */

@@ -28,6 +28,8 @@ export interface Scratch {
    * @throws HoldfastError `STORE_FULL`
    */
   reserveValue(byteLength: number): void;
+  /** Renews the views if the memory has grown since they were made. */
+  renew(): void;
   /** Whether the memory is a SharedArrayBuffer. */
   readonly shared: boolean;
 }

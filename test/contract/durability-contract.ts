@@ -283,7 +283,9 @@ function reopenCases(): Case[] {
         for (let times = 0; times < 3; times++) {
           const again = await context.reopen();
           deepEqual(contents(again, runs), before, `contents, opened again ${times + 1} times`);
-          deepEqual([again.totalCount(), again.version], [entries, version], "entries and version");
+          equal(again.totalCount(), entries, "entries");
+          // Versions may leap over those that an owner without a trace in the log could have given.
+          ok(again.version >= version, `db.version to be at least ${version}, got ${again.version}`);
           equal(again.verify().valid, true, "verify");
         }
         const last = await context.reopen();

@@ -37,6 +37,8 @@ class GrowingScratch implements Scratch {
   view = new DataView(this.#buffer);
   reservations: number[] = [];
 
+  renew(): void {}
+
   reserveValue(byteLength: number): void {
     this.reservations.push(byteLength);
     if (byteLength <= this.valueCapacity) return;
@@ -61,6 +63,8 @@ class SharedScratch implements Scratch {
   valueCapacity = 64 * 1024;
   bytes = new Uint8Array(this.#buffer);
   view = new DataView(this.#buffer);
+
+  renew(): void {}
 
   reserveValue(byteLength: number): void {
     this.valueCapacity = Math.max(this.valueCapacity, byteLength);

@@ -1,0 +1,75 @@
+/**
+ * What callers pass, looked at once before anything is done with it.
+ *
+ * Options are copied name by name, so that an object whose properties change or throw can do so only here; nothing that is
+ * passed is turned into a string by code of its own.
+ */
+import { HoldfastError } from "../errors.js";
+
+const TEXT_CHARS_MAX = 40;
+
+/** A value as a message can name it; never calls anything of the value's. */
+export function describe(value: unknown): string {
+  switch (typeof value) {
+    case "string":
+      return JSON.stringify(value.length > TEXT_CHARS_MAX ? `${value.slice(0, TEXT_CHARS_MAX)}…` : value);
+    case "symbol":
+    case "function":
+    case "undefined":
+      return typeof value === "undefined" ? "undefined" : `a ${typeof value}`;
+    case "object":
+      return value === null ? "null" : "an object";
+    default:
+      return String(value);
+  }
+}
+
+/** The error for an argument that is not what it should be. */
+export function refuseArgument(message: string, cause?: unknown): HoldfastError {
+  return new HoldfastError("INVALID_ARGUMENT", message, cause === undefined ? {} : { cause });
+}
+
+/**
+ * A copy of an options object that may have these names.
+ * @throws HoldfastError `INVALID_ARGUMENT` if it is no object, has another name, or throws when it is read.
+ */
+export function readOptions<T extends object>(options: unknown, names: readonly (keyof T & string)[], what: string): T {
+  if (options === undefined) return {} as T;
+  if (typeof options !== "object" || options === null) {
+    throw refuseArgument(`${what} takes an object with ${names.join(", ")}, got ${describe(options)}.`);
+  }
+  const copy: Record<string, unknown> = {};
+  let given: string[];
+  try {
+    given = Object.keys(options);
+    for (const name of names) copy[name] = (options as Record<string, unknown>)[name];
+  } catch (cause) {
+    throw refuseArgument(`The options of ${what} threw when they were read.`, cause);
+  }
+  for (const name of given) {
+    if ((names as readonly string[]).includes(name)) continue;
+    throw refuseArgument(`${what} has no option ${describe(name)}; it has ${names.join(", ")}.`);
+  }
+  return copy as T;
+}
+
+/** @throws HoldfastError `INVALID_ARGUMENT` unless `value` is a function. */
+export function checkFunction(value: unknown, what: string): void {
+  if (typeof value !== "function") throw refuseArgument(`${what} must be a function, got ${describe(value)}.`);
+}
+
+/** @throws HoldfastError `INVALID_ARGUMENT` unless `value` is an `AbortSignal` or undefined. */
+export function checkSignal(value: unknown): void {
+  if (value === undefined || (typeof AbortSignal !== "undefined" && value instanceof AbortSignal)) return;
+  throw refuseArgument(`signal must be an AbortSignal, got ${describe(value)}.`);
+}
+
+/** A copy of a list of keys. @throws HoldfastError `INVALID_ARGUMENT` if it is no array, or throws when it is read. */
+export function readKeys(keys: unknown): readonly string[] {
+  try {
+    if (Array.isArray(keys)) return Array.from(keys as string[]);
+  } catch (cause) {
+    throw refuseArgument("The list of keys threw when it was read.", cause);
+  }
+  throw refuseArgument(`getMany takes an array of keys, got ${describe(keys)}.`);
+}
