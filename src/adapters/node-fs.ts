@@ -130,27 +130,25 @@ function makeDirectory(node: Platform, path: string): string {
   const { fs } = node;
   const directory = node.path.resolve(path);
   try {
-    const first = fs.mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
-    if (first !== undefined) {
-      const top = node.path.dirname(node.path.resolve(first));
-      for (let at = node.path.dirname(directory); ; at = node.path.dirname(at)) {
-        syncDirectory(node, at);
-        if (at === top || at === node.path.dirname(at)) break;
-      }
+    for (const missing of missingDirectories(node, directory)) {
+      fs.mkdirSync(missing, { mode: DIRECTORY_MODE });
+      syncDirectory(node, node.path.dirname(missing));
     }
     return existingDirectory(node, directory);
   } catch (error) {
     if (codeOf(error) === "EEXIST" || codeOf(error) === "ENOTDIR") throw notDirectory(directory, error);
-    throw openFailure(directory, codeOf(error) === "ENOENT" ? reasonNotMade(node, directory, error) : error);
+    throw openFailure(directory, error);
   }
 }
 
-/** Making a path with its parents may report that it is missing where the reason is that it must not be made. */
-function reasonNotMade(node: Platform, directory: string, missing: unknown): unknown {
-  try {
-    node.fs.mkdirSync(directory, { mode: DIRECTORY_MODE });
-  } catch (error) {
-    return error;
+/**
+ * What has to be made of a path, outermost first. One by one, because making a path with its parents in one call never
+ * returns where the system says of a parent that it is missing and cannot be made.
+ */
+function missingDirectories(node: Platform, directory: string): string[] {
+  const missing: string[] = [];
+  for (let at = directory; !node.fs.existsSync(at) && at !== node.path.dirname(at); at = node.path.dirname(at)) {
+    missing.unshift(at);
   }
   return missing;
 }

@@ -125,11 +125,11 @@ export class Core implements Scratch {
     options: { maxBytes: number; seed: Uint32Array; capabilities: number; recordBytesMax: number },
   ): Core {
     const { seed } = options;
-    const version = (exports["abiVersion"] as () => number)();
+    const version = exports["abiVersion"]?.();
     if (version !== abi.ABI_VERSION) {
       throw new HoldfastError(
         "INVALID_ARGUMENT",
-        `The core is of interface ${version}, this package needs ${abi.ABI_VERSION}. Pass the wasm of the same release.`,
+        `The core is of interface ${version ?? "none"}, this package needs ${abi.ABI_VERSION}. Pass the wasm of the same release.`,
       );
     }
     const format = exports["format"] as (...numbers: number[]) => number;

@@ -221,11 +221,16 @@ function throwIfAborted(signal: AbortSignal | undefined): void {
   throw new HoldfastError("TIMEOUT", "Opening was aborted by its signal.", { cause: signal.reason });
 }
 
+/** What an error says, where it is one. */
+function textOf(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : describe(error);
+}
+
 /** Makes whatever stopped opening a typed error. */
 function openFailed(error: unknown, signal: AbortSignal | undefined): HoldfastError {
   if (HoldfastError.is(error)) return error;
   if (signal?.aborted) return new HoldfastError("TIMEOUT", "Opening was aborted by its signal.", { cause: error });
-  return new HoldfastError("STORE_FAILED", `The database could not be opened: ${String(error)}`, { cause: error });
+  return new HoldfastError("STORE_FAILED", `The database could not be opened: ${textOf(error)}`, { cause: error });
 }
 
 async function open(given: unknown, remove?: () => Promise<void>): Promise<Database> {

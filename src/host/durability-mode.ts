@@ -91,7 +91,10 @@ export function parseDurability(option: unknown): DurabilityMode {
     ? readOptions<ModeFields>(option, ["mode", "flushIntervalMs", "maxPendingWrites"], "durability")
     : { mode: option };
   const { mode } = fields;
-  if (mode === "in-memory" || mode === "strict") return { mode };
+  if (mode === "in-memory" || mode === "strict") {
+    if (isObject) readOptions(option, ["mode"] as never[], `durability "${mode}"`);
+    return { mode };
+  }
   if (mode !== "buffered") {
     const got = isObject ? `mode ${describe(mode)}` : describe(mode);
     throw refuseArgument(

@@ -66,7 +66,32 @@ export function parseOptions(given: unknown): OpenOptions {
   }
   if (options.onProgress !== undefined) checkFunction(options.onProgress, "onProgress");
   checkSignal(options.signal);
+  checkParts(options);
   return options;
+}
+
+/** An object that a caller has made must have the parts that are called: told here, not by a TypeError somewhere inside. */
+function checkParts({ storage, environment }: OpenOptions): void {
+  if (storage !== undefined && !(hasFunctions(storage, ["open"]) && hasCapabilities(storage))) {
+    throw refuseArgument(
+      `storage must be a Storage such as memory() from "holdfast/adapters/memory", got ${describe(storage)}.`,
+    );
+  }
+  const parts = ["monotonicMs", "wallMs", "randomBytes", "schedule"];
+  if (environment !== undefined && !hasFunctions(environment, parts)) {
+    throw refuseArgument(`environment must have the functions ${parts.join(", ")}.`);
+  }
+}
+
+function hasFunctions(value: unknown, names: readonly string[]): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return names.every((name) => typeof (value as Record<string, unknown>)[name] === "function");
+}
+
+function hasCapabilities({ capabilities }: Storage): boolean {
+  if (typeof capabilities !== "object" || capabilities === null) return false;
+  const { kind, persistent, recordBytesMax } = capabilities;
+  return typeof kind === "string" && typeof persistent === "boolean" && recordBytesMax > 0;
 }
 
 /** The limit on memory, in whole pages. */

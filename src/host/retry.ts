@@ -30,12 +30,18 @@ function atLeast(value: unknown, fallback: number, least: number, name: string):
   throw refuseArgument(`retry.${name} must be a number of at least ${least}, got ${describe(value)}.`);
 }
 
+function wholeAttempts(value: unknown): number {
+  const attempts = atLeast(value, ATTEMPTS, 1, "attempts");
+  if (Number.isInteger(attempts) || attempts === Number.POSITIVE_INFINITY) return attempts;
+  throw refuseArgument(`retry.attempts must be a whole number, got ${describe(value)}.`);
+}
+
 /** The plan for an option: without one a transaction is run once. */
 export function retryPlan(options: RetryOptions | undefined): RetryPlan {
   if (options === undefined) return ONCE;
   const given = readOptions<RetryOptions>(options, ["attempts", "baseMs", "maxMs"], "retry");
   return {
-    attempts: atLeast(given.attempts, ATTEMPTS, 1, "attempts"),
+    attempts: wholeAttempts(given.attempts),
     baseMs: atLeast(given.baseMs, BASE_MS, 0, "baseMs"),
     maxMs: atLeast(given.maxMs, MAX_MS, 0, "maxMs"),
   };

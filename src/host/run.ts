@@ -132,7 +132,11 @@ export class Run {
       const transaction = this.#begin(plan);
       try {
         const result = body(transaction);
-        if (isThenable(result)) throw asyncBody();
+        if (isThenable(result)) {
+          // Nobody else waits for it, and a rejection that nobody waits for can end a process.
+          Promise.resolve(result).catch(() => {});
+          throw asyncBody();
+        }
         if (transaction.isOpen) transaction.commit();
         return result;
       } catch (error) {
@@ -215,7 +219,8 @@ export class Run {
   }
 
   /** Waits between two attempts, doubling, jittered. */
-  #backOff(retry: RetryPlan, attempt: number, signal: AbortSignal | undefined): Promise<void> {
+  async #backOff(retry: RetryPlan, attempt: number, signal: AbortSignal | undefined): Promise<void> {
+    throwIfAborted(signal);
     const delayMs = retryDelayMs(retry, attempt, this.#engine.environment);
     return new Promise((resolve, reject) => {
       const stop = (): void => {

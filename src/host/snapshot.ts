@@ -86,6 +86,7 @@ class SnapshotReader implements Reader {
   }
 
   getMany(table: number, keys: readonly string[]): (Value | undefined)[] {
+    this.#hold.core();
     return readKeys(keys).map((key) => this.get(table, key));
   }
 

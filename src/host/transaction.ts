@@ -106,6 +106,7 @@ export class TransactionWriter implements Writer {
   }
 
   getMany(table: number, keys: readonly string[]): (Value | undefined)[] {
+    this.#core();
     return readKeys(keys).map((key) => this.get(table, key));
   }
 
