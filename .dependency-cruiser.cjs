@@ -37,7 +37,7 @@ const assemblyRules = ASSEMBLY_LAYERS.slice(1).map((layer, index) => ({
 const CORE = "^src/host/core(-loader)?\\.ts$";
 const ABI = "^src/host/abi\\.ts$";
 const INTERFACE = "^src/host/(reader-writer|codec|scan|durability-mode)\\.ts$";
-const GROUND = "^src/(errors|host/(environment|utf8))\\.ts$";
+const GROUND = "^src/(errors|host/(arguments|environment|utf8))\\.ts$";
 const PRIMITIVE = "^src/host/primitives/";
 const CONTRACT = "^src/adapters/storage\\.ts$";
 /** The adapter over node:fs is the only one of several files: its parts are known to it alone. */

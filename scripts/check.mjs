@@ -59,13 +59,13 @@ async function checkSize() {
 }
 
 /**
- * Runs `test/unit/` against the release or the debug build of the core.
+ * Runs the tests of a vitest configuration against the release or the debug build of the core.
  * @returns the numbers of vitest, also where tests failed
  */
-export async function unitTests(core, resultsPath) {
+export async function vitest(core, resultsPath, config = "vitest.config.ts") {
   const path = join(ROOT, resultsPath);
   rmSync(path, { force: true });
-  const args = ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${resultsPath}`];
+  const args = ["run", "--config", config, "--reporter=default", "--reporter=json", `--outputFile.json=${resultsPath}`];
   const { code, output } = await runNode(tool("vitest/vitest.mjs"), args, {
     env: { HOLDFAST_CORE: core, NO_COLOR: "1" },
   });
@@ -98,7 +98,7 @@ export async function check() {
   let unit = { passed: 0, failed: 0, skipped: 0 };
   if (built) {
     const result = await step("unit tests (vitest)", async () => {
-      const { output, ...numbers } = await unitTests("release", UNIT_RESULTS);
+      const { output, ...numbers } = await vitest("release", UNIT_RESULTS);
       unit = numbers;
       if (numbers.failed > 0) throw new StepError(output);
       return `${numbers.passed} passed`;

@@ -19,6 +19,7 @@ function straceWorks(): boolean {
   const works = (): boolean => spawnSync("strace", ["-o", "/dev/null", "true"]).status === 0;
   if (works()) return true;
   if (process.getuid?.() !== 0) return false;
+  spawnSync("apt-get", ["update", "-qq"], { timeout: 120_000 });
   spawnSync("apt-get", ["install", "-y", "-qq", "strace"], { timeout: 120_000 });
   return works();
 }
