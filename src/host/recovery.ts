@@ -7,7 +7,7 @@
  * it had been synced: then it is `CORRUPTION`, and nothing is touched. What stands above the watermark may be in the page
  * cache only, so after an unclean end it is written again to a new segment under this owner's epoch, whole and durable.
  */
-import type { StorageSession } from "../adapters/storage.js";
+import type { SegmentInfo, StorageSession } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
 import * as abi from "./abi.js";
 import type { Core } from "./core.js";
@@ -62,17 +62,20 @@ class LogReader {
   readonly #session: StorageSession;
   readonly #core: Core;
   readonly #options: RecoveryOptions;
+  /** The bytes of each segment when the log was listed; what an owner appends meanwhile is not read. */
+  readonly #byteLengths: ReadonlyMap<number, number>;
   readonly #bytesTotal: number;
   #bytesDone = 0;
   #commits = 0;
   #lastKind = 0;
   #lastMode = 0;
 
-  constructor(session: StorageSession, core: Core, options: RecoveryOptions, bytesTotal: number) {
+  constructor(session: StorageSession, core: Core, options: RecoveryOptions, segments: readonly SegmentInfo[]) {
     this.#session = session;
     this.#core = core;
     this.#options = options;
-    this.#bytesTotal = bytesTotal;
+    this.#byteLengths = new Map(segments.map(({ number, byteLength }) => [number, byteLength]));
+    this.#bytesTotal = segments.reduce((sum, { byteLength }) => sum + byteLength, 0);
   }
 
   #crc32c = (bytes: Uint8Array): number => this.#core.crc32c(bytes);
@@ -84,9 +87,10 @@ class LogReader {
 
   /** Up to `length` bytes of a segment; fewer only at its end. */
   async bytesOf(number: number, offset: number, length: number): Promise<Uint8Array> {
-    const into = new Uint8Array(length);
+    const left = Math.max((this.#byteLengths.get(number) ?? 0) - offset, 0);
+    const into = new Uint8Array(Math.min(length, left));
     let got = 0;
-    while (got < length) {
+    while (got < into.length) {
       this.#options.signal?.throwIfAborted();
       const read = await this.#session.read(number, offset + got, into.subarray(got));
       if (read === 0) break;
@@ -216,8 +220,7 @@ function checkSuccession(previous: Header | undefined, header: Header): void {
  */
 export async function recoverLog(session: StorageSession, core: Core, options: RecoveryOptions): Promise<LogState> {
   const segments = await session.segments();
-  const bytesTotal = segments.reduce((sum, segment) => sum + segment.byteLength, 0);
-  const reader = new LogReader(session, core, options, bytesTotal);
+  const reader = new LogReader(session, core, options, segments);
   const headers: Header[] = [];
   for (const { number } of segments) headers.push(await reader.header(number));
   for (const [i, header] of headers.entries()) checkSuccession(headers[i - 1], header);
