@@ -13,7 +13,7 @@
  */
 
 import { ARENA_BYTES, Arena, arenaAllocate, arenaRelease } from "./arena";
-import { RUN_ID_BYTES_MAX, TABLE_COUNT, TABLE_KV } from "./constants";
+import { RUN_ID_BYTES_MAX, TABLE_COUNT } from "./constants";
 import { ENTRY_QUEUED, Entry, entryFree, entryMake } from "./entry";
 import { hashKey } from "./hash";
 import { publishedHorizon, raiseFloor } from "./snapshots";
@@ -221,9 +221,4 @@ export function entryRemove(run: Run, entry: Entry): void {
     entry.head = 0;
   }
   entryFree(runArena(run), entry);
-}
-
-/** The number of live entries of the key-value table at `visible`. */
-export function runLiveIn(run: Run, tag: u32): u32 {
-  return tag == TABLE_KV ? run.liveKv : run.live;
 }

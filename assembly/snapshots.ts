@@ -9,7 +9,7 @@
  * The rule that makes pruning safe without a lock (COMMIT 13): a pruner raises `floor` to the horizon that it uses, then
  * reads the slots, then prunes; who acquires stores its slot, then reads `floor`, and tries again if that has passed it.
  */
-import { CAPABILITY_LOG, SNAPSHOT_SLOTS, VERSION_MAX } from "./constants";
+import { CAPABILITY_LOG, SNAPSHOT_SLOTS } from "./constants";
 import { addShared, loadShared, replaceShared, storeShared } from "./lock";
 import {
   SNAPSHOT_BITMAP_BASE,
@@ -162,16 +162,6 @@ export function heldBetween(from: u64, to: u64): bool {
     }
   }
   return false;
-}
-
-/** The oldest version held, or VERSION_MAX where none is. */
-export function oldestHeld(): u64 {
-  let oldest = VERSION_MAX;
-  for (let slot: u32 = 0; slot < SNAPSHOT_SLOTS; slot++) {
-    const held = loadShared(slotAddress(slot));
-    if (held != 0) oldest = min(oldest, held >> HOLDER_BITS);
-  }
-  return oldest;
 }
 
 /** Announces that a worker is about to take a version: nothing above the bound counts as published until it is done. */

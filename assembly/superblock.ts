@@ -114,7 +114,6 @@ export class Superblock {
   /** Sequence numbers, never wrapping in practice: released ≤ publishedTo, released ≤ written ≤ tail. */
   queueReleased: u32;
   queuePublishedTo: u32;
-  queueSynced: u32;
   queueWritten: u32;
   queueSealed: u32;
   queueTail: u32;
@@ -151,7 +150,6 @@ export class Superblock {
   transactionPool: usize;
   transactionPoolCount: u32;
   transactionsOpen: u32;
-  transactionGeneration: u32;
 
   /** What `verify` found first: an invariant's number, and where. */
   faultCode: u32;

@@ -94,7 +94,10 @@ export class Run {
     engine.assertOpen();
     const options = readOptions<BeginOptions>(given, ["durability", "timeoutMs"], "begin");
     const mode = engine.syncModeOf(options.durability);
-    return this.#begin({ mode, asynchronous: false, deadlineMs: this.#deadline(options.timeoutMs) });
+    const deadlineMs = this.#deadline(options.timeoutMs);
+    const { transaction, handle } = this.#begin({ mode, asynchronous: false, deadlineMs });
+    engine.watch(transaction, { kind: "transaction", handle });
+    return transaction;
   }
 
   #deadline(timeoutMs: number | undefined): number {
@@ -103,16 +106,14 @@ export class Run {
     throw refuseArgument(`timeoutMs must be a number that is not negative, got ${describe(timeoutMs)}.`);
   }
 
-  #begin(plan: TransactionPlan): Transaction {
+  /** Only a transaction that the caller is to end can be left behind; those with a callback always end. */
+  #begin(plan: TransactionPlan): { transaction: Transaction; handle: RunHandle } {
     const { core, log } = this.#engine;
     // Once the storage has failed, what is installed and not published never will be.
     const fromInstalled = plan.asynchronous && log !== undefined && !log.hasFailed;
     for (let run = this.#writer.handle(); ; run = this.#writer.create()) {
       const handle = run.pointer === 0 ? undefined : core.begin(run, fromInstalled);
-      if (handle === undefined) continue;
-      const transaction = new Transaction(this.#engine, run, handle, plan);
-      this.#engine.watch(transaction, { kind: "transaction", handle });
-      return transaction;
+      if (handle !== undefined) return { transaction: new Transaction(this.#engine, run, handle, plan), handle };
     }
   }
 
@@ -129,7 +130,7 @@ export class Run {
     const plan: TransactionPlan = { mode, asynchronous: false, deadlineMs: this.#deadline(options.timeoutMs) };
     const retry = retryPlan(options.retry);
     for (let attempt = 1; ; attempt++) {
-      const transaction = this.#begin(plan);
+      const { transaction } = this.#begin(plan);
       try {
         const result = body(transaction);
         if (isThenable(result)) {
@@ -194,7 +195,7 @@ export class Run {
     plan: TransactionPlan,
     signal: AbortSignal | undefined,
   ): Promise<T> {
-    const transaction = this.#begin(plan);
+    const { transaction } = this.#begin(plan);
     const run = this.#writer.handle();
     let result: T;
     try {

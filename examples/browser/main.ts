@@ -1,0 +1,302 @@
+/**
+ * The page around the agent. What it keeps true:
+ *  - everything shown is read back from the database after each commit; the page has no state of its own to lose;
+ *  - every failure is shown with its code and message, and with what can be done about it;
+ *  - while a strict commit is in flight nothing else is written, since a synchronous write could not wait for it.
+ */
+import { Database, HoldfastError, type Run, type Value } from "holdfast";
+import { decide, startOver, stepsDone, takeStep } from "./agent";
+import agentSource from "./agent.ts?raw";
+import { PLAN } from "./plan";
+
+const DATABASE = "agent-sandbox";
+const RUN = "mend-the-cart";
+/** How long to wait before asking again whether the other tab has let go. */
+const LOCKED_RETRY_MS = 1_500;
+
+interface Opened {
+  readonly db: Database;
+  readonly run: Run;
+}
+
+let opened: Opened | undefined;
+let opening = false;
+let retryTimer: ReturnType<typeof setTimeout> | undefined;
+
+// ---- The page's elements ---------------------------------------------------------------------------------------------
+
+function find<T extends HTMLElement>(id: string, type: new () => T): T {
+  const element = document.getElementById(id);
+  if (!(element instanceof type)) throw new Error(`index.html has no ${type.name} with the id ${id}.`);
+  return element;
+}
+
+const page = {
+  failure: find("failure", HTMLElement),
+  failureTitle: find("failure-title", HTMLElement),
+  failureCode: find("failure-code", HTMLElement),
+  failureMessage: find("failure-message", HTMLElement),
+  failureAdvice: find("failure-advice", HTMLElement),
+  retry: find("retry", HTMLButtonElement),
+  status: find("status", HTMLElement),
+  main: find("opened", HTMLElement),
+  progress: find("progress", HTMLProgressElement),
+  progressText: find("progress-text", HTMLElement),
+  plan: find("plan", HTMLOListElement),
+  step: find("step", HTMLButtonElement),
+  strict: find("strict", HTMLButtonElement),
+  reload: find("reload", HTMLButtonElement),
+  startOver: find("start-over", HTMLButtonElement),
+  stepTime: find("step-time", HTMLOutputElement),
+  strictTime: find("strict-time", HTMLOutputElement),
+  entries: find("entries", HTMLTableSectionElement),
+  facts: find("facts", HTMLElement),
+  source: find("source", HTMLElement),
+};
+
+function element<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  text: string,
+  className = "",
+): HTMLElementTagNameMap[K] {
+  const made = document.createElement(tag);
+  made.textContent = text;
+  made.className = className;
+  return made;
+}
+
+/** Setting the same text again would make a screen reader say it again. */
+function say(target: HTMLElement, text: string): void {
+  if (target.textContent !== text) target.textContent = text;
+}
+
+// ---- Failures --------------------------------------------------------------------------------------------------------
+
+interface Explanation {
+  readonly title: string;
+  readonly advice: string;
+}
+
+function explain(error: unknown): Explanation {
+  if (HoldfastError.is(error, "LOCKED")) {
+    return {
+      title: "Another tab has this run open",
+      advice: "A database has one owner at a time. Close the other tab, and the run goes on here by itself.",
+    };
+  }
+  if (HoldfastError.is(error, "STORAGE_FULL")) {
+    return { title: "There is no room left", advice: "Free some space on this device, then try again." };
+  }
+  if (opened === undefined) {
+    return { title: "The database could not be opened", advice: "What is stored was left as it is." };
+  }
+  return { title: "That did not work", advice: "What was stored before is still shown below." };
+}
+
+function showFailure(error: unknown): void {
+  const { title, advice } = explain(error);
+  say(page.failureTitle, title);
+  say(page.failureCode, HoldfastError.is(error) ? error.code : error instanceof Error ? error.name : "Error");
+  say(page.failureMessage, error instanceof Error ? error.message : String(error));
+  say(page.failureAdvice, advice);
+  page.failure.hidden = false;
+}
+
+/** Runs what a click or an event asked for; whatever it throws is shown. */
+async function attempt(work: () => Promise<void> | void): Promise<void> {
+  try {
+    await work();
+    page.failure.hidden = opened !== undefined;
+  } catch (error) {
+    showFailure(error);
+  }
+}
+
+// ---- What is shown ---------------------------------------------------------------------------------------------------
+
+function milliseconds(ms: number): string {
+  // Browsers blur their clock to 0.1 ms on pages that are not isolated.
+  return ms < 0.1 ? "< 0.1 ms" : `${ms.toFixed(1)} ms`;
+}
+
+function textOf(value: Value): string {
+  if (typeof value !== "object" || value === null || value instanceof Uint8Array || Array.isArray(value)) {
+    return typeof value === "string" ? `"${value}"` : String(value);
+  }
+  const fields = Object.entries(value).map(([name, field]) => `${name}: ${textOf(field)}`);
+  return `{ ${fields.join(", ")} }`;
+}
+
+function showPlan(done: number): void {
+  page.plan.replaceChildren(
+    ...PLAN.map(({ task }, index) => {
+      const state = index < done ? "done" : index === done ? "next" : "";
+      const item = element("li", "", state);
+      item.append(element("span", task), element("span", state, "state"));
+      if (state === "next") item.setAttribute("aria-current", "step");
+      return item;
+    }),
+  );
+  page.progress.max = PLAN.length;
+  page.progress.value = done;
+  say(page.progressText, `${done} of ${PLAN.length} steps`);
+}
+
+function showEntries({ run }: Opened): void {
+  const entries = run.kv.list().map(([key, value]) => ({
+    key,
+    text: textOf(value),
+    version: run.kv.getVersioned(key)?.version ?? 0,
+  }));
+  const newest = Math.max(...entries.map(({ version }) => version));
+  page.entries.replaceChildren(
+    ...entries.map(({ key, text, version }) => {
+      const row = element("tr", "", version === newest ? "newest" : "");
+      const name = element("th", key);
+      name.scope = "row";
+      row.append(name, element("td", text), element("td", String(version), "number"));
+      return row;
+    }),
+  );
+  if (entries.length > 0) return;
+  const nothing = element("td", "Nothing yet. Let the agent take a step.", "nothing");
+  nothing.colSpan = 3;
+  const row = element("tr", "");
+  row.append(nothing);
+  page.entries.append(row);
+}
+
+function factsOf(db: Database): [name: string, value: string, about: string][] {
+  const { kind, mechanism, persisted, fresh, recovered } = db.storageInfo;
+  const { mode } = db.durability;
+  const { logBytes } = db.stats();
+  const keeping = {
+    true: ["yes", "The browser promises not to evict it."],
+    false: ["no", "The browser may evict it when the disk is full, unless the page asks it not to."],
+    undefined: ["unknown", "This browser does not say."],
+  } as const;
+  const [kept, keptAbout] = keeping[`${persisted}`];
+  return [
+    ["Mode", mode, `The strongest that ${kind} can keep in a synchronous call.`],
+    ["Storage", kind, `Made durable by: ${mechanism}.`],
+    ["Persisted", kept, keptAbout],
+    ["Fresh", fresh ? "yes" : "no", fresh ? "Nothing was there before." : "It was there already when the page opened."],
+    [
+      "Recovered",
+      recovered === undefined ? "no need" : `${recovered.commits} commits`,
+      recovered === undefined
+        ? "It was new, or had been closed."
+        : `The page before had not closed it; ${recovered.droppedBytes} bytes of a torn end were cut off.`,
+    ],
+    ["Version", String(db.version), `The newest commit; the log has ${logBytes.toLocaleString("en")} bytes.`],
+  ];
+}
+
+function showFacts({ db }: Opened): void {
+  page.facts.replaceChildren(
+    ...factsOf(db).map(([name, value, about]) => {
+      const fact = element("div", "");
+      fact.append(element("dt", name), element("dd", value), element("dd", about, "about"));
+      return fact;
+    }),
+  );
+}
+
+function show(now: Opened): void {
+  const done = stepsDone(now.run.kv);
+  showPlan(done);
+  showEntries(now);
+  showFacts(now);
+  page.step.disabled = done >= PLAN.length;
+}
+
+// ---- What the buttons do ---------------------------------------------------------------------------------------------
+
+function current(): Opened {
+  if (opened === undefined) throw new Error("The database is not open.");
+  return opened;
+}
+
+function step(): void {
+  const now = current();
+  const start = performance.now();
+  const taken = takeStep(now.run);
+  const ms = performance.now() - start;
+  page.stepTime.value = milliseconds(ms);
+  show(now);
+  say(page.status, `Step ${taken}: three writes, one transaction, version ${now.run.version}.`);
+}
+
+async function commitStrictly(): Promise<void> {
+  const now = current();
+  const buttons = [page.step, page.strict, page.startOver];
+  for (const button of buttons) button.disabled = true;
+  try {
+    const start = performance.now();
+    const after = await decide(now.run);
+    const ms = performance.now() - start;
+    page.strictTime.value = milliseconds(ms);
+    say(page.status, `A decision after step ${after} is durable, at version ${now.run.version}.`);
+  } finally {
+    for (const button of buttons) button.disabled = false;
+    if (now.db.isOpen) show(now);
+    page.strict.focus();
+  }
+}
+
+function forget(): void {
+  const now = current();
+  startOver(now.run);
+  show(now);
+  say(page.status, "Forgotten, in one transaction. Versions go on growing.");
+}
+
+// ---- Opening ---------------------------------------------------------------------------------------------------------
+
+function lose(reason: string): void {
+  opened = undefined;
+  page.main.hidden = true;
+  say(page.status, "");
+  showFailure(new HoldfastError("CLOSED", `The database was taken over: ${reason}.`));
+}
+
+async function open(): Promise<void> {
+  clearTimeout(retryTimer);
+  if (opening || opened !== undefined) return;
+  opening = true;
+  try {
+    const db = await Database.open(DATABASE);
+    db.on("error", showFailure);
+    db.on("locked-out", lose);
+    opened = { db, run: db.run(RUN) };
+    const done = stepsDone(opened.run.kv);
+    show(opened);
+    page.main.hidden = false;
+    say(page.status, done === 0 ? "Ready for the first step." : `Found the run again, after step ${done}.`);
+  } catch (error) {
+    say(page.status, "");
+    if (HoldfastError.is(error, "LOCKED")) retryTimer = setTimeout(() => attempt(open), LOCKED_RETRY_MS);
+    throw error;
+  } finally {
+    opening = false;
+  }
+}
+
+page.source.textContent = agentSource.trim();
+page.step.addEventListener("click", () => attempt(step));
+page.strict.addEventListener("click", () => attempt(commitStrictly));
+page.startOver.addEventListener("click", () => attempt(forget));
+page.reload.addEventListener("click", () => location.reload());
+page.retry.addEventListener("click", () => attempt(open));
+addEventListener("error", ({ error, message }) => showFailure(error ?? message));
+addEventListener("unhandledrejection", ({ reason }) => showFailure(reason));
+// A page that comes back from the back-forward cache had to give its database up when it was put there.
+addEventListener("pageshow", ({ persisted }) => {
+  if (persisted) void attempt(open);
+});
+// A hidden tab can be killed without another word.
+addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "hidden") void opened?.db.flush().catch(showFailure);
+});
+
+void attempt(open);
