@@ -87,6 +87,9 @@ function explain(error: unknown): Explanation {
   if (HoldfastError.is(error, "STORAGE_FULL")) {
     return { title: "There is no room left", advice: "Free some space on this device, then try again." };
   }
+  if (HoldfastError.is(error, "CLOSED")) {
+    return { title: "This page has lost its database", advice: "Try again to open what is there now." };
+  }
   if (opened === undefined) {
     return { title: "The database could not be opened", advice: "What is stored was left as it is." };
   }
@@ -117,6 +120,10 @@ async function attempt(work: () => Promise<void> | void): Promise<void> {
 function milliseconds(ms: number): string {
   // Browsers blur their clock to 0.1 ms on pages that are not isolated.
   return ms < 0.1 ? "< 0.1 ms" : `${ms.toFixed(1)} ms`;
+}
+
+function count(number: number): string {
+  return number.toLocaleString("en");
 }
 
 function textOf(value: Value): string {
@@ -154,7 +161,7 @@ function showEntries({ run }: Opened): void {
       const row = element("tr", "", version === newest ? "newest" : "");
       const name = element("th", key);
       name.scope = "row";
-      row.append(name, element("td", text), element("td", String(version), "number"));
+      row.append(name, element("td", text), element("td", count(version), "number"));
       return row;
     }),
   );
@@ -183,12 +190,16 @@ function factsOf(db: Database): [name: string, value: string, about: string][] {
     ["Fresh", fresh ? "yes" : "no", fresh ? "Nothing was there before." : "It was there already when the page opened."],
     [
       "Recovered",
-      recovered === undefined ? "no need" : `${recovered.commits} commits`,
+      recovered === undefined ? "no need" : `${count(recovered.commits)} commits`,
       recovered === undefined
         ? "It was new, or had been closed."
-        : `The page before had not closed it; ${recovered.droppedBytes} bytes of a torn end were cut off.`,
+        : `Found at opening: ${recovered.reason}. Bytes cut off: ${count(recovered.droppedBytes)}.`,
     ],
-    ["Version", String(db.version), `The newest commit; the log has ${logBytes.toLocaleString("en")} bytes.`],
+    [
+      "Version",
+      count(db.version),
+      `Of the newest commit. It leaps after a reload, so that none is given twice. The log has ${count(logBytes)} bytes.`,
+    ],
   ];
 }
 
@@ -224,7 +235,9 @@ function step(): void {
   const ms = performance.now() - start;
   page.stepTime.value = milliseconds(ms);
   show(now);
-  say(page.status, `Step ${taken}: three writes, one transaction, version ${now.run.version}.`);
+  // A button that can no longer be pressed would lose the keyboard's place on the page.
+  if (page.step.disabled) page.startOver.focus();
+  say(page.status, `Step ${taken}: three writes, one transaction, version ${count(now.run.version)}.`);
 }
 
 async function commitStrictly(): Promise<void> {
@@ -236,7 +249,7 @@ async function commitStrictly(): Promise<void> {
     const after = await decide(now.run);
     const ms = performance.now() - start;
     page.strictTime.value = milliseconds(ms);
-    say(page.status, `A decision after step ${after} is durable, at version ${now.run.version}.`);
+    say(page.status, `A decision after step ${after} is durable, at version ${count(now.run.version)}.`);
   } finally {
     for (const button of buttons) button.disabled = false;
     if (now.db.isOpen) show(now);
@@ -253,11 +266,13 @@ function forget(): void {
 
 // ---- Opening ---------------------------------------------------------------------------------------------------------
 
-function lose(reason: string): void {
+function lose(db: Database, reason: string): void {
   opened = undefined;
+  // Only closing gives the lock back. What it could not write any more is part of the loss that is shown here.
+  db.close().catch(() => {});
   page.main.hidden = true;
   say(page.status, "");
-  showFailure(new HoldfastError("CLOSED", `The database was taken over: ${reason}.`));
+  showFailure(new HoldfastError("CLOSED", `The database was taken away: ${reason}.`));
 }
 
 async function open(): Promise<void> {
@@ -267,7 +282,7 @@ async function open(): Promise<void> {
   try {
     const db = await Database.open(DATABASE);
     db.on("error", showFailure);
-    db.on("locked-out", lose);
+    db.on("locked-out", (reason) => lose(db, reason));
     opened = { db, run: db.run(RUN) };
     const done = stepsDone(opened.run.kv);
     show(opened);

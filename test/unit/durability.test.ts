@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { HoldfastError } from "../../src/errors.js";
-import { Database, type DurabilityName, type OpenOptions, type Run } from "../../src/index.js";
+import { Database, type DurabilityName, type OpenOptions, type Run, type Transaction } from "../../src/index.js";
 import { wasm } from "../support/damage-logs.js";
 import { ManualEnvironment, settled } from "../support/manual-environment.js";
 import { type DiskMethod, SimulatedDisk, type SimulatedStorageOptions } from "../support/simulated-storage.js";
@@ -360,6 +360,56 @@ describe("for want of room", () => {
     expect(await codeOf(() => kv.put("k", 3))).toBe("STORE_FAILED");
     expect(kv.get("k")).toBe(1);
     expect((await afterCrash(disk, "kill")).run("r").kv.get("k")).toBe(1);
+  });
+});
+
+describe("what a transaction has read is undone", () => {
+  /** A strict commit that is installed while its append is held, then a transaction that reads it and waits. */
+  async function readBeforeUndo(end: (run: Run, seen: unknown) => (tx: Transaction) => unknown): Promise<unknown[]> {
+    const disk = new SimulatedDisk();
+    const db = await open(disk, {}, ASYNC_ONLY);
+    const run = db.run("r");
+    run.kv.put("k", "old");
+    await db.flush();
+    disk.hold("append");
+    const first = codeOf(run.transactionAsync((tx) => tx.kv.put("k", "undone"), { durability: "strict" }));
+    await settled();
+    let seen: unknown;
+    let go = (): void => {};
+    const gate = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    const second = codeOf(
+      run.transactionAsync(async (tx) => {
+        seen = tx.kv.get("k");
+        await gate;
+        return end(run, seen)(tx);
+      }),
+    );
+    await settled();
+    await disk.release("append", { fail: "STORAGE_FULL" });
+    await settled();
+    go();
+    return [seen, await first, await second, run.kv.get("k"), db.verify().valid];
+  }
+
+  const expected = ["undone", "STORAGE_FULL", "STORAGE_FULL", "old", true];
+
+  test.each<[string, () => (tx: Transaction) => unknown]>([
+    ["it writes something else", () => (tx) => tx.kv.put("l", 1)],
+    ["it reads on", () => (tx) => tx.kv.get("k")],
+    ["it lists", () => (tx) => tx.kv.list()],
+    ["it ends without having written", () => () => "outcome"],
+    ["it rolls back", () => (tx) => tx.rollback()],
+    [
+      "it throws",
+      () => () => {
+        throw new TypeError("the callback's own");
+      },
+    ],
+  ])("so that it ends with STORAGE_FULL: %s", async (_, end) => {
+    // Whoever begins asynchronously starts from what is installed. When that is undone, going on would read two states.
+    expect(await readBeforeUndo(end)).toEqual(expected);
   });
 });
 
