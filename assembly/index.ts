@@ -24,7 +24,18 @@ import { lockAcquireAlways, lockRelease } from "./lock";
 import { publishReady, undoUnwritten } from "./publish";
 import { drainAccept, drainNext, queueFormat, queueSynced, queueWatermark } from "./queue";
 import { recoverRecords, recoverReseal, recoverWatermark } from "./recovery";
-import { PRUNE_CHAINS_PER_RELEASE, pruneStep, Run, runFind, runForget, runIs, runMake, systemArena } from "./run";
+import {
+  commitsOfAll,
+  liveEntriesOfAll,
+  PRUNE_CHAINS_PER_RELEASE,
+  pruneStep,
+  Run,
+  runFind,
+  runForget,
+  runIs,
+  runMake,
+  systemArena,
+} from "./run";
 import { matchBase, Range, scanCollect, scanMatched, scanNoteReads, scanOrder } from "./scan";
 import {
   scratchBounds,
@@ -499,12 +510,12 @@ export function unwrittenBytes(): u32 {
 }
 
 export function liveEntries(): f64 {
-  return superblock().liveEntries as f64;
+  return liveEntriesOfAll() as f64;
 }
 
 /** Commits since the memory was formatted, recovered ones included. */
 export function commits(): f64 {
-  return superblock().commits as f64;
+  return commitsOfAll() as f64;
 }
 
 export function runsLive(): u32 {

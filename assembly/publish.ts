@@ -115,6 +115,7 @@ function undoItem(sb: Superblock, item: Item): void {
     at += operationBytes(keyBytes, valueBytes);
   }
   run.installed = item.previousInstalled;
+  run.commits--;
   run.unpublished--;
   sb.queueUnpublished--;
   sb.undoneCommits++;

@@ -72,7 +72,7 @@ function applyOperation(sb: Superblock, run: Run, version: u64, operation: usize
     if (entry === null) return STATUS_DAMAGED;
     entryRemove(run, entry);
     table.stamp = version;
-    countLive(sb, run, tag, -1);
+    countLive(run, tag, -1);
     return STATUS_OK;
   }
   const record = versionMake(arena, valueBytes);
@@ -86,7 +86,7 @@ function applyOperation(sb: Superblock, run: Run, version: u64, operation: usize
       return STATUS_STORE_FULL;
     }
     table.stamp = version;
-    countLive(sb, run, tag, 1);
+    countLive(run, tag, 1);
   } else {
     // Nobody has held a snapshot yet: the older value goes at once.
     versionFree(arena, changetype<Version>(entry.head));
@@ -96,10 +96,9 @@ function applyOperation(sb: Superblock, run: Run, version: u64, operation: usize
   return STATUS_OK;
 }
 
-function countLive(sb: Superblock, run: Run, tag: u32, change: i32): void {
+function countLive(run: Run, tag: u32, change: i32): void {
   run.live += change;
   if (tag == TABLE_KV) run.liveKv += change;
-  sb.liveEntries += change as i64 as u64;
 }
 
 /** Applies the operations of a whole record; a status. A key stands at most once in a record. */
@@ -116,7 +115,7 @@ function apply(sb: Superblock, record: usize): u32 {
   }
   run.installed = version;
   runPublish(run, version, 0, 0);
-  sb.commits++;
+  run.commits++;
   return STATUS_OK;
 }
 

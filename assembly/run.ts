@@ -37,6 +37,8 @@ export class Run {
   live: u32;
   /** The same for the key-value table. */
   liveKv: u32;
+  /** Commits of this run, recovered ones included and undone ones not. */
+  commits: u32;
   /** Commits of this run that are installed and not published. */
   unpublished: u32;
   transactions: u32;
@@ -170,7 +172,6 @@ export function runPublish(run: Run, version: u64, liveChange: i32, liveKvChange
   run.visible = version;
   run.live += liveChange;
   run.liveKv += liveKvChange;
-  superblock().liveEntries += liveChange as i64 as u64;
 }
 
 /** Remembers that an entry's chain may hold something to prune. */
@@ -221,4 +222,19 @@ export function entryRemove(run: Run, entry: Entry): void {
     entry.head = 0;
   }
   entryFree(runArena(run), entry);
+}
+
+/** Live entries of every run together. Each run counts its own, so that commits of different runs share no counter. */
+export function liveEntriesOfAll(): u64 {
+  let entries: u64 = 0;
+  for (let at = superblock().firstRun; at; at = changetype<Run>(at).nextRun) entries += changetype<Run>(at).live as u64;
+  return entries;
+}
+
+/** Commits of every run together. */
+export function commitsOfAll(): u64 {
+  let commits: u64 = 0;
+  for (let at = superblock().firstRun; at; at = changetype<Run>(at).nextRun)
+    commits += changetype<Run>(at).commits as u64;
+  return commits;
 }

@@ -225,7 +225,7 @@ function commitOneLocked(
     workerBegin(worker);
     const version = nextVersion();
     install(run, tag, entry, record, version, change != 0);
-    publishAtOnce(sb, run, version, change, tag == TABLE_KV ? change : 0, worker);
+    publishAtOnce(run, version, change, tag == TABLE_KV ? change : 0, worker);
     pruneWritten(run, entry, raisedFloor());
     pruneStep(run, PRUNE_CHAINS_PER_WRITE);
     return version as i64;
@@ -262,7 +262,7 @@ function recordHeader(run: Run, item: Item): usize {
 function finishQueued(sb: Superblock, run: Run, item: Item, written: Entry | null): i64 {
   const version = item.version;
   run.installed = version;
-  sb.commits++;
+  run.commits++;
   if (written !== null) pruneEnqueue(run, written);
   publishPlaced(item);
   queueRelease();
@@ -271,11 +271,11 @@ function finishQueued(sb: Superblock, run: Run, item: Item, written: Entry | nul
 }
 
 /** Publishes a commit of a database without a log. */
-function publishAtOnce(sb: Superblock, run: Run, version: u64, change: i32, changeKv: i32, worker: u32): void {
+function publishAtOnce(run: Run, version: u64, change: i32, changeKv: i32, worker: u32): void {
   run.installed = version;
   runPublish(run, version, change, changeKv);
   workerEnd(worker);
-  sb.commits++;
+  run.commits++;
 }
 
 /** The horizon, with the floor raised to it: what a pruner starts from. */
@@ -344,7 +344,7 @@ function commitTransactionLocked(
   const version = nextVersion();
   const changes = changetype<usize>(cursor);
   installWrites(run, transaction, version, changes);
-  publishAtOnce(sb, run, version, load<i32>(changes), load<i32>(changes, 4), worker);
+  publishAtOnce(run, version, load<i32>(changes), load<i32>(changes, 4), worker);
   pruneStep(run, operations + PRUNE_CHAINS_PER_WRITE);
   return version as i64;
 }

@@ -67,6 +67,7 @@ export class Superblock {
   firstRun: usize;
   pad0: u64;
   pad1: u64;
+  pad17: u64;
 
   // Line 1: the allocator.
   allocatorLock: u32;
@@ -101,11 +102,12 @@ export class Superblock {
   runCount: u32;
   directoryLock: u32;
   freeRun: usize;
-  liveEntries: u64;
   runsLive: u32;
   pad14: u32;
   pad15: u64;
   pad16: u64;
+  pad18: u64;
+  pad19: u64;
 
   // Line 4 and 5: the log queue.
   logLock: u32;
@@ -157,7 +159,6 @@ export class Superblock {
   /** Entries moved by the last put, and the most by any: the bound on the longest put is a count, not a time. */
   movedMax: u32;
   undoneCommits: u32;
-  commits: u64;
 }
 
 /** The one superblock of this memory. */

@@ -31,7 +31,10 @@ import {
   MAP_END,
   SNAPSHOT_BITMAP_BASE,
   SNAPSHOT_SLOTS_BASE,
+  SUPERBLOCK_BASE,
+  SUPERBLOCK_BYTES,
   SUPERBLOCK_MAGIC,
+  Superblock,
   superblock,
 } from "./superblock";
 import {
@@ -246,19 +249,17 @@ function verifyDirectory(): u32 {
   const sb = superblock();
   let runs: u32 = 0;
   let live: u32 = 0;
-  let liveEntries: u64 = 0;
   for (let at = sb.firstRun; at; at = changetype<Run>(at).nextRun) {
     const run = changetype<Run>(at);
     runs++;
     if ((run.generation & 1) == 0) continue;
     live++;
-    liveEntries += run.live as u64;
     const entry = changetype<Entry>(run.entry);
     if (run.entry == 0 || entry.head != at) return fault(FAULT_DIRECTORY, at);
     const status = verifyRun(run);
     if (status) return status;
   }
-  if (runs != sb.runCount || live != sb.runsLive || liveEntries != sb.liveEntries) return fault(FAULT_DIRECTORY, 0);
+  if (runs != sb.runCount || live != sb.runsLive) return fault(FAULT_DIRECTORY, 0);
   usedBytes = runs * blockBytes(RUN_BYTES + (CACHE_LINE_BYTES as u32));
   let contexts: u32 = sb.transactionsOpen;
   for (let at = sb.transactionPool; at; at = changetype<Transaction>(at).next) contexts++;
@@ -309,10 +310,21 @@ function verifySnapshots(): u32 {
   return held == superblock().snapshotsHeld ? 0 : fault(FAULT_SNAPSHOTS, 0xffff);
 }
 
+/** Whether the map fits below the heap, and each contended part of the superblock begins a cache line. */
+function mapIsSound(): bool {
+  const lines =
+    offsetof<Superblock>("allocatorLock") |
+    offsetof<Superblock>("version") |
+    offsetof<Superblock>("floor") |
+    offsetof<Superblock>("logLock") |
+    SUPERBLOCK_BASE;
+  return (lines & (CACHE_LINE_BYTES - 1)) == 0 && offsetof<Superblock>() <= SUPERBLOCK_BYTES && MAP_END <= HEAP_BASE;
+}
+
 /** Checks everything; 0 or the number of what is broken. */
 export function verifyHeap(): u32 {
   const sb = superblock();
-  if (sb.magic != SUPERBLOCK_MAGIC || MAP_END > HEAP_BASE) return fault(FAULT_SUPERBLOCK, 0);
+  if (sb.magic != SUPERBLOCK_MAGIC || !mapIsSound()) return fault(FAULT_SUPERBLOCK, 0);
   sb.faultCode = 0;
   let status = verifyExtents();
   if (status == 0) status = verifyDirectory();

@@ -93,6 +93,12 @@ function explain(error: unknown): Explanation {
   if (opened === undefined) {
     return { title: "The database could not be opened", advice: "What is stored was left as it is." };
   }
+  if (HoldfastError.is(error, "STORE_FAILED") || HoldfastError.is(error, "COMMIT_INDETERMINATE")) {
+    return {
+      title: "The browser’s storage has failed",
+      advice: "What is shown may be ahead of what is stored. Try again to open what is there.",
+    };
+  }
   return { title: "That did not work", advice: "What was stored before is still shown below." };
 }
 
@@ -102,7 +108,10 @@ function showFailure(error: unknown): void {
   say(page.failureCode, HoldfastError.is(error) ? error.code : error instanceof Error ? error.name : "Error");
   say(page.failureMessage, error instanceof Error ? error.message : String(error));
   say(page.failureAdvice, advice);
+  if (!page.failure.hidden) return;
   page.failure.hidden = false;
+  // On a small screen the button that was pressed is far below.
+  page.failure.scrollIntoView({ block: "nearest" });
 }
 
 /** Runs what a click or an event asked for; whatever it throws is shown. */
@@ -297,12 +306,29 @@ async function open(): Promise<void> {
   }
 }
 
+/** Writes again what could not be written, or where nothing can be written any more, opens what there is. */
+async function retry(): Promise<void> {
+  if (opened !== undefined) {
+    const { db } = opened;
+    try {
+      return await db.flush();
+    } catch (error) {
+      // The commits that found no room are still waiting for it; closing would give them up.
+      if (HoldfastError.is(error, "STORAGE_FULL")) throw error;
+    }
+    opened = undefined;
+    // It fails for the reason that is shown already, and gives the lock back all the same.
+    await db.close().catch(() => {});
+  }
+  await open();
+}
+
 page.source.textContent = agentSource.trim();
 page.step.addEventListener("click", () => attempt(step));
 page.strict.addEventListener("click", () => attempt(commitStrictly));
 page.startOver.addEventListener("click", () => attempt(forget));
 page.reload.addEventListener("click", () => location.reload());
-page.retry.addEventListener("click", () => attempt(open));
+page.retry.addEventListener("click", () => attempt(retry));
 addEventListener("error", ({ error, message }) => showFailure(error ?? message));
 addEventListener("unhandledrejection", ({ reason }) => showFailure(reason));
 // A page that comes back from the back-forward cache had to give its database up when it was put there.
