@@ -40,7 +40,7 @@ async function compile(source: WasmSource | undefined, shared: boolean): Promise
 
 /**
  * Instantiates the core over a memory.
- * @throws HoldfastError `INVALID_ARGUMENT` if the module cannot be found or is none.
+ * @throws HoldfastError `INVALID_ARGUMENT` if what was passed is no core, `STORE_FAILED` if the package's own cannot be read.
  */
 export async function loadCore(
   source: WasmSource | undefined,
@@ -53,10 +53,17 @@ export async function loadCore(
     return instance.exports as CoreExports;
   } catch (cause) {
     const name = shared ? "shared.wasm" : "single.wasm";
-    throw new HoldfastError(
-      "INVALID_ARGUMENT",
-      `The core could not be loaded. Pass it as the option wasm: a WebAssembly.Module, its bytes or a URL of holdfast/${name}. ${String(cause)}`,
-      { cause },
-    );
+    const hint = `Pass it as the option wasm: a WebAssembly.Module, its bytes or a URL of holdfast/${name}.`;
+    const why = cause instanceof Error ? cause.message : "";
+    if (source !== undefined) {
+      throw new HoldfastError(
+        "INVALID_ARGUMENT",
+        `What was passed as wasm is no core that can be loaded. ${hint} ${why}`,
+        {
+          cause,
+        },
+      );
+    }
+    throw new HoldfastError("STORE_FAILED", `The core could not be loaded; try again. ${hint} ${why}`, { cause });
   }
 }

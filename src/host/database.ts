@@ -190,6 +190,8 @@ async function openParts(options: OpenOptions, remove: (() => Promise<void>) | u
     onLockedOut: (reason) => {
       engine?.close(`The database was taken over: ${reason}.`);
       listeners.emit("locked-out", reason);
+      // What is still held of the ownership would keep this very page from opening again.
+      queueMicrotask(() => session.close().catch(() => {}));
     },
   });
   try {
