@@ -284,14 +284,13 @@ function unlinkExtent(arena: Arena, extent: usize): void {
   arena.extentBytes -= 1 << extentOrder(extent);
 }
 
-/** Puts what is left to bump over into the free lists: sizes are multiples of the smallest class, so nothing is lost. */
-function donateRest(arena: Arena): void {
-  let rest = (arena.bumpEnd - arena.bump) as u32;
+/** Puts `rest` bytes at `at` into the free lists: sizes are multiples of the smallest class, so nothing is lost. */
+function donate(arena: Arena, at: usize, rest: u32): void {
   while (rest > 0) {
     let index = classOf(min(rest, SMALL_BYTES_MAX));
     if (classBytes(index) > rest) index--;
-    pushBlock(arena, arena.bump, index);
-    arena.bump += classBytes(index);
+    pushBlock(arena, at, index);
+    at += classBytes(index);
     rest -= classBytes(index);
   }
 }
@@ -299,10 +298,12 @@ function donateRest(arena: Arena): void {
 /** Makes room to bump over `bytes`; false if memory cannot grow. */
 function refill(arena: Arena, bytes: u32): bool {
   const quarter = max(arena.extentBytes >>> 2, 1);
-  const wanted = min(max(31 - clz<u32>(quarter), ARENA_ORDER_MIN), ARENA_ORDER_MAX);
-  const extent = extentAllocate(max(wanted, orderFor(bytes)), changetype<usize>(arena));
+  const wanted: u32 = min(max((31 - clz<u32>(quarter)) as u32, ARENA_ORDER_MIN), ARENA_ORDER_MAX);
+  let extent = extentAllocate(max(wanted, orderFor(bytes)), changetype<usize>(arena));
+  // Near the limit a smaller one may still be had.
+  if (extent == 0 && wanted > orderFor(bytes)) extent = extentAllocate(orderFor(bytes), changetype<usize>(arena));
   if (extent == 0) return false;
-  donateRest(arena);
+  donate(arena, arena.bump, (arena.bumpEnd - arena.bump) as u32);
   linkExtent(arena, extent);
   arena.bump = extent + EXTENT_HEADER_BYTES;
   arena.bumpEnd = extent + ((1 as usize) << extentOrder(extent));
@@ -317,6 +318,22 @@ function allocateLarge(arena: Arena, size: u32): usize {
   return extent + EXTENT_HEADER_BYTES;
 }
 
+/** A block cut from a free one of a larger class, where memory cannot grow any more; 0 if there is none. */
+function allocateFromLarger(arena: Arena, index: u32): usize {
+  const bytes = classBytes(index);
+  for (let larger = index + 1; larger < CLASS_COUNT; larger++) {
+    const list = arenaListOf(arena, larger);
+    const block = load<usize>(list);
+    if (block == 0) continue;
+    store<usize>(list, load<usize>(block));
+    arena.freeBytes -= classBytes(larger);
+    arena.usedBytes += bytes;
+    donate(arena, block + bytes, classBytes(larger) - bytes);
+    return block;
+  }
+  return 0;
+}
+
 /** A block of at least `size` bytes, 8-byte aligned, its content undefined; 0 if memory cannot grow. */
 export function arenaAllocate(arena: Arena, size: u32): usize {
   if (size > SMALL_BYTES_MAX) return allocateLarge(arena, size);
@@ -328,7 +345,7 @@ export function arenaAllocate(arena: Arena, size: u32): usize {
     store<usize>(list, load<usize>(block));
     arena.freeBytes -= bytes;
   } else {
-    if (arena.bump + bytes > arena.bumpEnd && !refill(arena, bytes)) return 0;
+    if (arena.bump + bytes > arena.bumpEnd && !refill(arena, bytes)) return allocateFromLarger(arena, index);
     block = arena.bump;
     arena.bump += bytes;
   }

@@ -34,6 +34,7 @@ import {
   runForget,
   runIs,
   runMake,
+  runTrim,
   systemArena,
 } from "./run";
 import { matchBase, Range, scanCollect, scanMatched, scanNoteReads, scanOrder } from "./scan";
@@ -252,7 +253,10 @@ function boundsRange(prefixBytes: u32, startBytes: u32, endBytes: u32): Range {
   return range;
 }
 
-/** Collects the keys in the bounds in scratch that have a value at a version (negative: what is published); a status. */
+/**
+ * Collects, or without `collect` only counts, the keys in the bounds in scratch that have a value at a version (negative:
+ * what is published); a status.
+ */
 export function scan(
   run: usize,
   generation: u32,
@@ -261,12 +265,21 @@ export function scan(
   prefixBytes: u32,
   startBytes: u32,
   endBytes: u32,
+  collect: u32,
 ): u32 {
   const header = changetype<Run>(run);
   if (!runIs(header, generation)) return STATUS_RUN_STALE;
   if (prefixBytes + startBytes + endBytes > SCRATCH_BOUNDS_BYTES) return STATUS_INVALID_ARGUMENT;
   const version = at < 0 ? header.visible : (at as u64);
-  return scanCollect(header, tag, version, boundsRange(prefixBytes, startBytes, endBytes), null, scratchCursor());
+  return scanCollect(
+    header,
+    tag,
+    version,
+    boundsRange(prefixBytes, startBytes, endBytes),
+    null,
+    scratchCursor(),
+    collect != 0,
+  );
 }
 
 /** The same inside a transaction, which notes the range. */
@@ -277,6 +290,7 @@ export function transactionScan(
   prefixBytes: u32,
   startBytes: u32,
   endBytes: u32,
+  collect: u32,
 ): u32 {
   const transaction = changetype<Transaction>(handle);
   if (!transactionIs(transaction, generation)) return STATUS_TRANSACTION_CLOSED;
@@ -285,7 +299,15 @@ export function transactionScan(
   const range = boundsRange(prefixBytes, startBytes, endBytes);
   const status = noteScan(transaction, tag, range.prefix, prefixBytes, startBytes, endBytes);
   if (status != STATUS_OK) return status;
-  return scanCollect(changetype<Run>(transaction.run), tag, transaction.start, range, transaction, scratchCursor());
+  return scanCollect(
+    changetype<Run>(transaction.run),
+    tag,
+    transaction.start,
+    range,
+    transaction,
+    scratchCursor(),
+    collect != 0,
+  );
 }
 
 /** How many keys the last scan has collected. */
@@ -329,7 +351,10 @@ export function snapshotTake(run: usize): u32 {
 /** Lets go of a snapshot, and prunes some of what only it saw. */
 export function snapshotDrop(slot: u32, run: usize, generation: u32): void {
   snapshotRelease(slot);
-  if (run && runIs(changetype<Run>(run), generation)) pruneStep(changetype<Run>(run), PRUNE_CHAINS_PER_RELEASE);
+  const header = changetype<Run>(run);
+  if (run == 0 || !runIs(header, generation)) return;
+  pruneStep(header, PRUNE_CHAINS_PER_RELEASE);
+  runTrim(header);
 }
 
 // Transactions.

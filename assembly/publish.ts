@@ -23,7 +23,7 @@ import { ENTRY_QUEUED, Entry } from "./entry";
 import { hashKey } from "./hash";
 import { drainReject, ITEM_SYNCED, ITEM_UNDONE, ITEM_WRITTEN, Item, itemAt, queueRelease } from "./queue";
 import { operationBytes } from "./record";
-import { entryRemove, PRUNE_CHAINS_PER_WRITE, pruneStep, Run, runArena, runPublish, runTable } from "./run";
+import { entryRemove, PRUNE_CHAINS_PER_WRITE, pruneStep, Run, runArena, runPublish, runTable, runTrim } from "./run";
 import { Superblock, superblock } from "./superblock";
 import { tableFind } from "./table";
 import { versionUndo } from "./versions";
@@ -67,6 +67,7 @@ export function publishPlaced(item: Item): void {
   publishItem(sb, item);
   advance(sb);
   pruneStep(run, item.operations + PRUNE_CHAINS_PER_WRITE);
+  runTrim(run);
 }
 
 /** Publishes every queued commit whose time has come, in version order within each run, and lets go of what is done. */
@@ -88,6 +89,7 @@ export function publishReady(): void {
     const item = itemAt(sb, sequence);
     if (item.state == ITEM_UNDONE || item.kind != (RECORD_COMMIT as u8)) continue;
     pruneStep(changetype<Run>(item.run), item.operations + PRUNE_CHAINS_PER_WRITE);
+    runTrim(changetype<Run>(item.run));
   }
   queueRelease();
 }

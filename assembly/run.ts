@@ -211,6 +211,25 @@ export function pruneWritten(run: Run, entry: Entry, horizon: u64): void {
   else pruneEnqueue(run, entry);
 }
 
+/** A run that has been emptied keeps up to this much for what comes next. */
+const TRIM_BYTES_MIN: u32 = 65536;
+
+/**
+ * Gives the extents of a run back in which nothing is left, not even for a snapshot: blocks are free for their own size
+ * only, extents for every size and every run. The last step of what empties a run, under its lock.
+ */
+export function runTrim(run: Run): void {
+  if (run.live != 0 || run.pruneCount != 0 || run.unpublished != 0) return;
+  const arena = runArena(run);
+  if (arena.extentBytes <= TRIM_BYTES_MIN) return;
+  for (let tag: u32 = 0; tag < TABLE_COUNT; tag++) {
+    const table = runTable(run, tag);
+    if (table !== null && table.entries != 0) return;
+  }
+  arenaRelease(arena);
+  memory.fill(changetype<usize>(run) + TABLES_OFFSET, 0, (TABLE_COUNT as usize) << 2);
+}
+
 /** Takes an entry that nobody can see a value of out of its table and frees it. It is not in the prune queue. */
 export function entryRemove(run: Run, entry: Entry): void {
   const table = runTable(run, (entry.flags & 0xff) as u32);

@@ -68,7 +68,12 @@ export function rangeHas(range: Range, key: usize, keyBytes: u32): bool {
   return range.endBytes == 0 || bytesCompare(key, keyBytes, range.end, range.endBytes) < 0;
 }
 
-function matchPush(key: usize, keyBytes: u32, record: usize): bool {
+/** Adds a match; where matches are only counted, that needs no memory. */
+function matchPush(key: usize, keyBytes: u32, record: usize, collect: bool): bool {
+  if (!collect) {
+    matchCount++;
+    return true;
+  }
   const bytes = (matchCount + 1) * MATCH_BYTES;
   if (bytes > matchesCapacity) {
     const extent = extentAllocate(orderFor(max(bytes << 1, 4096)), 0);
@@ -116,6 +121,7 @@ export function scanCollect(
   range: Range,
   transaction: Transaction | null,
   cursor: Cursor,
+  collect: bool,
 ): u32 {
   matchCount = 0;
   const table = runTable(run, tag);
@@ -132,19 +138,19 @@ export function scanCollect(
       if (own !== null && (own.flags & TOUCHED_WRITTEN) != 0) continue;
     }
     const version = valueAt(entry, at);
-    if (version !== null && !matchPush(key, keyBytes, changetype<usize>(version))) return STATUS_STORE_FULL;
+    if (version !== null && !matchPush(key, keyBytes, changetype<usize>(version), collect)) return STATUS_STORE_FULL;
   }
-  return transaction === null || transaction.writes == 0 ? STATUS_OK : collectWritten(transaction, tag, range);
+  return transaction === null || transaction.writes == 0 ? STATUS_OK : collectWritten(transaction, tag, range, collect);
 }
 
-function collectWritten(transaction: Transaction, tag: u32, range: Range): u32 {
+function collectWritten(transaction: Transaction, tag: u32, range: Range, collect: bool): u32 {
   for (let i: u32 = 0; i < touchedCount(transaction); i++) {
     const item = touchedAt(transaction, i);
     if ((item.flags & TOUCHED_WRITTEN) == 0 || (item.tag as u32) != tag) continue;
     const record = touchedValue(transaction, item);
     const key = touchedKey(transaction, item);
     if (record.length == TOMBSTONE || !rangeHas(range, key, item.keyBytes as u32)) continue;
-    if (!matchPush(key, item.keyBytes as u32, changetype<usize>(record))) return STATUS_STORE_FULL;
+    if (!matchPush(key, item.keyBytes as u32, changetype<usize>(record), collect)) return STATUS_STORE_FULL;
   }
   return STATUS_OK;
 }

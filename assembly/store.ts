@@ -50,6 +50,7 @@ import {
   runPublish,
   runTable,
   runTableMake,
+  runTrim,
 } from "./run";
 import { Cursor, cursorNext, Range, rangeHas } from "./scan";
 import {
@@ -228,6 +229,7 @@ function commitOneLocked(
     publishAtOnce(run, version, change, tag == TABLE_KV ? change : 0, worker);
     pruneWritten(run, entry, raisedFloor());
     pruneStep(run, PRUNE_CHAINS_PER_WRITE);
+    if (change < 0) runTrim(run);
     return version as i64;
   }
   const item = place(sb, run, recordBytes, mode, 1);
@@ -346,6 +348,7 @@ function commitTransactionLocked(
   installWrites(run, transaction, version, changes);
   publishAtOnce(run, version, load<i32>(changes), load<i32>(changes, 4), worker);
   pruneStep(run, operations + PRUNE_CHAINS_PER_WRITE);
+  runTrim(run);
   return version as i64;
 }
 

@@ -236,6 +236,42 @@ function leafSplit(table: Table, arena: Arena, leaf: Leaf, hash: u32): bool {
   return true;
 }
 
+/** How many slots of a leaf were never used since it was last rebuilt. */
+function leafEmpty(leaf: Leaf): u32 {
+  let empty: u32 = 0;
+  for (let slot: u32 = 0; slot < leaf.slots; slot += GROUP_SLOTS)
+    empty += popcnt<u32>(matchEmpty(leaf.body + (slot as usize)));
+  return empty;
+}
+
+/**
+ * Puts an entry into a leaf that should be rebuilt, where there is no memory to do so: into a slot that a deletion has left
+ * on its way, or else into an empty one, as long as another one stays empty. False if there is none.
+ */
+function leafReuse(table: Table, leaf: Leaf, entry: Entry): bool {
+  if (leaf.entries >= leafCapacity(leaf.slots)) return false;
+  const mask = leaf.slots / GROUP_SLOTS - 1;
+  let group = (entry.hash >>> CONTROL_HASH_BITS) & mask;
+  for (let step: u32 = 1; step <= mask + 1; step++) {
+    const at = leaf.body + ((group * GROUP_SLOTS) as usize);
+    const empty = matchEmpty(at);
+    let usable = matchControl(at, CONTROL_DELETED);
+    if (usable == 0 && empty != 0 && leafEmpty(leaf) > 1) usable = empty;
+    if (usable != 0) {
+      const slot = group * GROUP_SLOTS + ctz<u32>(usable);
+      store<u8>(leaf.body + (slot as usize), controlOf(entry.hash));
+      store<usize>(leafSlot(leaf, slot), changetype<usize>(entry));
+      leaf.entries++;
+      table.entries++;
+      return true;
+    }
+    // A probe for the key would end here, so it must not stand any further.
+    if (empty != 0) return false;
+    group = (group + step) & mask;
+  }
+  return false;
+}
+
 /** Puts an entry whose key is not in the table into it; false if memory cannot grow, with the table as it was to readers. */
 export function tableInsert(table: Table, arena: Arena, entry: Entry): bool {
   let leaf = tableLeaf(table, entry.hash);
@@ -246,7 +282,7 @@ export function tableInsert(table: Table, arena: Arena, entry: Entry): bool {
     else if (leaf.slots < LEAF_SLOTS_MAX || leaf.depth == DIRECTORY_DEPTH_MAX)
       done = leafRebuild(arena, leaf, leaf.slots << 1);
     else done = leafSplit(table, arena, leaf, entry.hash);
-    if (!done) return false;
+    if (!done) return leafReuse(table, leaf, entry);
     leaf = tableLeaf(table, entry.hash);
   }
   leafPut(leaf, entry);

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * Holdfast: the state of an agent's run, held fast. The public names, and nothing else.
  */

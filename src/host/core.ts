@@ -3,8 +3,8 @@
  * export behind one guard.
  *
  * What it keeps true:
- *  - a view is renewed before it is used after memory may have grown (an old one has length 0, or over a shared memory the
- *    old length);
+ *  - views are renewed after every call that may have grown the memory (an old one has length 0, and what is written to it
+ *    vanishes; over a shared memory it has the old length);
  *  - if an export ever traps, the instance is poisoned: every later call throws `STORE_FAILED`;
  *  - a status becomes an error in one place, {@link statusError}.
  */
@@ -166,7 +166,9 @@ export class Core implements Scratch {
     const call = this.#exports[name];
     if (call === undefined) throw new HoldfastError("UNSUPPORTED", `This build of the core has no ${name}.`);
     try {
-      return call(...numbers);
+      const result = call(...numbers);
+      this.renew();
+      return result;
     } catch (cause) {
       throw this.#trapped(cause);
     }
@@ -280,7 +282,7 @@ export class Core implements Scratch {
   ): number {
     this.#assertSound();
     try {
-      return (this.#exports as unknown as HotExports).put(
+      const version = (this.#exports as unknown as HotExports).put(
         pointer,
         generation,
         table,
@@ -290,6 +292,8 @@ export class Core implements Scratch {
         expected,
         0,
       );
+      this.renew();
+      return version;
     } catch (cause) {
       throw this.#trapped(cause);
     }
@@ -307,16 +311,27 @@ export class Core implements Scratch {
     return this.#bounds;
   }
 
-  /** Collects the keys in the bounds that have a value at a version, −1 for what is published; a status. */
-  scan(run: RunHandle, table: number, version: number, bounds: ScanBounds): number {
+  /** Collects or counts the keys in the bounds that have a value at a version, −1 for what is published; a status. */
+  scan(run: RunHandle, table: number, version: number, bounds: ScanBounds, collect: boolean): number {
     const { prefixBytes, startBytes, endBytes } = bounds;
-    return this.#call("scan", run.pointer, run.generation, table, version, prefixBytes, startBytes, endBytes);
+    const { pointer, generation } = run;
+    return this.#call("scan", pointer, generation, table, version, prefixBytes, startBytes, endBytes, collect ? 1 : 0);
   }
 
   /** The same as a transaction sees it; the range is noted. */
-  transactionScan(handle: RunHandle, table: number, bounds: ScanBounds): number {
+  transactionScan(handle: RunHandle, table: number, bounds: ScanBounds, collect: boolean): number {
     const { prefixBytes, startBytes, endBytes } = bounds;
-    return this.#call("transactionScan", handle.pointer, handle.generation, table, prefixBytes, startBytes, endBytes);
+    const { pointer, generation } = handle;
+    return this.#call(
+      "transactionScan",
+      pointer,
+      generation,
+      table,
+      prefixBytes,
+      startBytes,
+      endBytes,
+      collect ? 1 : 0,
+    );
   }
 
   /** How many keys the last scan collected. */

@@ -11,8 +11,11 @@ export interface Environment {
   wallMs(): number;
   /** Fills `bytes` with randomness that an attacker cannot guess. */
   randomBytes(bytes: Uint8Array): void;
-  /** Runs `task` once after `delayMs`, without keeping a process alive. Returns what cancels it. */
-  schedule(delayMs: number, task: () => void): () => void;
+  /**
+   * Runs `task` once after `delayMs`; returns what cancels it. Work in the background must not keep a process alive,
+   * a wait that somebody has awaited must: that is what `holdsProcess` says.
+   */
+  schedule(delayMs: number, task: () => void, holdsProcess?: boolean): () => void;
 }
 
 /** The platform's own clock, randomness and timers, looked up when asked for and not when imported. */
@@ -23,9 +26,10 @@ export function platformEnvironment(): Environment {
     randomBytes: (bytes) => {
       crypto.getRandomValues(bytes);
     },
-    schedule: (delayMs, task) => {
+    schedule: (delayMs, task, holdsProcess = false) => {
       const timer: unknown = setTimeout(task, delayMs);
-      if (typeof timer === "object" && timer !== null && "unref" in timer) (timer as { unref(): void }).unref();
+      const canLetGo = typeof timer === "object" && timer !== null && "unref" in timer;
+      if (canLetGo && !holdsProcess) (timer as { unref(): void }).unref();
       return () => clearTimeout(timer as number);
     },
   };

@@ -55,7 +55,8 @@ export interface RecoveryOptions {
 
 type Header = SegmentHeader & { crc: number };
 
-const READ_BYTES = 1024 * 1024;
+/** Bytes that are looked through at once for what a torn tail may hold. */
+const SEARCH_BYTES = 64 * 1024;
 
 /** Reads one log into one core. */
 class LogReader {
@@ -104,7 +105,8 @@ class LogReader {
     const core = this.#core;
     core.logBegin(header.position, header.crc, header.epoch, Math.max(header.syncedEnd, header.position));
     let position = header.position;
-    let windowBytes = READ_BYTES;
+    // What the core has room for anyhow: reading back must not need more memory than there was when it was written.
+    let windowBytes = core.valueCapacity;
     for (;;) {
       const wanted = end === undefined ? windowBytes : Math.min(windowBytes, end - position);
       const offset = abi.SEGMENT_HEADER_BYTES + position - header.position;
@@ -142,6 +144,11 @@ class LogReader {
     this.#options.onProgress?.({ phase: "recover", bytesDone: this.#bytesDone, bytesTotal: this.#bytesTotal });
   }
 
+  /** Headers and what is behind the end are not counted one by one. */
+  reportAll(): void {
+    this.#report(this.#bytesTotal - this.#bytesDone);
+  }
+
   #corruption(header: Header, position: number, what: string): HoldfastError {
     const offset = abi.SEGMENT_HEADER_BYTES + position - header.position;
     return new HoldfastError(
@@ -162,11 +169,11 @@ class LogReader {
     let watermark = core.logWatermark;
     let dropped = 0;
     for (;;) {
-      const bytes = await this.bytesOf(header.number, offset + dropped, READ_BYTES);
+      const bytes = await this.bytesOf(header.number, offset + dropped, SEARCH_BYTES);
       if (bytes.length === 0) break;
       core.stage(bytes);
       watermark = Math.max(watermark, core.recoverSearch(bytes.length, position + dropped));
-      if (bytes.length < READ_BYTES) {
+      if (bytes.length < SEARCH_BYTES) {
         dropped += bytes.length;
         break;
       }
@@ -256,6 +263,7 @@ async function finish(
   last: Header,
 ): Promise<LogState> {
   const { end, bad } = await reader.segment(last, undefined);
+  reader.reportAll();
   const droppedBytes = bad ? await reader.judgeTail(last, end) : 0;
   if (core.logWatermark > end) throw reader.tailDamage(last, end);
   const clean = !bad && reader.endsClosed;
@@ -336,12 +344,16 @@ async function rewriteTail(
     (bytes) => core.crc32c(bytes),
   );
   core.logBegin(watermark, header.crc, epoch, watermark);
-  core.stage(tail);
-  const resealed = core.reseal(tail.length, last.epoch);
-  if (resealed === undefined) throw reader.closedDamage(last, watermark);
   const content = new Uint8Array(abi.SEGMENT_HEADER_BYTES + tail.length);
   content.set(header.bytes);
-  content.set(resealed, abi.SEGMENT_HEADER_BYTES);
+  for (let done = 0; done < tail.length; ) {
+    const piece = wholeRecords(tail.subarray(done), core.valueCapacity);
+    core.stage(piece);
+    const resealed = core.reseal(piece.length, last.epoch);
+    if (resealed === undefined) throw reader.closedDamage(last, watermark + done);
+    content.set(resealed, abi.SEGMENT_HEADER_BYTES + done);
+    done += piece.length;
+  }
   await session.createSegment(last.number + 1, content);
   core.logBegin(end, core.logChain, epoch, end);
   return {
@@ -353,6 +365,18 @@ async function rewriteTail(
     predecessorCrc: core.logChain,
     recovered,
   };
+}
+
+/** As many whole records from the front as fit into `bytesMax`, at least one. Their lengths have been judged. */
+function wholeRecords(records: Uint8Array, bytesMax: number): Uint8Array {
+  const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+  let end = 0;
+  while (end + abi.RECORD_HEADER_BYTES <= records.length) {
+    const length = view.getUint32(end + abi.RECORD_LENGTH_OFFSET, true);
+    if (length === 0 || (end > 0 && end + length > bytesMax)) break;
+    end += length;
+  }
+  return records.subarray(0, Math.max(Math.min(end, records.length), 1));
 }
 
 /** The checksum that the record ending at `position` carries: of the header where that is the segment's beginning. */

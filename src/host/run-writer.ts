@@ -18,7 +18,7 @@ import {
 } from "./abi.js";
 import { readKeys } from "./arguments.js";
 import { decodeValue, encodeKey, encodeName, encodeValue, type Value } from "./codec.js";
-import { type Core, type RunHandle, statusError } from "./core.js";
+import { type Core, type RunHandle, type ScanBounds, statusError } from "./core.js";
 import type { Engine } from "./engine.js";
 import type { Versioned, WriteOptions, Writer } from "./reader-writer.js";
 import { type ListOptions, prepareScan } from "./scan.js";
@@ -28,7 +28,6 @@ import { countKeys, listEntries, listKeys } from "./view.js";
 
 /** No expectation of a key's version. */
 const ANY_VERSION = -1;
-const NO_BOUNDS = { prefixBytes: 0, startBytes: 0, endBytes: 0 };
 
 /** The core's side of a run: the primitives' {@link Writer}, one call for each operation. */
 export class RunWriter implements Writer {
@@ -121,10 +120,10 @@ export class RunWriter implements Writer {
   }
 
   /** Collects a range at what is published; a run that is not there has nothing in it. */
-  #scan(table: number, bounds: typeof NO_BOUNDS): number {
+  #scan(table: number, bounds: ScanBounds, collect: boolean): number {
     const { core } = this.#engine;
     const { pointer, generation } = this.#handle;
-    return core.scan({ pointer, generation }, table, -1, bounds);
+    return core.scan({ pointer, generation }, table, -1, bounds, collect);
   }
 
   /** Makes sure that the run can be scanned; false if it is not there, its options checked all the same. */
@@ -137,18 +136,18 @@ export class RunWriter implements Writer {
 
   list(table: number, options: ListOptions | undefined): [string, Value][] {
     if (!this.#isThere(options)) return [];
-    return listEntries(this.#engine.core, options, ({ bounds }) => this.#scan(table, bounds));
+    return listEntries(this.#engine.core, options, ({ bounds }, collect) => this.#scan(table, bounds, collect));
   }
 
   keys(table: number, options: ListOptions | undefined): string[] {
     if (!this.#isThere(options)) return [];
-    return listKeys(this.#engine.core, options, ({ bounds }) => this.#scan(table, bounds));
+    return listKeys(this.#engine.core, options, ({ bounds }, collect) => this.#scan(table, bounds, collect));
   }
 
   count(table: number, prefix: string | undefined): number {
     if (!this.#isThere(prefix === undefined ? undefined : { prefix })) return 0;
     if (prefix === undefined && table === 0) return this.#engine.core.runCount(this.#handle, true);
-    return countKeys(this.#engine.core, prefix, ({ bounds }) => this.#scan(table, bounds));
+    return countKeys(this.#engine.core, prefix, ({ bounds }, collect) => this.#scan(table, bounds, collect));
   }
 
   put(table: number, key: string, value: Value, given: WriteOptions | undefined): number {

@@ -228,10 +228,11 @@ export class Run {
         cancel();
         reject(aborted(signal));
       };
-      const cancel = this.#engine.environment.schedule(delayMs, () => {
+      const go = (): void => {
         signal?.removeEventListener("abort", stop);
         resolve();
-      });
+      };
+      const cancel = this.#engine.environment.schedule(delayMs, go, true);
       signal?.addEventListener("abort", stop, { once: true });
     });
   }

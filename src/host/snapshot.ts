@@ -10,8 +10,8 @@ import type { Core, RunHandle } from "./core.js";
 import type { Engine } from "./engine.js";
 import { KVReader } from "./primitives/kv-store.js";
 import type { Reader, Versioned } from "./reader-writer.js";
-import { type ListOptions, prepareScan, type ScanRequest } from "./scan.js";
-import { countKeys, listEntries, listKeys } from "./view.js";
+import { type ListOptions, prepareScan } from "./scan.js";
+import { countKeys, listEntries, listKeys, type Scanner } from "./view.js";
 
 /** Whether a snapshot is still held, shared by it and by its views of single runs. */
 class Hold {
@@ -69,8 +69,8 @@ class SnapshotReader implements Reader {
     return pointer < STATUS_LIMIT ? 0 : pointer;
   }
 
-  #scan(core: Core, table: number): (request: ScanRequest) => number {
-    return (request) => core.scan(this.#handle, table, this.#hold.version, request.bounds);
+  #scan(core: Core, table: number): Scanner {
+    return ({ bounds }, collect) => core.scan(this.#handle, table, this.#hold.version, bounds, collect);
   }
 
   get(table: number, key: string): Value | undefined {

@@ -117,17 +117,22 @@ export class TransactionWriter implements Writer {
   list(table: number, options: ListOptions | undefined): [string, Value][] {
     const core = this.#core();
     const note = (count: number): void => this.#check(core.noteScanned(this.#handle, table, count), "The listing");
-    return listEntries(core, options, ({ bounds }) => core.transactionScan(this.#handle, table, bounds), note);
+    return listEntries(
+      core,
+      options,
+      ({ bounds }, collect) => core.transactionScan(this.#handle, table, bounds, collect),
+      note,
+    );
   }
 
   keys(table: number, options: ListOptions | undefined): string[] {
     const core = this.#core();
-    return listKeys(core, options, ({ bounds }) => core.transactionScan(this.#handle, table, bounds));
+    return listKeys(core, options, ({ bounds }, collect) => core.transactionScan(this.#handle, table, bounds, collect));
   }
 
   count(table: number, prefix: string | undefined): number {
     const core = this.#core();
-    return countKeys(core, prefix, ({ bounds }) => core.transactionScan(this.#handle, table, bounds));
+    return countKeys(core, prefix, ({ bounds }, collect) => core.transactionScan(this.#handle, table, bounds, collect));
   }
 
   #check(status: number, what: string): void {

@@ -8,13 +8,13 @@ import { type Core, statusError } from "./core.js";
 import type { ListOptions } from "./scan.js";
 import { prepareScan, type ScanRequest } from "./scan.js";
 
-/** Collects the matches of a request in the core; returns a status. */
-export type Scanner = (request: ScanRequest) => number;
+/** Collects, or only counts, the matches of a request in the core; returns a status. */
+export type Scanner = (request: ScanRequest, collect: boolean) => number;
 
 function collect(core: Core, options: ListOptions | undefined, scan: Scanner): number {
   const request = prepareScan(core, options);
   if (request.limit === 0) return 0;
-  if (isNowhere(scan(request))) return 0;
+  if (isNowhere(scan(request, true))) return 0;
   return core.scanSort(request.limit, request.reverse);
 }
 
@@ -42,7 +42,8 @@ export function listKeys(core: Core, options: ListOptions | undefined, scan: Sca
 
 /** How many keys begin with a prefix. */
 export function countKeys(core: Core, prefix: string | undefined, scan: Scanner): number {
-  return isNowhere(scan(prepareScan(core, prefix === undefined ? undefined : { prefix }))) ? 0 : core.scanCount();
+  const request = prepareScan(core, prefix === undefined ? undefined : { prefix });
+  return isNowhere(scan(request, false)) ? 0 : core.scanCount();
 }
 
 /** Whether a scan's status says that the run is not there any more, which leaves nothing to list. */
