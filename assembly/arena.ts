@@ -130,10 +130,8 @@ function adoptOrder(start: usize, end: usize): u32 {
 
 /** Grows the memory so that an extent of `order` can be had; false if the limit or the platform refuses. */
 function grow(sb: Superblock, order: u32): bool {
-  if (sb.refuseGrowthIn != 0 && --sb.refuseGrowthIn == 0) {
-    sb.growthsRefused++;
-    return false;
-  }
+  if (sb.refuseGrowthIn > 1) sb.refuseGrowthIn--;
+  else if (sb.refuseGrowthIn == 1) return false;
   const size = (1 as u64) << order;
   const end = sb.heapEnd as u64;
   const needed = ((end + size - 1) & ~(size - 1)) + size;

@@ -5,7 +5,7 @@ import { superblock } from "./superblock";
 
 export * from "./index";
 
-/** Refuses the `count`th growth of memory from now on; 0 refuses none. */
+/** Refuses the `count`th growth of memory and all after it, until it is called with 0. */
 export function refuseGrowth(count: u32): void {
   superblock().refuseGrowthIn = count;
 }

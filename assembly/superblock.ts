@@ -76,9 +76,9 @@ export class Superblock {
   /** One bit for each order that has a free extent. */
   freeOrders: u32;
   heapFreeBytes: u32;
-  /** The growth that will be refused, counted down; 0 = never. For tests. */
+  /** Growths from which on all are refused, counted down to 1; 0 = never. For tests. */
   refuseGrowthIn: u32;
-  growthsRefused: u32;
+  pad20: u32;
   pad2: u64;
   pad3: u64;
   pad4: u64;

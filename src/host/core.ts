@@ -571,7 +571,7 @@ export class Core implements Scratch {
     return { bytes: this.#memory.buffer.byteLength, freeBytes: this.#call("heapFreeBytes") >>> 0 };
   }
 
-  /** Only in test builds: refuses the `count`th growth of memory from now on. */
+  /** Only in test builds: refuses the `count`th growth of memory and all after it; 0 ends that. */
   refuseGrowth(count: number): void {
     this.#call("refuseGrowth", count);
   }

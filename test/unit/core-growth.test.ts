@@ -52,7 +52,7 @@ describe.each(BUILDS)("the $name build", (build) => {
     await using db = await open(build, 4 * MIB);
     const large = fill(db, "l", "v".repeat(1000));
     for (let i = 0; i < large / 2; i++) db.run("r").kv.delete(`l${i}`);
-    for (let i = 0; i < large / 2; i++) db.run("r").kv.put(`s${i}`, 1);
+    for (let i = 0; i < large / 4; i++) db.run("r").kv.put(`s${i}`, 1);
     expect(db.verify()).toEqual({ valid: true });
   });
 
