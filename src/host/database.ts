@@ -183,17 +183,19 @@ async function openParts(options: OpenOptions, remove: (() => Promise<void>) | u
   const readOnly = options.readOnly ?? false;
   const core = await makeCore(options, capabilities, environment);
   const listeners = new Listeners();
-  let engine: Engine | undefined;
+  const owned: { session?: StorageSession; engine?: Engine; lost?: string } = {};
   const session = await storage.open({
     readOnly,
     signal: options.signal,
     onLockedOut: (reason) => {
-      engine?.close(`The database was taken over: ${reason}.`);
+      owned.lost = reason;
+      owned.engine?.close(`The database was taken over: ${reason}.`);
       listeners.emit("locked-out", reason);
       // What is still held of the ownership would keep this very page from opening again.
-      queueMicrotask(() => session.close().catch(() => {}));
+      queueMicrotask(() => owned.session?.close().catch(() => {}));
     },
   });
+  owned.session = session;
   try {
     const state = capabilities.persistent ? await recover(options, session, core, environment) : undefined;
     const listener = { onError: (error: HoldfastError) => listeners.emit("error", error) };
@@ -202,7 +204,14 @@ async function openParts(options: OpenOptions, remove: (() => Promise<void>) | u
         ? undefined
         : new DurableLog(core, session, capabilities, state, mode, environment, listener);
     const { syncFlush, kind, mechanism } = capabilities;
-    engine = new Engine({ core, log, mode, readOnly, syncFlush, storageKind: kind, environment });
+    if (owned.lost !== undefined) {
+      throw new HoldfastError(
+        "LOCKED",
+        `The database was taken over while it was opened: ${owned.lost}. Open it again.`,
+      );
+    }
+    const engine = new Engine({ core, log, mode, readOnly, syncFlush, storageKind: kind, environment });
+    owned.engine = engine;
     const { persisted, fresh } = session;
     return {
       engine,

@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
+import type { Storage } from "../../src/adapters/storage.js";
 import { HoldfastError } from "../../src/errors.js";
 import { Database, type DurabilityName, type OpenOptions, type Run, type Transaction } from "../../src/index.js";
 import { wasm } from "../support/damage-logs.js";
@@ -1006,4 +1007,20 @@ describe("leaving the process", () => {
     opened.push(db);
     expect(db.run("r").kv.count()).toBe(500);
   });
+});
+
+test("a database that is taken over while it is opened is not opened", async () => {
+  // The session was told before there was anything to close. The database opened as if it still had an owner's rights,
+  // and closing what was not there yet threw where nobody could catch it.
+  const real = new SimulatedDisk().storage();
+  const storage: Storage = {
+    capabilities: real.capabilities,
+    open(options) {
+      options.onLockedOut?.("another tab");
+      return real.open(options);
+    },
+  };
+  const refused = await codeOf(Database.open({ storage, wasm }));
+  expect(refused).toBe("LOCKED");
+  await settled();
 });
