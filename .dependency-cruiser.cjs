@@ -13,15 +13,17 @@ const ASSEMBLY_LAYERS = [
   ["index"],
   ["store"],
   ["publish", "recovery", "scratch"],
-  ["run", "transaction", "scan", "record", "queue"],
+  ["transaction", "scan", "queue", "prune"],
+  ["run-tables"],
+  ["run", "record"],
   ["versions", "table", "snapshots"],
   ["entry"],
   ["arena", "lock", "group", "hash", "checksum"],
   ["superblock"],
-  ["constants"],
+  ["constants", "rules"],
 ];
 /** They look at everything, and only the entry looks at them. */
-const ASSEMBLY_WATCHERS = ["verify", "debug"];
+const ASSEMBLY_WATCHERS = ["verify", "debug", "planted"];
 
 const assembly = (list) => `^assembly/${names(list)}\\.ts$`;
 const assemblyLayered = assembly([...ASSEMBLY_LAYERS.flat(), ...ASSEMBLY_WATCHERS]);
@@ -36,8 +38,8 @@ const assemblyRules = ASSEMBLY_LAYERS.slice(1).map((layer, index) => ({
 
 const CORE = "^src/host/core(-loader)?\\.ts$";
 const ABI = "^src/host/abi\\.ts$";
-const INTERFACE = "^src/host/(reader-writer|codec|scan|durability-mode)\\.ts$";
-const GROUND = "^src/(errors|host/(arguments|environment|utf8))\\.ts$";
+const INTERFACE = "^src/host/(reader-writer|codec|value-bytes|scan|durability-mode)\\.ts$";
+const GROUND = "^src/(errors|host/(arguments|environment|names|utf8))\\.ts$";
 const PRIMITIVE = "^src/host/primitives/";
 const CONTRACT = "^src/adapters/storage\\.ts$";
 /** The adapter over node:fs is the only one of several files: its parts are known to it alone. */
@@ -149,7 +151,7 @@ module.exports = {
       comment: "A primitive works alike on a run, a transaction and a snapshot, and over no other primitive.",
       severity: "error",
       from: { path: PRIMITIVE },
-      to: { pathNot: [INTERFACE, "^src/errors\\.ts$", NPM] },
+      to: { pathNot: [INTERFACE, "^src/(errors|host/(arguments|names))\\.ts$", NPM] },
     },
     {
       name: "interface-looks-down",

@@ -81,7 +81,12 @@ export const TABLE_STATE: u32 = 2;
 export const TABLE_TRACES: u32 = 3;
 export const TABLE_GRAPH: u32 = 4;
 export const TABLE_META: u32 = 5;
-export const TABLE_COUNT: u32 = 8;
+export const TABLE_COUNT: u32 = 16;
+/**
+ * Tables from here on are the indices of those before: their keys are grouped by what stands before the first zero byte, so
+ * that one group is found without looking at the others. They hold nothing that a user would count.
+ */
+export const TABLE_INDEX_BASE: u32 = 8;
 
 // What a storage can do, as the core needs to know it.
 export const CAPABILITY_LOG: u32 = 1;
@@ -138,6 +143,8 @@ export const OPERATION_VALUE_BYTES_OFFSET: u32 = 4;
 export const OPERATION_HEADER_BYTES: u32 = 8;
 export const OPERATION_PUT: u32 = 1;
 export const OPERATION_DELETE: u32 = 2;
+/** The run as a whole: the only operation of its record, without table, key and value. */
+export const OPERATION_DELETE_RUN: u32 = 3;
 
 // A version record in memory: the host reads the value straight from here.
 export const VERSION_NUMBER_OFFSET: u32 = 0;
@@ -149,8 +156,16 @@ export const VERSION_HEADER_BYTES: u32 = 16;
 export const ENTRY_KEY_BYTES_OFFSET: u32 = 12;
 export const ENTRY_HEADER_BYTES: u32 = 16;
 
+// Instead of the slot of a snapshot: every slot is taken; the run's handle is stale.
+export const SLOT_NONE: u32 = 0xffffffff;
+export const SLOT_RUN_STALE: u32 = 0xfffffffe;
+
 // What each instance owns: a key and bounds, results, and a value that can move when it must grow.
 export const SCRATCH_KEY_BYTES: u32 = 4096;
 export const SCRATCH_BOUNDS_BYTES: u32 = 16384;
 export const SCRATCH_RESULT_BYTES: u32 = 64;
 export const SCRATCH_VALUE_BYTES_MIN: u32 = 65536;
+
+// What stands in the result area after a transaction has begun, behind the version that it started at.
+export const BEGUN_DEPENDS_OFFSET: u32 = 8;
+export const BEGUN_GENERATION_OFFSET: u32 = 16;

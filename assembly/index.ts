@@ -10,8 +10,13 @@ import { heapFormat } from "./arena";
 import { checksum, checksumFormat } from "./checksum";
 import {
   ABI_VERSION,
+  BEGUN_DEPENDS_OFFSET,
+  BEGUN_GENERATION_OFFSET,
   SCRATCH_BOUNDS_BYTES,
+  SLOT_RUN_STALE,
+  STATUS_DRAIN_FIRST,
   STATUS_INVALID_ARGUMENT,
+  STATUS_LIMIT,
   STATUS_MISSING,
   STATUS_OK,
   STATUS_RUN_STALE,
@@ -21,26 +26,30 @@ import {
 } from "./constants";
 import { hashKey } from "./hash";
 import { lockAcquireAlways, lockRelease } from "./lock";
+import { deadBytes, PRUNE_CHAINS_PER_RELEASE, pruneStep, raisedFloor, runTrim } from "./prune";
 import { publishReady, undoUnwritten } from "./publish";
 import { drainAccept, drainNext, queueFormat, queueSynced, queueWatermark } from "./queue";
 import { recoverRecords, recoverReseal, recoverWatermark } from "./recovery";
+import { keeps, RULE_START_AT_HORIZON } from "./rules";
 import {
   commitsOfAll,
   liveEntriesOfAll,
-  PRUNE_CHAINS_PER_RELEASE,
-  pruneStep,
   Run,
+  retiredReclaim,
+  runArena,
+  runExistsAt,
   runFind,
+  runFindAt,
   runForget,
   runIs,
   runMake,
-  runTrim,
+  runShows,
   systemArena,
 } from "./run";
 import { matchBase, Range, scanCollect, scanMatched, scanNoteReads, scanOrder } from "./scan";
 import {
   scratchBounds,
-  scratchCursor,
+  scratchCursors,
   scratchKey,
   scratchMake,
   scratchRange,
@@ -49,8 +58,8 @@ import {
   scratchValue,
   scratchValueBytes,
 } from "./scratch";
-import { NO_SLOT, publishedHorizon, snapshotAcquire, snapshotRelease, snapshotVersion } from "./snapshots";
-import { commitOne, commitTransaction, findEntry, readAt } from "./store";
+import { NO_SLOT, oldestHeld, publishedHorizon, snapshotAcquire, snapshotRelease, snapshotVersion } from "./snapshots";
+import { commitDeletion, commitOne, commitTransaction, findEntry, readAt } from "./store";
 import { SUPERBLOCK_MAGIC, Superblock, superblock } from "./superblock";
 import { tableMake } from "./table";
 import {
@@ -134,6 +143,40 @@ export function runCreate(nameBytes: u32): usize {
   return run === null ? (STATUS_STORE_FULL as usize) : changetype<usize>(run);
 }
 
+/** The incarnation that a version sees of the run whose id is in the key scratch; 0 if there was none. */
+export function runResolveAt(nameBytes: u32, version: f64): usize {
+  lockAcquireAlways(directoryLock());
+  const run = runFindAt(scratchKey(), nameBytes, version as u64);
+  lockRelease(directoryLock());
+  return run === null ? 0 : changetype<usize>(run);
+}
+
+/** The run after `run`, or with 0 the first, that has something at a version (negative: what is published); 0 at the end. */
+export function runNext(run: usize, version: f64): usize {
+  let at = run ? changetype<Run>(run).nextRun : superblock().firstRun;
+  while (at != 0 && !runExistsAt(changetype<Run>(at), version < 0, version as u64)) at = changetype<Run>(at).nextRun;
+  return at;
+}
+
+/** Where a run's id stands, as the key of an entry. */
+export function runName(run: usize): usize {
+  return changetype<Run>(run).entry;
+}
+
+/** The generation that handles of an incarnation have, also after it was deleted. */
+export function runLiveGeneration(run: usize): u32 {
+  const header = changetype<Run>(run);
+  return header.deleted != 0 ? header.generation - 1 : header.generation;
+}
+
+/** Commits the deletion of a run as a whole; its version, or a status negated. */
+export function runDelete(run: usize, generation: u32, mode: u32, worker: u32): f64 {
+  lockAcquireAlways(directoryLock());
+  const result = commitDeletion(changetype<Run>(run), generation, mode, worker);
+  lockRelease(directoryLock());
+  return result as f64;
+}
+
 /** Takes a run that nobody has written to out of the directory; one that has commits or transactions stays. */
 export function runDiscard(run: usize, generation: u32): void {
   const header = changetype<Run>(run);
@@ -181,7 +224,7 @@ export function get(run: usize, generation: u32, tag: u32, keyBytes: u32): usize
 /** The value of the key in scratch at a version that is held; a status. */
 export function getAt(run: usize, generation: u32, tag: u32, keyBytes: u32, at: f64): usize {
   const header = changetype<Run>(run);
-  if (!runIs(header, generation)) return STATUS_RUN_STALE as usize;
+  if (!runShows(header, generation)) return STATUS_RUN_STALE as usize;
   const key = scratchKey();
   return changetype<usize>(readAt(header, tag, hashKey(key, keyBytes, superblock().seed), key, keyBytes, at as u64));
 }
@@ -254,8 +297,8 @@ function boundsRange(prefixBytes: u32, startBytes: u32, endBytes: u32): Range {
 }
 
 /**
- * Collects, or without `collect` only counts, the keys in the bounds in scratch that have a value at a version (negative:
- * what is published); a status.
+ * Collects the first `limit` keys in the bounds in scratch that have a value at a version (negative: what is published), or
+ * with limit 0 only counts all of them; a status.
  */
 export function scan(
   run: usize,
@@ -265,10 +308,11 @@ export function scan(
   prefixBytes: u32,
   startBytes: u32,
   endBytes: u32,
-  collect: u32,
+  limit: u32,
+  reverse: u32,
 ): u32 {
   const header = changetype<Run>(run);
-  if (!runIs(header, generation)) return STATUS_RUN_STALE;
+  if (at < 0 ? !runIs(header, generation) : !runShows(header, generation)) return STATUS_RUN_STALE;
   if (prefixBytes + startBytes + endBytes > SCRATCH_BOUNDS_BYTES) return STATUS_INVALID_ARGUMENT;
   const version = at < 0 ? header.visible : (at as u64);
   return scanCollect(
@@ -277,8 +321,9 @@ export function scan(
     version,
     boundsRange(prefixBytes, startBytes, endBytes),
     null,
-    scratchCursor(),
-    collect != 0,
+    scratchCursors(),
+    limit,
+    reverse != 0,
   );
 }
 
@@ -290,7 +335,8 @@ export function transactionScan(
   prefixBytes: u32,
   startBytes: u32,
   endBytes: u32,
-  collect: u32,
+  limit: u32,
+  reverse: u32,
 ): u32 {
   const transaction = changetype<Transaction>(handle);
   if (!transactionIs(transaction, generation)) return STATUS_TRANSACTION_CLOSED;
@@ -305,8 +351,9 @@ export function transactionScan(
     transaction.start,
     range,
     transaction,
-    scratchCursor(),
-    collect != 0,
+    scratchCursors(),
+    limit,
+    reverse != 0,
   );
 }
 
@@ -315,9 +362,9 @@ export function scanCount(): u32 {
   return scanMatched();
 }
 
-/** Orders the first `limit` keys of the last scan; returns how many there are. They stand in the buffer from its end. */
-export function scanSort(limit: u32, reverse: u32): u32 {
-  return scanOrder(limit, reverse != 0);
+/** Orders what the last scan has collected; returns how many keys that are. */
+export function scanSort(): u32 {
+  return scanOrder();
 }
 
 /** Notes the first `count` keys of the ordered scan as read; a status. */
@@ -336,13 +383,16 @@ export function scanBase(): usize {
 
 /**
  * Holds what is published now, of one run or with run 0 of the database. The version stands in the result area; the slot is
- * returned, or NO_SLOT where all are taken.
+ * returned, SLOT_NONE where all are taken, SLOT_RUN_STALE where the handle is.
  */
-export function snapshotTake(run: usize): u32 {
+export function snapshotTake(run: usize, generation: u32): u32 {
+  const header = changetype<Run>(run);
+  if (run != 0 && !runIs(header, generation)) return SLOT_RUN_STALE;
   let slot = NO_SLOT;
   for (let attempt = 0; slot == NO_SLOT && attempt < 1024; attempt++) {
     const horizon = publishedHorizon();
-    slot = snapshotAcquire(run ? max(changetype<Run>(run).visible, horizon) : horizon);
+    const version = run == 0 ? horizon : keeps(RULE_START_AT_HORIZON) ? max(header.visible, horizon) : header.visible;
+    slot = snapshotAcquire(version);
   }
   if (slot != NO_SLOT) store<f64>(scratchResult(), snapshotVersion(slot) as f64);
   return slot;
@@ -351,26 +401,33 @@ export function snapshotTake(run: usize): u32 {
 /** Lets go of a snapshot, and prunes some of what only it saw. */
 export function snapshotDrop(slot: u32, run: usize, generation: u32): void {
   snapshotRelease(slot);
+  if (superblock().retiredRuns != 0) reclaimDeleted();
   const header = changetype<Run>(run);
-  if (run == 0 || !runIs(header, generation)) return;
+  if (run == 0 || header.pruneCount == 0 || !runIs(header, generation)) return;
   pruneStep(header, PRUNE_CHAINS_PER_RELEASE);
   runTrim(header);
 }
 
+function reclaimDeleted(): void {
+  lockAcquireAlways(directoryLock());
+  retiredReclaim(raisedFloor());
+  lockRelease(directoryLock());
+}
+
 // Transactions.
 
-/** Begins a transaction on a run; its context, or a status. */
+/**
+ * Begins a transaction on a run; its context, or a status. In the result area then stand what a handle needs to know:
+ * the version it started at, the newest unpublished version that it may read (0: none), and the context's generation.
+ */
 export function transactionOpen(run: usize, generation: u32, asynchronous: u32): usize {
-  return transactionBegin(changetype<Run>(run), generation, asynchronous);
-}
-
-export function transactionGeneration(handle: usize): u32 {
-  return changetype<Transaction>(handle).generation;
-}
-
-/** The version that a transaction started at. */
-export function transactionStart(handle: usize): f64 {
-  return changetype<Transaction>(handle).start as f64;
+  const handle = transactionBegin(changetype<Run>(run), generation, asynchronous);
+  if (handle < (STATUS_LIMIT as usize)) return handle;
+  const transaction = changetype<Transaction>(handle);
+  store<f64>(scratchResult(), transaction.start as f64);
+  store<f64>(scratchResult() + BEGUN_DEPENDS_OFFSET, transaction.dependsOn as f64);
+  store<u32>(scratchResult() + BEGUN_GENERATION_OFFSET, transaction.generation);
+  return handle;
 }
 
 /** What a transaction has written to the key in scratch or else sees of it, as a version record; a status. */
@@ -410,21 +467,32 @@ export function transactionRemove(handle: usize, generation: u32, tag: u32, keyB
   return noteWrite(transaction, tag, hash, key, keyBytes, 0, TOMBSTONE);
 }
 
-/** Commits a transaction; its version or a status negated. It stays open until transactionClose. */
+/**
+ * Commits a transaction; its version or a status negated. It has ended then, unless that is STATUS_DRAIN_FIRST, which asks
+ * to be called again.
+ */
 export function transactionCommit(handle: usize, generation: u32, mode: u32, worker: u32): f64 {
   const transaction = changetype<Transaction>(handle);
   if (!transactionIs(transaction, generation)) return -(STATUS_TRANSACTION_CLOSED as f64);
-  return commitTransaction(transaction, mode, scratchCursor(), scratchRange(), worker) as f64;
+  const result = commitTransaction(transaction, mode, scratchCursors(), scratchRange(), worker);
+  if (result != -(STATUS_DRAIN_FIRST as i64)) endLocked(transaction);
+  return result as f64;
 }
 
-/** Ends a transaction, committed or not; a status. */
+/** Ends a transaction without a commit; a status: STATUS_UNDONE where it may have read what was undone since it began. */
 export function transactionClose(handle: usize, generation: u32): u32 {
   const transaction = changetype<Transaction>(handle);
   if (!transactionIs(transaction, generation)) return STATUS_TRANSACTION_CLOSED;
+  const status = transactionIsDoomed(transaction) ? STATUS_UNDONE : STATUS_OK;
+  endLocked(transaction);
+  return status;
+}
+
+function endLocked(transaction: Transaction): void {
   lockAcquireAlways(directoryLock());
   transactionEnd(transaction);
+  if (superblock().retiredRuns != 0) retiredReclaim(raisedFloor());
   lockRelease(directoryLock());
-  return STATUS_OK;
 }
 
 // The log.
@@ -560,12 +628,35 @@ export function movedMax(): u32 {
   return superblock().movedMax;
 }
 
-/** The newest unpublished version that a transaction may have read when it began; 0 where there was none. */
-export function transactionDepends(handle: usize): f64 {
-  return changetype<Transaction>(handle).dependsOn as f64;
+/** The lowest version that a snapshot or a transaction holds; 0 where none does. */
+export function oldestSnapshot(): f64 {
+  return oldestHeld() as f64;
 }
 
-/** Whether a transaction may have read what was undone since. */
-export function transactionDoomed(handle: usize): u32 {
-  return transactionIsDoomed(changetype<Transaction>(handle)) ? 1 : 0;
+/** Transaction contexts that keep their buffers for reuse, and those that are in use. */
+export function transactionsPooled(): u32 {
+  return superblock().transactionPoolCount;
+}
+
+export function transactionsOpen(): u32 {
+  return superblock().transactionsOpen;
+}
+
+/** What the arenas of all runs hold: bytes of their extents, of blocks in use, and of free blocks between those. */
+export function arenaUse(): void {
+  let extents: u64 = 0;
+  let used: u64 = 0;
+  let free: u64 = 0;
+  let dead: u64 = 0;
+  for (let at = superblock().firstRun; at; at = changetype<Run>(at).nextRun) {
+    const arena = runArena(changetype<Run>(at));
+    extents += arena.extentBytes as u64;
+    used += arena.usedBytes as u64;
+    free += arena.freeBytes as u64;
+    dead += deadBytes(changetype<Run>(at));
+  }
+  store<f64>(scratchResult(), extents as f64);
+  store<f64>(scratchResult(), used as f64, 8);
+  store<f64>(scratchResult(), free as f64, 16);
+  store<f64>(scratchResult(), dead as f64, 24);
 }

@@ -21,15 +21,26 @@ import {
 } from "./constants";
 import { ENTRY_QUEUED, Entry } from "./entry";
 import { hashKey } from "./hash";
+import { PRUNE_CHAINS_PER_WRITE, pruneStep, raisedFloor, runTrim } from "./prune";
 import { drainReject, ITEM_SYNCED, ITEM_UNDONE, ITEM_WRITTEN, Item, itemAt, queueRelease } from "./queue";
 import { operationBytes } from "./record";
-import { entryRemove, PRUNE_CHAINS_PER_WRITE, pruneStep, Run, runArena, runPublish, runTable, runTrim } from "./run";
+import {
+  keeps,
+  RULE_PUBLISH_WHEN_DURABLE,
+  RULE_PUBLISHED_STAYS,
+  RULE_UNDO_NEWEST_FIRST,
+  RULE_UNDONE_DOOMS,
+  RULE_VISIBLE_IN_ORDER,
+} from "./rules";
+import { RUN_DELETING, Run, retiredReclaim, runArena, runPublish, runRetire } from "./run";
+import { entryRemove, tableOf } from "./run-tables";
 import { Superblock, superblock } from "./superblock";
 import { tableFind } from "./table";
 import { versionUndo } from "./versions";
 
 /** Whether the promise of a commit's mode is kept, so that readers may see it. */
 function isDurableEnough(sb: Superblock, item: Item): bool {
+  if (!keeps(RULE_PUBLISH_WHEN_DURABLE)) return true;
   if (item.mode == (MODE_IN_MEMORY as u8)) return true;
   if (item.mode == (MODE_BUFFERED as u8)) {
     return item.state >= ITEM_WRITTEN || (sb.capabilities & CAPABILITY_SYNC_APPEND) == 0;
@@ -43,7 +54,13 @@ function publishItem(sb: Superblock, item: Item): void {
   run.unpublished--;
   sb.queueUnpublished--;
   if (item.state < ITEM_WRITTEN) sb.queueDeferredBytes += item.length;
-  runPublish(run, item.version, item.liveChange, item.liveKvChange);
+  if (item.deletesRun) runRetire(run, item.version);
+  else runPublish(run, item.version, item.liveChange, item.liveKvChange);
+}
+
+/** Gives back what a published deletion has left, as far as nobody sees it. */
+function reclaimRetired(sb: Superblock): void {
+  if (sb.retiredRuns != 0) retiredReclaim(raisedFloor());
 }
 
 /** Moves past what is published or undone, and tells snapshots where the first unpublished commit stands. */
@@ -68,6 +85,7 @@ export function publishPlaced(item: Item): void {
   advance(sb);
   pruneStep(run, item.operations + PRUNE_CHAINS_PER_WRITE);
   runTrim(run);
+  reclaimRetired(sb);
 }
 
 /** Publishes every queued commit whose time has come, in version order within each run, and lets go of what is done. */
@@ -79,7 +97,7 @@ export function publishReady(): void {
     const item = itemAt(sb, sequence);
     if (item.published || item.state == ITEM_UNDONE) continue;
     const run = changetype<Run>(item.run);
-    if (run.publishPass == pass) continue;
+    if (run.publishPass == pass && keeps(RULE_VISIBLE_IN_ORDER)) continue;
     if (isDurableEnough(sb, item)) publishItem(sb, item);
     else run.publishPass = pass;
   }
@@ -91,12 +109,26 @@ export function publishReady(): void {
     pruneStep(changetype<Run>(item.run), item.operations + PRUNE_CHAINS_PER_WRITE);
     runTrim(changetype<Run>(item.run));
   }
+  reclaimRetired(sb);
   queueRelease();
 }
 
-/** Takes the versions of a commit that is the newest of its run out of the chains again. */
+/** Takes a commit that is the newest of its run back. */
 function undoItem(sb: Superblock, item: Item): void {
   const run = changetype<Run>(item.run);
+  if (item.deletesRun) run.flags &= ~RUN_DELETING;
+  else undoOperations(sb, run, item);
+  run.installed = item.previousInstalled;
+  run.commits--;
+  run.unpublished--;
+  sb.queueUnpublished--;
+  sb.undoneCommits++;
+  sb.queueUnwrittenBytes -= item.length;
+  item.state = ITEM_UNDONE;
+}
+
+/** Takes the versions of a commit out of the chains again. */
+function undoOperations(sb: Superblock, run: Run, item: Item): void {
   const arena = runArena(run);
   const record = item.record;
   let at = record + (RECORD_HEADER_BYTES as usize) + (load<u16>(record + RECORD_RUN_BYTES_OFFSET) as usize);
@@ -105,7 +137,7 @@ function undoItem(sb: Superblock, item: Item): void {
     const keyBytes = load<u16>(at + OPERATION_KEY_BYTES_OFFSET) as u32;
     const valueBytes = load<u32>(at + OPERATION_VALUE_BYTES_OFFSET);
     const key = at + (OPERATION_HEADER_BYTES as usize);
-    const table = runTable(run, tag);
+    const table = tableOf(run, tag, key, keyBytes);
     const entry: Entry | null =
       table === null ? null : tableFind(table, hashKey(key, keyBytes, sb.seed), key, keyBytes);
     assert(entry !== null);
@@ -116,13 +148,6 @@ function undoItem(sb: Superblock, item: Item): void {
     }
     at += operationBytes(keyBytes, valueBytes);
   }
-  run.installed = item.previousInstalled;
-  run.commits--;
-  run.unpublished--;
-  sb.queueUnpublished--;
-  sb.undoneCommits++;
-  sb.queueUnwrittenBytes -= item.length;
-  item.state = ITEM_UNDONE;
 }
 
 /** Undoes everything unpublished that is not written, newest first, and raises the generation that dooms its readers. */
@@ -130,13 +155,14 @@ export function undoUnwritten(): u32 {
   const sb = superblock();
   drainReject();
   let undone: u32 = 0;
-  for (let sequence = sb.queueTail; sequence != sb.queueWritten; ) {
-    const item = itemAt(sb, --sequence);
-    if (item.published || item.state == ITEM_UNDONE) continue;
+  const count = sb.queueTail - sb.queueWritten;
+  for (let i: u32 = 0; i < count; i++) {
+    const item = itemAt(sb, keeps(RULE_UNDO_NEWEST_FIRST) ? sb.queueTail - 1 - i : sb.queueWritten + i);
+    if (item.state == ITEM_UNDONE || (item.published && keeps(RULE_PUBLISHED_STAYS))) continue;
     undoItem(sb, item);
     undone++;
   }
-  sb.undoneGeneration++;
+  if (keeps(RULE_UNDONE_DOOMS)) sb.undoneGeneration++;
   publishReady();
   return undone;
 }

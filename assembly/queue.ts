@@ -49,6 +49,8 @@ export class Item {
   state: u8;
   published: u8;
   kind: u8;
+  /** Whether it is the deletion of its run. */
+  deletesRun: u8;
 }
 
 const ITEM_BYTES: u32 = 64;
@@ -142,6 +144,7 @@ export function queuePlace(length: u32, version: u64, kind: u32, mode: u32): Ite
   item.state = ITEM_QUEUED;
   item.published = 0;
   item.kind = kind as u8;
+  item.deletesRun = 0;
   chunk.at += length;
   chunk.items++;
   sb.queueUnwrittenBytes += length;

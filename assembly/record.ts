@@ -16,6 +16,7 @@ import { checksum } from "./checksum";
 import {
   KEY_BYTES_MAX,
   OPERATION_DELETE,
+  OPERATION_DELETE_RUN,
   OPERATION_HEADER_BYTES,
   OPERATION_KEY_BYTES_OFFSET,
   OPERATION_KIND_OFFSET,
@@ -131,6 +132,18 @@ export function headerIsSound(record: usize): bool {
   return kind == RECORD_WATERMARK && runBytes == 0 && length == recordOverhead(0);
 }
 
+/** Whether the deletion of a run stands alone in a commit's record, without table, key and value. */
+function deletionIsSound(record: usize, operation: usize, left: u32): bool {
+  return (
+    left == OPERATION_HEADER_BYTES &&
+    load<u32>(record + RECORD_OPERATIONS_OFFSET) == 1 &&
+    (load<u8>(record + RECORD_KIND_OFFSET) as u32) == RECORD_COMMIT &&
+    load<u8>(operation + OPERATION_TABLE_OFFSET) == 0 &&
+    load<u16>(operation + OPERATION_KEY_BYTES_OFFSET) == 0 &&
+    load<u32>(operation + OPERATION_VALUE_BYTES_OFFSET) == 0
+  );
+}
+
 /** Whether the operations of a record fill it exactly and each is within the limits. Its checksums hold. */
 function operationsAreSound(record: usize): bool {
   const runBytes = load<u16>(record + RECORD_RUN_BYTES_OFFSET) as u32;
@@ -143,6 +156,7 @@ function operationsAreSound(record: usize): bool {
     const kind = load<u8>(operation + OPERATION_KIND_OFFSET) as u32;
     const keyBytes = load<u16>(operation + OPERATION_KEY_BYTES_OFFSET) as u32;
     const valueBytes = load<u32>(operation + OPERATION_VALUE_BYTES_OFFSET);
+    if (kind == OPERATION_DELETE_RUN) return deletionIsSound(record, operation, end - at);
     if (keyBytes == 0 || keyBytes > KEY_BYTES_MAX || valueBytes > VALUE_BYTES_MAX) return false;
     if ((load<u8>(operation + OPERATION_TABLE_OFFSET) as u32) >= TABLE_COUNT) return false;
     if (kind != OPERATION_PUT && (kind != OPERATION_DELETE || valueBytes != 0)) return false;

@@ -13,6 +13,7 @@
 import {
   MODE_STRICT,
   OPERATION_DELETE,
+  OPERATION_DELETE_RUN,
   OPERATION_HEADER_BYTES,
   OPERATION_KEY_BYTES_OFFSET,
   OPERATION_KIND_OFFSET,
@@ -40,7 +41,8 @@ import {
 import { bytesCopy, entryFree, entryMake } from "./entry";
 import { hashKey } from "./hash";
 import { headerIsSound, operationBytes, recordCrc, recordJudge, recordSeal } from "./record";
-import { entryRemove, Run, runArena, runMake, runPublish, runTableMake } from "./run";
+import { Run, runArena, runDrop, runFind, runMake, runPublish } from "./run";
+import { entryRemove, isIndex, tableOfMake } from "./run-tables";
 import { Superblock, superblock } from "./superblock";
 import { tableFind, tableInsert } from "./table";
 import { Version, versionFree, versionInstall, versionMake, versionValue } from "./versions";
@@ -63,15 +65,15 @@ function applyOperation(sb: Superblock, run: Run, version: u64, operation: usize
   const valueBytes = load<u32>(operation + OPERATION_VALUE_BYTES_OFFSET);
   const key = operation + (OPERATION_HEADER_BYTES as usize);
   const arena = runArena(run);
-  const table = runTableMake(run, tag);
+  const table = tableOfMake(run, tag, key, keyBytes);
   if (table === null) return STATUS_STORE_FULL;
   const hash = hashKey(key, keyBytes, sb.seed);
   let entry = tableFind(table, hash, key, keyBytes);
   if ((load<u8>(operation + OPERATION_KIND_OFFSET) as u32) == OPERATION_DELETE) {
     // What a log deletes was there: only a commit that changes something is written.
     if (entry === null) return STATUS_DAMAGED;
-    entryRemove(run, entry);
     table.stamp = version;
+    entryRemove(run, entry);
     countLive(run, tag, -1);
     return STATUS_OK;
   }
@@ -97,17 +99,30 @@ function applyOperation(sb: Superblock, run: Run, version: u64, operation: usize
 }
 
 function countLive(run: Run, tag: u32, change: i32): void {
+  if (isIndex(tag)) return;
   run.live += change;
   if (tag == TABLE_KV) run.liveKv += change;
+}
+
+/** Deletes a run as a whole; a status. What a log deletes was there. */
+function applyDeletion(name: usize, nameBytes: u32, version: u64): u32 {
+  const run = runFind(name, nameBytes);
+  if (run === null) return STATUS_DAMAGED;
+  run.commits++;
+  runDrop(run, version);
+  return STATUS_OK;
 }
 
 /** Applies the operations of a whole record; a status. A key stands at most once in a record. */
 function apply(sb: Superblock, record: usize): u32 {
   const runBytes = load<u16>(record + RECORD_RUN_BYTES_OFFSET) as u32;
   const version = load<u64>(record + RECORD_VERSION_OFFSET);
-  const run = runMake(record + (RECORD_HEADER_BYTES as usize), runBytes);
+  const name = record + (RECORD_HEADER_BYTES as usize);
+  let at = name + (runBytes as usize);
+  if ((load<u8>(at + OPERATION_KIND_OFFSET) as u32) == OPERATION_DELETE_RUN)
+    return applyDeletion(name, runBytes, version);
+  const run = runMake(name, runBytes);
   if (run === null) return STATUS_STORE_FULL;
-  let at = record + (RECORD_HEADER_BYTES as usize) + (runBytes as usize);
   for (let left = load<u32>(record + RECORD_OPERATIONS_OFFSET); left > 0; left--) {
     const status = applyOperation(sb, run, version, at);
     if (status != STATUS_OK) return status;

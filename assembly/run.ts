@@ -5,31 +5,27 @@
  *     lock, generation     who may write; which incarnation a handle means
  *     visible, installed   the newest version that readers see; the newest that is in the chains
  *     tables[TABLE_COUNT]  made on first use
- *     prune queue          entries whose chains may hold something to free
+ *     prune queue          entries whose chains may hold something to free (prune.ts)
  *     arena                everything else of the run lives in its extents
  *
  * A handle is a header's address with its generation. A run that nobody has written to yet has a header only while a
- * transaction is open on it; it exists for readers once `visible` is not zero.
+ * transaction is open on it; it exists for readers once `visible` is not zero. A deleted run keeps header and memory, and
+ * its place behind newer incarnations of its name, until no snapshot can see it.
  */
 
 import { ARENA_BYTES, Arena, arenaAllocate, arenaRelease } from "./arena";
 import { RUN_ID_BYTES_MAX, TABLE_COUNT } from "./constants";
-import { ENTRY_QUEUED, Entry, entryFree, entryMake } from "./entry";
+import { Entry, entryFree, entryMake } from "./entry";
 import { hashKey } from "./hash";
-import { publishedHorizon, raiseFloor } from "./snapshots";
-import { CACHE_LINE_BYTES, SYSTEM_ARENA_BASE, superblock } from "./superblock";
+import { keeps, RULE_RETIRED_STAYS } from "./rules";
+import { heldBetween } from "./snapshots";
+import { CACHE_LINE_BYTES, Superblock, SYSTEM_ARENA_BASE, superblock } from "./superblock";
 import { Table, tableErase, tableFind, tableInsert, tableMake } from "./table";
-import { chainIsGone, chainIsLoose, Version, versionFree, versionPrune } from "./versions";
-
-/** Chains that one write looks at beyond its own: what bounds the work that old versions can cause. */
-export const PRUNE_CHAINS_PER_WRITE: u32 = 2;
-/** Chains that the release of a snapshot looks at. */
-export const PRUNE_CHAINS_PER_RELEASE: u32 = 64;
 
 @unmanaged
 export class Run {
   lock: u32;
-  /** Rises each time the header is used for another incarnation; odd while it is in use. */
+  /** Rises when an incarnation begins and when it ends: odd while it is in use. */
   generation: u32;
   visible: u64;
   installed: u64;
@@ -53,12 +49,20 @@ export class Run {
   nextFree: usize;
   /** Marks a run that a pass over the queue has met an unpublished commit of. */
   publishPass: u32;
-  /** Reserved: a run that branches off another at a version. */
   flags: u32;
+  /** The version of its first commit, 0 while it has none. */
+  born: u64;
+  /** The version of the commit that deleted it, once that is published; 0 while it lives. */
+  deleted: u64;
+  /** The incarnation of this name before, which a snapshot may still see. */
+  older: usize;
+  /** Reserved: a run that branches off another at a version. */
   parent: usize;
-  pad0: u32;
   parentVersion: u64;
 }
+
+/** Its deletion is installed and not yet published: nothing can be written to it. */
+export const RUN_DELETING: u32 = 1;
 
 const TABLES_OFFSET: usize = offsetof<Run>();
 const ARENA_OFFSET: usize = TABLES_OFFSET + ((TABLE_COUNT as usize) << 2);
@@ -94,12 +98,38 @@ export function runIs(run: Run, generation: u32): bool {
   return run.generation == generation;
 }
 
-/** The run of a name, or null. The directory's lock is held, or there is only one worker. */
-export function runFind(name: usize, nameBytes: u32): Run | null {
+/** Whether a handle means an incarnation that a snapshot may look into: the one that lives, or the same after its end. */
+export function runShows(run: Run, generation: u32): bool {
+  return run.generation - generation <= 1;
+}
+
+function nameFind(name: usize, nameBytes: u32): Entry | null {
   const sb = superblock();
-  const directory = changetype<Table>(sb.directory);
-  const entry = tableFind(directory, hashKey(name, nameBytes, sb.seed), name, nameBytes);
-  return entry === null ? null : changetype<Run>(entry.head);
+  return tableFind(changetype<Table>(sb.directory), hashKey(name, nameBytes, sb.seed), name, nameBytes);
+}
+
+/** The living run of a name, or null. The directory's lock is held, or there is only one worker. */
+export function runFind(name: usize, nameBytes: u32): Run | null {
+  const entry = nameFind(name, nameBytes);
+  if (entry === null) return null;
+  const run = changetype<Run>(entry.head);
+  return run.deleted == 0 ? run : null;
+}
+
+/** The incarnation of a name that `version` sees, or null. As runFind. */
+export function runFindAt(name: usize, nameBytes: u32, version: u64): Run | null {
+  const entry = nameFind(name, nameBytes);
+  if (entry === null) return null;
+  let run = changetype<Run>(entry.head);
+  while (run.older != 0 && changetype<Run>(run.older).deleted > version) run = changetype<Run>(run.older);
+  return run.deleted != 0 && run.deleted <= version ? null : run;
+}
+
+/** Whether a run has something at a version; with `published` at what readers see of it now. */
+export function runExistsAt(run: Run, published: bool, version: u64): bool {
+  if (run.entry == 0 || run.born == 0) return false;
+  if (published) return run.deleted == 0;
+  return run.born <= version && (run.deleted == 0 || run.deleted > version);
 }
 
 function headerMake(): Run | null {
@@ -129,13 +159,18 @@ export function runMake(name: usize, nameBytes: u32): Run | null {
   const sb = superblock();
   const run = headerMake();
   if (run === null) return null;
-  const entry = entryMake(systemArena(), 0, hashKey(name, nameBytes, sb.seed), name, nameBytes);
-  if (entry === null || !tableInsert(changetype<Table>(sb.directory), systemArena(), entry)) {
-    if (entry !== null) entryFree(systemArena(), entry);
-    run.nextFree = sb.freeRun;
-    sb.freeRun = changetype<usize>(run);
-    return null;
+  // The name may still stand for an incarnation that was deleted.
+  let entry = nameFind(name, nameBytes);
+  if (entry === null) {
+    entry = entryMake(systemArena(), 0, hashKey(name, nameBytes, sb.seed), name, nameBytes);
+    if (entry === null || !tableInsert(changetype<Table>(sb.directory), systemArena(), entry)) {
+      if (entry !== null) entryFree(systemArena(), entry);
+      run.nextFree = sb.freeRun;
+      sb.freeRun = changetype<usize>(run);
+      return null;
+    }
   }
+  run.older = entry.head;
   entry.head = changetype<usize>(run);
   run.entry = changetype<usize>(entry);
   run.generation++;
@@ -143,104 +178,105 @@ export function runMake(name: usize, nameBytes: u32): Run | null {
   return run;
 }
 
-/** Takes a run that was never written to, and on which no transaction is open, out of the directory again. */
-export function runForget(run: Run): void {
-  assert(run.installed == 0 && run.transactions == 0 && run.unpublished == 0);
-  const sb = superblock();
+/** Takes an incarnation out of the chain of its name, and the name out of the directory with the last one. */
+function nameDrop(run: Run): void {
   const entry = changetype<Entry>(run.entry);
-  tableErase(changetype<Table>(sb.directory), entry);
-  entry.head = 0;
+  run.entry = 0;
+  if (entry.head == changetype<usize>(run)) {
+    entry.head = run.older;
+  } else {
+    let newer = changetype<Run>(entry.head);
+    while (newer.older != changetype<usize>(run)) newer = changetype<Run>(newer.older);
+    newer.older = run.older;
+  }
+  run.older = 0;
+  if (entry.head != 0) return;
+  tableErase(changetype<Table>(superblock().directory), entry);
   entryFree(systemArena(), entry);
+}
+
+/** Gives the extents of a run back, and with them all of its tables. */
+export function runEmpty(run: Run): void {
   arenaRelease(runArena(run));
   memory.fill(changetype<usize>(run) + TABLES_OFFSET, 0, (TABLE_COUNT as usize) << 2);
-  run.entry = 0;
-  run.visible = 0;
-  run.live = 0;
-  run.liveKv = 0;
   run.pruneFirst = 0;
   run.pruneLast = 0;
   run.pruneCount = 0;
-  run.generation++;
+}
+
+/** Gives back everything of an incarnation that nobody can see, its header to the next run. */
+function runReclaim(run: Run): void {
+  const sb = superblock();
+  nameDrop(run);
+  runEmpty(run);
+  sb.commitsForgotten += run.commits as u64;
+  run.visible = 0;
+  run.installed = 0;
+  run.live = 0;
+  run.liveKv = 0;
+  run.commits = 0;
+  run.transactions = 0;
+  run.flags = 0;
+  run.born = 0;
+  run.deleted = 0;
   run.nextFree = sb.freeRun;
   sb.freeRun = changetype<usize>(run);
+}
+
+/** Takes a run that was never written to, and on which no transaction is open, out of the directory again. */
+export function runForget(run: Run): void {
+  assert(run.installed == 0 && run.transactions == 0 && run.unpublished == 0);
+  run.generation++;
+  superblock().runsLive--;
+  runReclaim(run);
+}
+
+/** Publishes the deletion of a run: from now on only snapshots older than `version` see it. */
+export function runRetire(run: Run, version: u64): void {
+  assert(run.unpublished == 0 && version > run.visible);
+  const sb = superblock();
+  run.visible = version;
+  run.deleted = version;
+  run.live = 0;
+  run.liveKv = 0;
+  run.flags &= ~RUN_DELETING;
+  run.generation++;
+  run.nextFree = sb.retiredRuns;
+  sb.retiredRuns = changetype<usize>(run);
   sb.runsLive--;
+}
+
+/** Deletes a run that nobody can hold a snapshot of: while a log is read back. */
+export function runDrop(run: Run, version: u64): void {
+  runRetire(run, version);
+  superblock().retiredRuns = run.nextFree;
+  runReclaim(run);
+}
+
+/**
+ * Gives back the deleted runs that no held snapshot sees any more and none can come to see. The floor stands at `horizon`
+ * or above.
+ */
+export function retiredReclaim(horizon: u64): void {
+  let link = changetype<usize>(superblock()) + offsetof<Superblock>("retiredRuns");
+  for (let at = load<usize>(link); at; at = load<usize>(link)) {
+    const run = changetype<Run>(at);
+    if (keeps(RULE_RETIRED_STAYS) && (run.deleted > horizon || heldBetween(0, run.deleted))) {
+      link = at + offsetof<Run>("nextFree");
+    } else {
+      store<usize>(link, run.nextFree);
+      runReclaim(run);
+    }
+  }
 }
 
 /** Moves `visible` over a commit, with what it changed in the number of live entries. */
 export function runPublish(run: Run, version: u64, liveChange: i32, liveKvChange: i32): void {
   assert(version > run.visible);
+  if (run.born == 0) run.born = version;
   run.visible = version;
   run.live += liveChange;
   run.liveKv += liveKvChange;
-}
-
-/** Remembers that an entry's chain may hold something to prune. */
-export function pruneEnqueue(run: Run, entry: Entry): void {
-  if (entry.flags & ENTRY_QUEUED || !chainIsLoose(entry)) return;
-  entry.flags |= ENTRY_QUEUED;
-  entry.pruneNext = 0;
-  if (run.pruneLast) changetype<Entry>(run.pruneLast).pruneNext = changetype<usize>(entry);
-  else run.pruneFirst = changetype<usize>(entry);
-  run.pruneLast = changetype<usize>(entry);
-  run.pruneCount++;
-}
-
-/** Prunes the chains of at most `chains` entries of the queue; those that stay loose go to its end. Under the run's lock. */
-export function pruneStep(run: Run, chains: u32): void {
-  if (run.pruneCount == 0) return;
-  const horizon = publishedHorizon();
-  raiseFloor(horizon);
-  const arena = runArena(run);
-  for (let left = min(chains, run.pruneCount); left > 0; left--) {
-    const entry = changetype<Entry>(run.pruneFirst);
-    run.pruneFirst = entry.pruneNext;
-    if (run.pruneFirst == 0) run.pruneLast = 0;
-    run.pruneCount--;
-    entry.flags &= ~ENTRY_QUEUED;
-    versionPrune(arena, entry, horizon);
-    if (chainIsGone(entry, horizon)) entryRemove(run, entry);
-    else pruneEnqueue(run, entry);
-  }
-}
-
-/** Prunes the chain of an entry that was just written; what cannot go yet is remembered. Under the run's lock. */
-export function pruneWritten(run: Run, entry: Entry, horizon: u64): void {
-  if (entry.flags & ENTRY_QUEUED) return;
-  versionPrune(runArena(run), entry, horizon);
-  if (chainIsGone(entry, horizon)) entryRemove(run, entry);
-  else pruneEnqueue(run, entry);
-}
-
-/** A run that has been emptied keeps up to this much for what comes next. */
-const TRIM_BYTES_MIN: u32 = 65536;
-
-/**
- * Gives the extents of a run back in which nothing is left, not even for a snapshot: blocks are free for their own size
- * only, extents for every size and every run. The last step of what empties a run, under its lock.
- */
-export function runTrim(run: Run): void {
-  if (run.live != 0 || run.pruneCount != 0 || run.unpublished != 0) return;
-  const arena = runArena(run);
-  if (arena.extentBytes <= TRIM_BYTES_MIN) return;
-  for (let tag: u32 = 0; tag < TABLE_COUNT; tag++) {
-    const table = runTable(run, tag);
-    if (table !== null && table.entries != 0) return;
-  }
-  arenaRelease(arena);
-  memory.fill(changetype<usize>(run) + TABLES_OFFSET, 0, (TABLE_COUNT as usize) << 2);
-}
-
-/** Takes an entry that nobody can see a value of out of its table and frees it. It is not in the prune queue. */
-export function entryRemove(run: Run, entry: Entry): void {
-  const table = runTable(run, (entry.flags & 0xff) as u32);
-  assert(table !== null && (entry.flags & ENTRY_QUEUED) == 0);
-  if (table === null) return;
-  tableErase(table, entry);
-  if (entry.head) {
-    versionFree(runArena(run), changetype<Version>(entry.head));
-    entry.head = 0;
-  }
-  entryFree(runArena(run), entry);
 }
 
 /** Live entries of every run together. Each run counts its own, so that commits of different runs share no counter. */
@@ -252,7 +288,7 @@ export function liveEntriesOfAll(): u64 {
 
 /** Commits of every run together. */
 export function commitsOfAll(): u64 {
-  let commits: u64 = 0;
+  let commits = superblock().commitsForgotten;
   for (let at = superblock().firstRun; at; at = changetype<Run>(at).nextRun)
     commits += changetype<Run>(at).commits as u64;
   return commits;

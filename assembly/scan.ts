@@ -2,15 +2,17 @@
  * Listing a range of keys: one pass over a table, filtering there, and a sort of what matches.
  *
  * What matched stands in a buffer that each instance owns, as (key, key bytes, record) of 12 bytes; it is valid until the
- * instance's next call. The order comes from a heap, so that the first few of many cost one pass and a few steps each:
- * after ordering, the first of the listing stands last in the buffer, the second before it, and so on.
+ * instance's next call. Where only the first few are wanted, the buffer is a heap of that many with the last of them at its
+ * root, so that most of what else matches costs one comparison.
  */
 
 import { EXTENT_HEADER_BYTES, extentAllocate, extentFree, extentOrder, orderFor } from "./arena";
 import { ENTRY_HEADER_BYTES, STATUS_OK, STATUS_STORE_FULL } from "./constants";
 import { bytesCompare, bytesEqual, Entry, entryKey } from "./entry";
 import { CONTROL_EMPTY } from "./group";
+import { keeps, RULE_SCANNED_IS_READ } from "./rules";
 import { Run, runTable } from "./run";
+import { groupBytes, groupTable, isIndex, tableOf } from "./run-tables";
 import { directoryLeaf, leafSlot, leafSpan, Table } from "./table";
 import {
   noteRead,
@@ -49,6 +51,10 @@ export class Match {
 let matches: usize = 0;
 let matchesCapacity: u32 = 0;
 let matchCount: u32 = 0;
+let matchLimit: u32 = 0;
+let matchReverse: bool = false;
+/** The place of a cursor over groups where there is only one table to look into. */
+const ONE_TABLE: u32 = 0xffffffff;
 
 /** The match at an index of the buffer. */
 export function matchAt(index: u32): Match {
@@ -68,10 +74,26 @@ export function rangeHas(range: Range, key: usize, keyBytes: u32): bool {
   return range.endBytes == 0 || bytesCompare(key, keyBytes, range.end, range.endBytes) < 0;
 }
 
-/** Adds a match; where matches are only counted, that needs no memory. */
-function matchPush(key: usize, keyBytes: u32, record: usize, collect: bool): bool {
-  if (!collect) {
+/** Begins a listing that keeps the first `limit` matches, or with 0 only counts. */
+function matchesBegin(limit: u32, reverse: bool): void {
+  matchCount = 0;
+  matchLimit = limit;
+  matchReverse = reverse;
+}
+
+/** Adds a match; false if memory cannot grow. Beyond the limit it takes the place of the last one, if it stands before it. */
+function matchPush(key: usize, keyBytes: u32, record: usize): bool {
+  if (matchLimit == 0) {
     matchCount++;
+    return true;
+  }
+  if (matchCount == matchLimit) {
+    const last = matchAt(0);
+    if (!isBefore(key, keyBytes, last.key, last.keyBytes)) return true;
+    last.key = key;
+    last.keyBytes = keyBytes;
+    last.record = record;
+    sink(0, matchCount);
     return true;
   }
   const bytes = (matchCount + 1) * MATCH_BYTES;
@@ -87,6 +109,7 @@ function matchPush(key: usize, keyBytes: u32, record: usize, collect: bool): boo
   match.key = key;
   match.keyBytes = keyBytes;
   match.record = record;
+  if (matchCount == matchLimit) heapify();
   return true;
 }
 
@@ -95,6 +118,23 @@ function matchPush(key: usize, keyBytes: u32, record: usize, collect: bool): boo
 export class Cursor {
   place: u32;
   slot: u32;
+}
+
+/** The cursors of one scan, one behind the other: over the groups of an index, and over the entries of a table. */
+@unmanaged
+export class Cursors {
+  groupPlace: u32;
+  groupSlot: u32;
+  entryPlace: u32;
+  entrySlot: u32;
+
+  groups(): Cursor {
+    return changetype<Cursor>(changetype<usize>(this));
+  }
+
+  entries(): Cursor {
+    return changetype<Cursor>(changetype<usize>(this) + offsetof<Cursors>("entryPlace"));
+  }
 }
 
 /** The entry at the cursor or the next after it, and the cursor behind it; null at the end. */
@@ -113,23 +153,60 @@ export function cursorNext(table: Table, cursor: Cursor): Entry | null {
   return null;
 }
 
-/** Collects the keys of a run's table that have a value at `at`, overlaid with what a transaction has written; a status. */
+/** The first table that a range of a run's table may have keys in; null if there is none. `groups` leads to the next. */
+export function rangeFirst(run: Run, tag: u32, range: Range, groups: Cursor): Table | null {
+  groups.place = ONE_TABLE;
+  groups.slot = 0;
+  if (!isIndex(tag)) return runTable(run, tag);
+  if (groupBytes(range.prefix, range.prefixBytes) < range.prefixBytes) {
+    return tableOf(run, tag, range.prefix, range.prefixBytes);
+  }
+  groups.place = 0;
+  return rangeNext(run, tag, groups);
+}
+
+/** The next table after rangeFirst; null at the end. */
+export function rangeNext(run: Run, tag: u32, groups: Cursor): Table | null {
+  if (groups.place == ONE_TABLE) return null;
+  const table = runTable(run, tag);
+  const group: Entry | null = table === null ? null : cursorNext(table, groups);
+  return group === null ? null : groupTable(group);
+}
+
+/**
+ * Collects the first `limit` keys of a range that have a value at `at`, overlaid with what a transaction has written; with
+ * limit 0 only counts them. A status.
+ */
 export function scanCollect(
   run: Run,
   tag: u32,
   at: u64,
   range: Range,
   transaction: Transaction | null,
-  cursor: Cursor,
-  collect: bool,
+  cursors: Cursors,
+  limit: u32,
+  reverse: bool,
 ): u32 {
-  matchCount = 0;
-  const table = runTable(run, tag);
+  matchesBegin(limit, reverse);
+  const groups = cursors.groups();
+  for (let table = rangeFirst(run, tag, range, groups); table !== null; table = rangeNext(run, tag, groups)) {
+    const status = collectTable(table, tag, at, range, transaction, cursors.entries());
+    if (status != STATUS_OK) return status;
+  }
+  return transaction === null || transaction.writes == 0 ? STATUS_OK : collectWritten(transaction, tag, range);
+}
+
+function collectTable(
+  table: Table,
+  tag: u32,
+  at: u64,
+  range: Range,
+  transaction: Transaction | null,
+  cursor: Cursor,
+): u32 {
   cursor.place = 0;
   cursor.slot = 0;
-  while (table !== null) {
-    const entry = cursorNext(table, cursor);
-    if (entry === null) break;
+  for (let entry = cursorNext(table, cursor); entry !== null; entry = cursorNext(table, cursor)) {
     const key = entryKey(entry);
     const keyBytes = entry.keyBytes as u32;
     if (!rangeHas(range, key, keyBytes)) continue;
@@ -138,19 +215,19 @@ export function scanCollect(
       if (own !== null && (own.flags & TOUCHED_WRITTEN) != 0) continue;
     }
     const version = valueAt(entry, at);
-    if (version !== null && !matchPush(key, keyBytes, changetype<usize>(version), collect)) return STATUS_STORE_FULL;
+    if (version !== null && !matchPush(key, keyBytes, changetype<usize>(version))) return STATUS_STORE_FULL;
   }
-  return transaction === null || transaction.writes == 0 ? STATUS_OK : collectWritten(transaction, tag, range, collect);
+  return STATUS_OK;
 }
 
-function collectWritten(transaction: Transaction, tag: u32, range: Range, collect: bool): u32 {
+function collectWritten(transaction: Transaction, tag: u32, range: Range): u32 {
   for (let i: u32 = 0; i < touchedCount(transaction); i++) {
     const item = touchedAt(transaction, i);
     if ((item.flags & TOUCHED_WRITTEN) == 0 || (item.tag as u32) != tag) continue;
     const record = touchedValue(transaction, item);
     const key = touchedKey(transaction, item);
     if (record.length == TOMBSTONE || !rangeHas(range, key, item.keyBytes as u32)) continue;
-    if (!matchPush(key, item.keyBytes as u32, changetype<usize>(record), collect)) return STATUS_STORE_FULL;
+    if (!matchPush(key, item.keyBytes as u32, changetype<usize>(record))) return STATUS_STORE_FULL;
   }
   return STATUS_OK;
 }
@@ -160,9 +237,17 @@ export function scanMatched(): u32 {
   return matchCount;
 }
 
-function before(a: Match, b: Match, reverse: bool): bool {
-  const order = bytesCompare(a.key, a.keyBytes, b.key, b.keyBytes);
-  return reverse ? order > 0 : order < 0;
+/** Whether a key stands before another one in the listing. */
+function isBefore(a: usize, aBytes: u32, b: usize, bBytes: u32): bool {
+  const order = bytesCompare(a, aBytes, b, bBytes);
+  return matchReverse ? order > 0 : order < 0;
+}
+
+/** The same of the keys at two places of the buffer. */
+function standsBefore(a: u32, b: u32): bool {
+  const x = matchAt(a);
+  const y = matchAt(b);
+  return isBefore(x.key, x.keyBytes, y.key, y.keyBytes);
 }
 
 function swap(a: u32, b: u32): void {
@@ -179,27 +264,32 @@ function swap(a: u32, b: u32): void {
   y.record = record;
 }
 
-function sink(from: u32, count: u32, reverse: bool): void {
+/** Lets the match at `from` sink to its place in the heap, whose root is the last in the listing's order. */
+function sink(from: u32, count: u32): void {
   for (let parent = from; ; ) {
     let child = parent * 2 + 1;
     if (child >= count) return;
-    if (child + 1 < count && before(matchAt(child + 1), matchAt(child), reverse)) child++;
-    if (!before(matchAt(child), matchAt(parent), reverse)) return;
+    if (child + 1 < count && standsBefore(child, child + 1)) child++;
+    if (!standsBefore(parent, child)) return;
     swap(parent, child);
     parent = child;
   }
 }
 
-/** Orders the first `limit` matches, from the end of the buffer towards its front; returns how many there are. */
-export function scanOrder(limit: u32, reverse: bool): u32 {
-  for (let i = matchCount >>> 1; i > 0; i--) sink(i - 1, matchCount, reverse);
-  const wanted = min(limit, matchCount);
-  for (let taken: u32 = 0; taken < wanted; taken++) {
-    const last = matchCount - 1 - taken;
-    swap(0, last);
-    sink(0, last, reverse);
+function heapify(): void {
+  for (let i = matchCount >>> 1; i > 0; i--) sink(i - 1, matchCount);
+}
+
+/** Orders what was collected; returns how many matches there are. */
+export function scanOrder(): u32 {
+  // At its limit it is a heap already.
+  if (matchCount != matchLimit) heapify();
+  for (let left = matchCount; left > 1; ) {
+    left--;
+    swap(0, left);
+    sink(0, left);
   }
-  return wanted;
+  return matchCount;
 }
 
 /**
@@ -207,11 +297,12 @@ export function scanOrder(limit: u32, reverse: bool): u32 {
  * Noting can move the transaction's buffer, in which its own writes stand: what was matched there moves along.
  */
 export function scanNoteReads(transaction: Transaction, tag: u32, count: u32): u32 {
+  if (!keeps(RULE_SCANNED_IS_READ)) return STATUS_OK;
   const before = transaction.data;
   const beforeEnd = before + transaction.dataUsed;
   let status = STATUS_OK;
   for (let i: u32 = 0; i < count && status == STATUS_OK; i++) {
-    const match = matchAt(matchCount - 1 - i);
+    const match = matchAt(i);
     if (match.record >= before && match.record < beforeEnd) continue;
     const version = changetype<Version>(match.record);
     const entry = changetype<Entry>(match.key - (ENTRY_HEADER_BYTES as usize));
@@ -219,7 +310,7 @@ export function scanNoteReads(transaction: Transaction, tag: u32, count: u32): u
   }
   const moved = transaction.data - before;
   for (let i: u32 = 0; moved != 0 && i < count; i++) {
-    const match = matchAt(matchCount - 1 - i);
+    const match = matchAt(i);
     if (match.record < before || match.record >= beforeEnd) continue;
     match.key += moved;
     match.record += moved;

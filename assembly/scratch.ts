@@ -4,7 +4,7 @@
  *   result   SCRATCH_RESULT_BYTES   version, status and counts of the last call
  *   key      SCRATCH_KEY_BYTES
  *   bounds   SCRATCH_BOUNDS_BYTES   prefix, start and end of a listing, one behind the other
- *   work     a Cursor and a Range for the call under way
+ *   work     cursors and a Range for the call under way
  *   value    an extent of its own that moves when it must grow
  *
  * The addresses are kept in globals, which are the instance's own, because nothing here outlives a call.
@@ -19,7 +19,7 @@ import {
   STATUS_OK,
   STATUS_STORE_FULL,
 } from "./constants";
-import { Cursor, Range } from "./scan";
+import { Cursors, Range } from "./scan";
 
 const WORK_BYTES: u32 = 64;
 
@@ -60,8 +60,8 @@ export function scratchBounds(): usize {
   return scratchKey() + SCRATCH_KEY_BYTES;
 }
 
-export function scratchCursor(): Cursor {
-  return changetype<Cursor>(scratchBounds() + SCRATCH_BOUNDS_BYTES);
+export function scratchCursors(): Cursors {
+  return changetype<Cursors>(scratchBounds() + SCRATCH_BOUNDS_BYTES);
 }
 
 export function scratchRange(): Range {

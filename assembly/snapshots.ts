@@ -180,3 +180,14 @@ export function workerEnd(worker: u32): void {
 export function nextVersion(): u64 {
   return addShared(changetype<usize>(superblock()) + offsetof<Superblock>("version"), 1) + 1;
 }
+
+/** The lowest version that is held; 0 where none is. For those who look inside: it looks at every slot. */
+export function oldestHeld(): u64 {
+  let oldest: u64 = 0;
+  for (let slot: u32 = 0; slot < SNAPSHOT_SLOTS; slot++) {
+    const word = loadShared(slotAddress(slot));
+    const version = word >> HOLDER_BITS;
+    if (word != 0 && (oldest == 0 || version < oldest)) oldest = version;
+  }
+  return oldest;
+}

@@ -16,6 +16,7 @@ import {
   CAPABILITY_SYNC_FLUSH,
   MODE_IN_MEMORY,
   OPERATION_DELETE,
+  OPERATION_DELETE_RUN,
   OPERATION_PUT,
   RECORD_COMMIT,
   STATUS_BUSY_LOCK,
@@ -35,33 +36,24 @@ import {
 import { bytesCopy, ENTRY_QUEUED, Entry, entryFree, entryKey, entryMake } from "./entry";
 import { hashKey } from "./hash";
 import { lockAcquire, lockAcquireAlways, lockRelease } from "./lock";
+import { PRUNE_CHAINS_PER_WRITE, pruneEnqueue, pruneStep, pruneWritten, raisedFloor, runTrim } from "./prune";
 import { publishPlaced } from "./publish";
 import { deferredIsFull, Item, queuePlace, queueRelease, queueReserve } from "./queue";
 import { operationBytes, operationWrite, recordBegin, recordOverhead } from "./record";
 import {
-  entryRemove,
-  PRUNE_CHAINS_PER_WRITE,
-  pruneEnqueue,
-  pruneStep,
-  pruneWritten,
-  Run,
-  runArena,
-  runIs,
-  runPublish,
-  runTable,
-  runTableMake,
-  runTrim,
-} from "./run";
-import { Cursor, cursorNext, Range, rangeHas } from "./scan";
-import {
-  NO_SLOT,
-  nextVersion,
-  publishedHorizon,
-  raiseFloor,
-  snapshotRelease,
-  workerBegin,
-  workerEnd,
-} from "./snapshots";
+  keeps,
+  RULE_BUSY_BEFORE_INSTALL,
+  RULE_COUNTS_AT_VISIBLE,
+  RULE_DEFERRED_BOUNDED,
+  RULE_INCARNATION,
+  RULE_KEYS_VALIDATED,
+  RULE_RANGES_VALIDATED,
+  RULE_TOMBSTONE_IS_ABSENT,
+} from "./rules";
+import { RUN_DELETING, Run, retiredReclaim, runArena, runIs, runPublish, runRetire, runShows } from "./run";
+import { entryRemove, groupTidy, isIndex, tableOf, tableOfMake } from "./run-tables";
+import { Cursor, Cursors, cursorNext, Range, rangeFirst, rangeHas, rangeNext } from "./scan";
+import { NO_SLOT, nextVersion, snapshotRelease, workerBegin, workerEnd } from "./snapshots";
 import { Superblock, superblock } from "./superblock";
 import { Table, tableFind, tableInsert } from "./table";
 import {
@@ -86,7 +78,7 @@ export function readAt(run: Run, tag: u32, hash: u32, key: usize, keyBytes: u32,
 
 /** The entry of a key in a run, or null. */
 export function findEntry(run: Run, tag: u32, hash: u32, key: usize, keyBytes: u32): Entry | null {
-  const table = runTable(run, tag);
+  const table = tableOf(run, tag, key, keyBytes);
   return table === null ? null : tableFind(table, hash, key, keyBytes);
 }
 
@@ -103,7 +95,9 @@ function hasLog(sb: Superblock): bool {
 
 /** Whether a synchronous commit would stand behind one that only an asynchronous sync can publish (COMMIT 4). */
 function standsBehind(sb: Superblock, run: Run): bool {
-  return run.unpublished != 0 && (sb.capabilities & CAPABILITY_SYNC_FLUSH) == 0;
+  // Behind the deletion of its run nothing can be installed at all.
+  if (run.flags & RUN_DELETING) return true;
+  return run.unpublished != 0 && (sb.capabilities & CAPABILITY_SYNC_FLUSH) == 0 && keeps(RULE_BUSY_BEFORE_INSTALL);
 }
 
 /** The run id's bytes, which stand as the key of the run's entry in the directory. */
@@ -114,7 +108,7 @@ function nameOf(run: Run): Entry {
 /** Makes sure of the log's memory for a record; a status. Takes the log lock, which is held on where it returns STATUS_OK. */
 function reservePlace(sb: Superblock, length: u32, mode: u32): u32 {
   const waits = mode == MODE_IN_MEMORY && (sb.capabilities & CAPABILITY_SYNC_APPEND) != 0;
-  if (waits && deferredIsFull(length)) return STATUS_DRAIN_FIRST;
+  if (waits && deferredIsFull(length) && keeps(RULE_DEFERRED_BOUNDED)) return STATUS_DRAIN_FIRST;
   lockAcquireAlways(logLock(sb));
   const status = queueReserve(length);
   if (status != STATUS_OK) lockRelease(logLock(sb));
@@ -141,14 +135,21 @@ function place(_sb: Superblock, run: Run, length: u32, mode: u32, operations: u3
 /** Puts a record at the head of its entry, and marks that the table's keys are others than before. */
 function install(run: Run, tag: u32, entry: Entry, record: Version, version: u64, changesMembership: bool): void {
   versionInstall(entry, record, version);
-  const table = runTable(run, tag);
-  if (changesMembership && table !== null) table.stamp = version;
+  if (!changesMembership) return;
+  const table = tableOf(run, tag, entryKey(entry), entry.keyBytes as u32);
+  if (table !== null) table.stamp = version;
 }
 
-/** How the number of live entries changes when a record takes the place of what was there. */
-function liveChange(before: Version | null, length: u32): i32 {
+/** How the number of keys of a table changes when a record takes the place of what was there. */
+function keysChange(entry: Entry | null, length: u32): i32 {
   const is = length == TOMBSTONE ? 0 : 1;
-  return is - (before === null ? 0 : 1);
+  const had = keeps(RULE_TOMBSTONE_IS_ABSENT) ? liveHead(entry) !== null : entry !== null && entry.head != 0;
+  return is - (had ? 1 : 0);
+}
+
+/** What of that counts as live entries: an index has none that a user would count. */
+function liveChange(tag: u32, keys: i32): i32 {
+  return isIndex(tag) ? 0 : keys;
 }
 
 /**
@@ -191,10 +192,8 @@ function commitOneLocked(
   const sb = superblock();
   if (!runIs(run, generation)) return -(STATUS_RUN_STALE as i64);
   if (standsBehind(sb, run)) return -(STATUS_BUSY_PENDING as i64);
-  const table = runTableMake(run, tag);
-  if (table === null) return -(STATUS_STORE_FULL as i64);
   const hash = hashKey(key, keyBytes, sb.seed);
-  let entry = tableFind(table, hash, key, keyBytes);
+  let entry = findEntry(run, tag, hash, key, keyBytes);
   const before = liveHead(entry);
   if (expected >= 0 && (before === null ? 0 : (before.number as i64)) != expected) {
     store<f64>(actual, before === null ? 0 : (before.number as f64));
@@ -209,7 +208,7 @@ function commitOneLocked(
   const record = versionMake(arena, length);
   if (record === null) return -(STATUS_STORE_FULL as i64);
   const made = entry === null;
-  if (made) entry = entryInsert(run, table, tag, hash, key, keyBytes);
+  if (made) entry = entryInsert(run, tag, hash, key, keyBytes);
   const valueBytes = length == TOMBSTONE ? 0 : length;
   const logged = hasLog(sb);
   const recordBytes = recordOverhead(nameBytesOf(run)) + operationBytes(keyBytes, valueBytes);
@@ -221,15 +220,16 @@ function commitOneLocked(
   }
 
   bytesCopy(versionValue(record), value, valueBytes);
-  const change = liveChange(before, length);
+  const keys = keysChange(entry, length);
+  const change = liveChange(tag, keys);
   if (!logged) {
     workerBegin(worker);
     const version = nextVersion();
-    install(run, tag, entry, record, version, change != 0);
+    install(run, tag, entry, record, version, keys != 0);
     publishAtOnce(run, version, change, tag == TABLE_KV ? change : 0, worker);
     pruneWritten(run, entry, raisedFloor());
     pruneStep(run, PRUNE_CHAINS_PER_WRITE);
-    if (change < 0) runTrim(run);
+    if (keys < 0) runTrim(run);
     return version as i64;
   }
   const item = place(sb, run, recordBytes, mode, 1);
@@ -238,7 +238,7 @@ function commitOneLocked(
   const at = recordHeader(run, item);
   const kind = length == TOMBSTONE ? OPERATION_DELETE : OPERATION_PUT;
   operationWrite(at, kind, tag, key, keyBytes, versionValue(record), valueBytes);
-  install(run, tag, entry, record, item.version, change != 0);
+  install(run, tag, entry, record, item.version, keys != 0);
   return finishQueued(sb, run, item, entry);
 }
 
@@ -265,11 +265,20 @@ function finishQueued(sb: Superblock, run: Run, item: Item, written: Entry | nul
   const version = item.version;
   run.installed = version;
   run.commits++;
+  if (!keeps(RULE_COUNTS_AT_VISIBLE)) countAtOnce(run, item);
   if (written !== null) pruneEnqueue(run, written);
   publishPlaced(item);
   queueRelease();
   lockRelease(logLock(sb));
   return version as i64;
+}
+
+/** What counting would be if it did not wait for the publication. */
+function countAtOnce(run: Run, item: Item): void {
+  run.live += item.liveChange;
+  run.liveKv += item.liveKvChange;
+  item.liveChange = 0;
+  item.liveKvChange = 0;
 }
 
 /** Publishes a commit of a database without a log. */
@@ -280,20 +289,52 @@ function publishAtOnce(run: Run, version: u64, change: i32, changeKv: i32, worke
   run.commits++;
 }
 
-/** The horizon, with the floor raised to it: what a pruner starts from. */
-function raisedFloor(): u64 {
-  const horizon = publishedHorizon();
-  raiseFloor(horizon);
-  return horizon;
-}
-
-/** An entry without versions in a table that has not got the key; null if memory cannot grow. */
-function entryInsert(run: Run, table: Table, tag: u32, hash: u32, key: usize, keyBytes: u32): Entry | null {
+/** An entry without versions for a key that is in no table; null if memory cannot grow. */
+function entryInsert(run: Run, tag: u32, hash: u32, key: usize, keyBytes: u32): Entry | null {
+  const table = tableOfMake(run, tag, key, keyBytes);
+  if (table === null) return null;
   const arena = runArena(run);
   const entry = entryMake(arena, tag, hash, key, keyBytes);
-  if (entry === null || tableInsert(table, arena, entry)) return entry;
-  entryFree(arena, entry);
+  if (entry !== null && tableInsert(table, arena, entry)) return entry;
+  if (entry !== null) entryFree(arena, entry);
+  groupTidy(run, tag, key, keyBytes);
   return null;
+}
+
+/**
+ * Commits the deletion of a run as a whole; its version, or a status negated. Until that is published nothing else can be
+ * written to the run, and its readers see it as it was.
+ */
+export function commitDeletion(run: Run, generation: u32, mode: u32, worker: u32): i64 {
+  if (!lockAcquire(runLock(run))) return -(STATUS_BUSY_LOCK as i64);
+  const result = commitDeletionLocked(run, generation, mode, worker);
+  lockRelease(runLock(run));
+  return result;
+}
+
+function commitDeletionLocked(run: Run, generation: u32, mode: u32, worker: u32): i64 {
+  const sb = superblock();
+  if (!runIs(run, generation)) return -(STATUS_RUN_STALE as i64);
+  if (standsBehind(sb, run)) return -(STATUS_BUSY_PENDING as i64);
+  if (run.installed == 0) return -(STATUS_NOTHING as i64);
+  if (!hasLog(sb)) {
+    workerBegin(worker);
+    const version = nextVersion();
+    run.installed = version;
+    run.commits++;
+    runRetire(run, version);
+    workerEnd(worker);
+    retiredReclaim(raisedFloor());
+    return version as i64;
+  }
+  const recordBytes = recordOverhead(nameBytesOf(run)) + operationBytes(0, 0);
+  const status = reservePlace(sb, recordBytes, mode);
+  if (status != STATUS_OK) return -(status as i64);
+  const item = place(sb, run, recordBytes, mode, 1);
+  item.deletesRun = 1;
+  operationWrite(recordHeader(run, item), OPERATION_DELETE_RUN, 0, 0, 0, 0, 0);
+  run.flags |= RUN_DELETING;
+  return finishQueued(sb, run, item, null);
 }
 
 /**
@@ -301,10 +342,16 @@ function entryInsert(run: Run, table: Table, tag: u32, hash: u32, key: usize, ke
  * negated. Its snapshot is let go where it succeeds; the caller ends it in every case but STATUS_DRAIN_FIRST, which asks
  * to be called again.
  */
-export function commitTransaction(transaction: Transaction, mode: u32, cursor: Cursor, range: Range, worker: u32): i64 {
+export function commitTransaction(
+  transaction: Transaction,
+  mode: u32,
+  cursors: Cursors,
+  range: Range,
+  worker: u32,
+): i64 {
   const run = changetype<Run>(transaction.run);
   if (!lockAcquire(runLock(run))) return -(STATUS_BUSY_LOCK as i64);
-  const result = commitTransactionLocked(run, transaction, mode, cursor, range, worker);
+  const result = commitTransactionLocked(run, transaction, mode, cursors, range, worker);
   lockRelease(runLock(run));
   return result;
 }
@@ -313,16 +360,17 @@ function commitTransactionLocked(
   run: Run,
   transaction: Transaction,
   mode: u32,
-  cursor: Cursor,
+  cursors: Cursors,
   range: Range,
   worker: u32,
 ): i64 {
   const sb = superblock();
-  if (!runIs(run, transaction.runGeneration)) return -(STATUS_CONFLICT as i64);
+  if (!isSameIncarnation(run, transaction)) return -(STATUS_CONFLICT as i64);
   if (transactionIsDoomed(transaction)) return -(STATUS_UNDONE as i64);
   if (transaction.writes == 0) return transaction.start as i64;
-  if (!transaction.asynchronous && standsBehind(sb, run)) return -(STATUS_BUSY_PENDING as i64);
-  let status = validate(run, transaction, cursor, range);
+  const behind = (!transaction.asynchronous || (run.flags & RUN_DELETING) != 0) && standsBehind(sb, run);
+  if (behind) return -(STATUS_BUSY_PENDING as i64);
+  let status = validate(run, transaction, cursors, range);
   if (status != STATUS_OK) return -(status as i64);
   status = reserveWrites(run, transaction);
   const logged = hasLog(sb);
@@ -344,7 +392,7 @@ function commitTransactionLocked(
   }
   workerBegin(worker);
   const version = nextVersion();
-  const changes = changetype<usize>(cursor);
+  const changes = changetype<usize>(cursors);
   installWrites(run, transaction, version, changes);
   publishAtOnce(run, version, load<i32>(changes), load<i32>(changes, 4), worker);
   pruneStep(run, operations + PRUNE_CHAINS_PER_WRITE);
@@ -352,8 +400,14 @@ function commitTransactionLocked(
   return version as i64;
 }
 
+/** Whether a transaction's run is the one that it began on. One that only read may still end well. */
+function isSameIncarnation(run: Run, transaction: Transaction): bool {
+  if (!keeps(RULE_INCARNATION)) return true;
+  return runIs(run, transaction.runGeneration) || (transaction.writes == 0 && runShows(run, transaction.runGeneration));
+}
+
 /** Whether everything that a transaction has read is still so at the newest installed versions; a status (COMMIT 2). */
-function validate(run: Run, transaction: Transaction, cursor: Cursor, range: Range): u32 {
+function validate(run: Run, transaction: Transaction, cursors: Cursors, range: Range): u32 {
   for (let i: u32 = 0; i < touchedCount(transaction); i++) {
     const item = touchedAt(transaction, i);
     if ((item.flags & TOUCHED_READ) == 0) continue;
@@ -364,20 +418,24 @@ function validate(run: Run, transaction: Transaction, cursor: Cursor, range: Ran
         : findEntry(run, item.tag as u32, item.hash, key, item.keyBytes as u32);
     const head = liveHead(entry);
     const now = head === null ? 0 : head.number;
-    if (now != item.seen) return conflictWith(run, entry);
+    if (now != item.seen && keeps(RULE_KEYS_VALIDATED)) return conflictWith(run, entry);
   }
+  const groups = cursors.groups();
   for (let i: u32 = 0; i < scanCount(transaction); i++) {
     const scan = scanAt(transaction, i);
-    const table = runTable(run, scan.tag);
-    if (table === null || table.stamp <= transaction.start) continue;
     range.prefix = transaction.data + (scan.bounds as usize);
     range.prefixBytes = scan.prefixBytes;
     range.start = range.prefix + (scan.prefixBytes as usize);
     range.startBytes = scan.startBytes;
     range.end = range.start + (scan.startBytes as usize);
     range.endBytes = scan.endBytes;
-    const status = validateRange(run, table, transaction.start, range, cursor);
-    if (status != STATUS_OK) return status;
+    for (let table = rangeFirst(run, scan.tag, range, groups); table !== null; ) {
+      if (table.stamp > transaction.start && keeps(RULE_RANGES_VALIDATED)) {
+        const status = validateRange(run, table, transaction.start, range, cursors.entries());
+        if (status != STATUS_OK) return status;
+      }
+      table = rangeNext(run, scan.tag, groups);
+    }
   }
   return STATUS_OK;
 }
@@ -413,13 +471,11 @@ function reserveWrites(run: Run, transaction: Transaction): u32 {
     if ((item.flags & TOUCHED_WRITTEN) == 0) continue;
     const tag = item.tag as u32;
     const value = touchedValue(transaction, item);
-    const table = runTableMake(run, tag);
-    if (table === null) return STATUS_STORE_FULL;
     const key = touchedKey(transaction, item);
-    let entry = tableFind(table, item.hash, key, item.keyBytes as u32);
+    let entry = findEntry(run, tag, item.hash, key, item.keyBytes as u32);
     // Deleting what is not there is nothing to write down.
     if (value.length == TOMBSTONE && liveHead(entry) === null) continue;
-    if (entry === null) entry = entryInsert(run, table, tag, item.hash, key, item.keyBytes as u32);
+    if (entry === null) entry = entryInsert(run, tag, item.hash, key, item.keyBytes as u32);
     if (entry === null) return STATUS_STORE_FULL;
     item.target = changetype<usize>(entry);
     const record = versionMake(arena, value.length);
@@ -486,10 +542,10 @@ function installWrites(run: Run, transaction: Transaction, version: u64, changes
     if (item.record == 0) continue;
     const entry = changetype<Entry>(item.target);
     const record = changetype<Version>(item.record);
-    const change = liveChange(liveHead(entry), record.length);
-    all += change;
-    if ((item.tag as u32) == TABLE_KV) kv += change;
-    install(run, item.tag as u32, entry, record, version, change != 0);
+    const keys = keysChange(entry, record.length);
+    all += liveChange(item.tag as u32, keys);
+    if ((item.tag as u32) == TABLE_KV) kv += keys;
+    install(run, item.tag as u32, entry, record, version, keys != 0);
     pruneEnqueue(run, entry);
   }
   store<i32>(changes, all);

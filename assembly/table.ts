@@ -130,6 +130,19 @@ export function tableMake(arena: Arena): Table | null {
   return table;
 }
 
+/** Gives an empty table back. */
+export function tableFree(table: Table, arena: Arena): void {
+  assert(table.entries == 0);
+  for (let place: u32 = 0; place < (1 as u32) << table.depth; ) {
+    const leaf = directoryLeaf(table, place);
+    place += leafSpan(table, leaf);
+    arenaFree(arena, leaf.body, leafBodyBytes(leaf.slots));
+    arenaFree(arena, changetype<usize>(leaf), offsetof<Leaf>() as u32);
+  }
+  arenaFree(arena, table.directory, 4 << table.depth);
+  arenaFree(arena, changetype<usize>(table), offsetof<Table>() as u32);
+}
+
 /** The entry of a key, or null. The key is `keyBytes` bytes at `key`, anywhere in memory. */
 export function tableFind(table: Table, hash: u32, key: usize, keyBytes: u32): Entry | null {
   const leaf = tableLeaf(table, hash);

@@ -26,7 +26,8 @@ import {
   VERSION_HEADER_BYTES,
 } from "./constants";
 import { bytesCopy, bytesEqual, Entry } from "./entry";
-import { Run, runForget, runIs, systemArena } from "./run";
+import { keeps, RULE_START_AT_HORIZON } from "./rules";
+import { RUN_DELETING, Run, runForget, runIs, systemArena } from "./run";
 import { NO_SLOT, publishedHorizon, snapshotAcquire, snapshotRelease } from "./snapshots";
 import { superblock } from "./superblock";
 import { TOMBSTONE, Version, versionBytes } from "./versions";
@@ -234,7 +235,8 @@ export function transactionBegin(run: Run, generation: u32, asynchronous: u32): 
   let slot = NO_SLOT;
   let start: u64 = 0;
   for (let attempt: u32 = 0; slot == NO_SLOT && attempt < ACQUIRE_ATTEMPTS_MAX; attempt++) {
-    start = max(asynchronous ? run.installed : run.visible, publishedHorizon());
+    const newest = asynchronous && (run.flags & RUN_DELETING) == 0 ? run.installed : run.visible;
+    start = keeps(RULE_START_AT_HORIZON) ? max(newest, publishedHorizon()) : newest;
     slot = snapshotAcquire(start);
   }
   if (slot == NO_SLOT) {

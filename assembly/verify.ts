@@ -18,11 +18,12 @@ import {
   freeListOf,
 } from "./arena";
 import { MODE_STRICT, SNAPSHOT_SLOTS, TABLE_COUNT, TABLE_KV, VERSION_MAX } from "./constants";
-import { ENTRY_QUEUED, Entry, entryKey } from "./entry";
+import { bytesEqual, ENTRY_QUEUED, Entry, entryKey } from "./entry";
 import { CONTROL_DELETED, CONTROL_EMPTY, controlOf } from "./group";
 import { hashKey } from "./hash";
 import { ITEM_UNDONE, ITEM_WRITTEN, itemAt } from "./queue";
 import { RUN_BYTES, Run, runArena, runTable, systemArena } from "./run";
+import { groupBytes, groupTable, isIndex } from "./run-tables";
 import {
   BUDDY_ORDER_MAX,
   BUDDY_ORDER_MIN,
@@ -145,7 +146,15 @@ let liveCount: u32 = 0;
 let liveKvCount: u32 = 0;
 let queuedCount: u32 = 0;
 
-function verifyLeaf(table: Table, leaf: Leaf, place: u32, run: Run | null, tag: u32): u32 {
+function verifyLeaf(
+  table: Table,
+  leaf: Leaf,
+  place: u32,
+  run: Run | null,
+  tag: u32,
+  kind: u32,
+  group: Entry | null,
+): u32 {
   const sb = superblock();
   usedBytes += blockBytes(offsetof<Leaf>() as u32) + blockBytes(leafBodyBytes(leaf.slots));
   let entries: u32 = 0;
@@ -166,10 +175,11 @@ function verifyLeaf(table: Table, leaf: Leaf, place: u32, run: Run | null, tag: 
     const found = tableFind(table, hash, entryKey(entry), entry.keyBytes);
     if (misplaced || changetype<usize>(found) != address) return fault(FAULT_ENTRY_PLACE, address);
     if (changetype<usize>(tableLeaf(table, hash)) != changetype<usize>(leaf)) return fault(FAULT_ENTRY_PLACE, address);
-    if (run !== null) {
-      const status = verifyChain(run, entry, tag);
-      if (status) return status;
-    }
+    if (group !== null && !isOfGroup(group, entry)) return fault(FAULT_ENTRY_PLACE, address);
+    if (run === null) continue;
+    const status =
+      kind == KIND_GROUPS ? verifyTable(groupTable(entry), run, tag, KIND_KEYS, entry) : verifyChain(run, entry, tag);
+    if (status) return status;
   }
   const room = empty == 0 ? 1 : leaf.room > leafCapacity(leaf.slots) || leaf.room > empty ? 1 : 0;
   if (entries != leaf.entries || room) return fault(FAULT_LEAF, changetype<usize>(leaf));
@@ -197,20 +207,31 @@ function verifyChain(run: Run, entry: Entry, tag: u32): u32 {
     usedBytes += blockBytes(versionBytes(version.length));
     if (seen || version.number > run.visible) continue;
     seen = true;
-    if (version.length == TOMBSTONE) continue;
+    if (version.length == TOMBSTONE || isIndex(tag)) continue;
     liveCount++;
     if (tag == TABLE_KV) liveKvCount++;
   }
   return 0;
 }
 
-function verifyTable(table: Table, run: Run | null, tag: u32): u32 {
+/** Whether a key is one of a group of an index. */
+function isOfGroup(group: Entry, entry: Entry): bool {
+  const bytes = groupBytes(entryKey(entry), entry.keyBytes as u32);
+  return bytes == (group.keyBytes as u32) && bytesEqual(entryKey(entry), entryKey(group), bytes);
+}
+
+/** The kinds of tables: of keys, of the keys of one group of an index, of the groups, and the directory of runs. */
+const KIND_KEYS: u32 = 0;
+const KIND_GROUPS: u32 = 1;
+const KIND_RUNS: u32 = 2;
+
+function verifyTable(table: Table, run: Run | null, tag: u32, kind: u32, group: Entry | null): u32 {
   usedBytes += blockBytes(offsetof<Table>() as u32) + blockBytes(4 << table.depth);
   let entries: u32 = 0;
   let leaves: u32 = 0;
   for (let place: u32 = 0; place < (1 as u32) << table.depth; ) {
     const leaf = directoryLeaf(table, place);
-    const status = verifyLeaf(table, leaf, place, run, tag);
+    const status = verifyLeaf(table, leaf, place, run, tag, kind, group);
     if (status) return status;
     entries += leaf.entries;
     leaves++;
@@ -230,10 +251,11 @@ function verifyRun(run: Run): u32 {
   queuedCount = 0;
   for (let tag: u32 = 0; tag < TABLE_COUNT; tag++) {
     const table = runTable(run, tag);
-    const status = table === null ? 0 : verifyTable(table, run, tag);
+    const status = table === null ? 0 : verifyTable(table, run, tag, isIndex(tag) ? KIND_GROUPS : KIND_KEYS, null);
     if (status) return status;
   }
-  if (liveCount != run.live || liveKvCount != run.liveKv) return fault(FAULT_LIVE, address);
+  // What a deleted run still shows to snapshots is counted nowhere.
+  if (run.deleted == 0 && (liveCount != run.live || liveKvCount != run.liveKv)) return fault(FAULT_LIVE, address);
   let queued: u32 = 0;
   for (let entry = run.pruneFirst; entry; entry = changetype<Entry>(entry).pruneNext) {
     if ((changetype<Entry>(entry).flags & ENTRY_QUEUED) == 0) return fault(FAULT_PRUNE_QUEUE, entry);
@@ -249,24 +271,36 @@ function verifyDirectory(): u32 {
   const sb = superblock();
   let runs: u32 = 0;
   let live: u32 = 0;
+  let retired: u32 = 0;
+  let names: u32 = 0;
   for (let at = sb.firstRun; at; at = changetype<Run>(at).nextRun) {
     const run = changetype<Run>(at);
     runs++;
-    if ((run.generation & 1) == 0) continue;
-    live++;
-    const entry = changetype<Entry>(run.entry);
-    if (run.entry == 0 || entry.head != at) return fault(FAULT_DIRECTORY, at);
+    if (run.entry == 0) {
+      if ((run.generation & 1) == 1 || run.deleted != 0) return fault(FAULT_DIRECTORY, at);
+      continue;
+    }
+    if ((run.generation & 1) != (run.deleted == 0 ? 1 : 0)) return fault(FAULT_DIRECTORY, at);
+    if (run.deleted == 0) live++;
+    else retired++;
+    const newest = changetype<Entry>(run.entry).head == at;
+    if (newest) names++;
+    // Only the newest incarnation of a name lives, and those behind it were deleted before it was born.
+    const older = changetype<Run>(run.older);
+    if (!newest && run.deleted == 0) return fault(FAULT_DIRECTORY, at);
+    if (run.older != 0 && (older.deleted == 0 || older.entry != run.entry)) return fault(FAULT_DIRECTORY, at);
     const status = verifyRun(run);
     if (status) return status;
   }
-  if (runs != sb.runCount || live != sb.runsLive) return fault(FAULT_DIRECTORY, 0);
+  for (let at = sb.retiredRuns; at; at = changetype<Run>(at).nextFree) retired--;
+  if (runs != sb.runCount || live != sb.runsLive || retired != 0) return fault(FAULT_DIRECTORY, 0);
   usedBytes = runs * blockBytes(RUN_BYTES + (CACHE_LINE_BYTES as u32));
   let contexts: u32 = sb.transactionsOpen;
   for (let at = sb.transactionPool; at; at = changetype<Transaction>(at).next) contexts++;
   usedBytes += contexts * blockBytes(offsetof<Transaction>() as u32);
-  const status = verifyTable(changetype<Table>(sb.directory), null, 0);
+  const status = verifyTable(changetype<Table>(sb.directory), null, 0, KIND_RUNS, null);
   if (status) return status;
-  if (changetype<Table>(sb.directory).entries != live) return fault(FAULT_DIRECTORY, 0);
+  if (changetype<Table>(sb.directory).entries != names) return fault(FAULT_DIRECTORY, 0);
   return verifyArena(systemArena(), usedBytes);
 }
 

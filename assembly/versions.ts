@@ -14,6 +14,7 @@
 import { Arena, arenaAllocate, arenaFree } from "./arena";
 import { VERSION_HEADER_BYTES, VERSION_PREVIOUS_OFFSET } from "./constants";
 import { Entry } from "./entry";
+import { keeps, RULE_HELD_STAYS } from "./rules";
 import { heldBetween } from "./snapshots";
 
 /** The length of a record that says: deleted. */
@@ -90,7 +91,7 @@ export function versionPrune(arena: Arena, entry: Entry, horizon: u64): void {
   while (candidate) {
     const version = changetype<Version>(candidate);
     const next = version.previous;
-    if (heldBetween(version.number, kept.number)) {
+    if (heldBetween(version.number, kept.number) && keeps(RULE_HELD_STAYS)) {
       kept = version;
       link = candidate + (VERSION_PREVIOUS_OFFSET as usize);
     } else {

@@ -1,6 +1,6 @@
 /**
- * Builds `dist/`: the two wasm modules with asc, then the host with tsc. With `--debug` (or `--all`) also the two debug
- * modules under `build/`. With `--quiet` it is silent unless it fails.
+ * Builds `dist/`: the two wasm modules with asc, then the host with tsc. With `--debug` (or `--all`) also the debug and
+ * test modules under `build/`. With `--quiet` it is silent unless it fails.
  *
  * What it keeps true:
  * - a module gets its final name only after the checks below, and by a rename, so nobody loads half of one;
@@ -21,6 +21,7 @@ const DATA_SECTION_ID = 11;
 const ENTRY = "assembly/index.ts";
 /** The same interface, and what only tests call. */
 const DEBUG_ENTRY = "assembly/debug.ts";
+const PLANTED_ENTRY = "assembly/planted.ts";
 const RELEASE = [
   { target: "single", entry: ENTRY, outFile: "dist/single.wasm", dataAllowed: false },
   { target: "shared", entry: ENTRY, outFile: "dist/shared.wasm", dataAllowed: false },
@@ -28,6 +29,8 @@ const RELEASE = [
 const DEBUG = [
   { target: "single-debug", entry: DEBUG_ENTRY, outFile: "build/single-debug.wasm", dataAllowed: true },
   { target: "shared-debug", entry: DEBUG_ENTRY, outFile: "build/shared-debug.wasm", dataAllowed: true },
+  // A release build in which tests can switch the rules of assembly/rules.ts off.
+  { target: "planted", entry: PLANTED_ENTRY, outFile: "build/planted.wasm", dataAllowed: false },
 ];
 
 function filesUnder(directory, accept) {

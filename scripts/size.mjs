@@ -15,11 +15,11 @@ const GZIP_LEVEL = 9;
 export const SINGLE_WASM_BYTES_MAX = 16 * KIB;
 export const SHARED_WASM_BYTES_MAX = 16 * KIB;
 /**
- * The goal is 24 KiB. Two libraries take 8.5 KiB of what there is (cborg 6.5, the loader 2), the package itself the rest;
- * until it is there, this holds what was reached.
+ * The goal is 24 KiB. Two libraries take 4.5 KiB of what there is (hashes 2.5, the loader 2), five primitives 10, the rest is
+ * the store's own host; until it is there, this holds what was reached.
  */
 export const BROWSER_BUNDLE_BYTES_GOAL = 24 * KIB;
-export const BROWSER_BUNDLE_BYTES_MAX = 34 * KIB;
+export const BROWSER_BUNDLE_BYTES_MAX = 38 * KIB;
 
 /** Modules that only servers load. */
 const SERVER_ONLY = /[\\/]adapters[\\/]node-fs/;

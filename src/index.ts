@@ -25,8 +25,44 @@ export {
   requiresWal,
 } from "./host/durability-mode.js";
 export type { OpenOptions } from "./host/options.js";
+export type {
+  EventLog,
+  EventLogReader,
+  EventLogReport,
+  LogEvent,
+  LogPosition,
+  ReadByTypeOptions,
+} from "./host/primitives/event-log.js";
 export type { KVReader, KVStore } from "./host/primitives/kv-store.js";
-export type { Versioned, WriteOptions } from "./host/reader-writer.js";
+export type {
+  RunIndex,
+  RunIndexReader,
+  RunInfo,
+  RunListOptions,
+  RunMetadata,
+  RunSpec,
+  RunStats,
+  RunStatus,
+} from "./host/primitives/run-index.js";
+export type { Cell, StateCells, StateCellsReader, Transition } from "./host/primitives/state-cells.js";
+export type {
+  CustomEntry,
+  DecisionEntry,
+  ErrorEntry,
+  QueryEntry,
+  RecordOptions,
+  ThoughtEntry,
+  ToolCallEntry,
+  Trace,
+  TraceEntry,
+  TraceListOptions,
+  TraceMetadata,
+  TraceStore,
+  TraceStoreReader,
+  TraceTree,
+  TraceType,
+} from "./host/primitives/trace-store.js";
+export type { StepOptions, Versioned, WriteOptions } from "./host/reader-writer.js";
 export type { RecoveredInfo, RecoveryProgress } from "./host/recovery.js";
 export type { RetryOptions } from "./host/retry.js";
 export type { AsyncTransactionOptions, Run, TransactionOptions } from "./host/run.js";

@@ -5,6 +5,8 @@
  * passed is turned into a string by code of its own.
  */
 import { HoldfastError } from "../errors.js";
+import type { Value } from "./codec.js";
+import { decodeFromBytes, encodeToBytes } from "./value-bytes.js";
 
 const TEXT_CHARS_MAX = 40;
 
@@ -72,4 +74,63 @@ export function readKeys(keys: unknown): readonly string[] {
     throw refuseArgument("The list of keys threw when it was read.", cause);
   }
   throw refuseArgument(`getMany takes an array of keys, got ${describe(keys)}.`);
+}
+
+/**
+ * Runs what encodes a value of the caller's, which `inner` leads to; the path in an error is then the caller's own.
+ * @throws HoldfastError `INVALID_VALUE` with `details.path` from the value itself; what `encode` does.
+ */
+export function withPath<T>(inner: string, encode: () => T): T {
+  try {
+    return encode();
+  } catch (error) {
+    if (!HoldfastError.is(error, "INVALID_VALUE")) throw error;
+    const { path } = error.details;
+    if (typeof path !== "string" || !path.startsWith(inner)) throw error;
+    const own = `$${path.slice(inner.length)}`;
+    throw new HoldfastError(
+      "INVALID_VALUE",
+      error.message.replace(path, () => own),
+      {
+        cause: error,
+        details: { ...error.details, path: own },
+      },
+    );
+  }
+}
+
+/**
+ * A value as it is at this moment, independent of the caller's, for a step that may run more than once.
+ * @throws HoldfastError `INVALID_VALUE` with `details.path`, `VALUE_TOO_LARGE`.
+ */
+export function copyValue(value: unknown): Value {
+  if (typeof value === "number" || typeof value === "boolean" || value === null) return value;
+  return decodeFromBytes(encodeToBytes(value));
+}
+
+/**
+ * A copy of an array, each item as it is at this moment.
+ * @throws HoldfastError `INVALID_ARGUMENT`, naming `what`, if it is no array, has more than `itemsMax` items, or throws.
+ */
+export function readArray(given: unknown, itemsMax: number, what: string): unknown[] {
+  let length: number;
+  try {
+    if (!Array.isArray(given)) throw refuseArgument(`${what} must be an array, got ${describe(given)}.`);
+    length = given.length;
+    if (length <= itemsMax) return Array.from(given);
+  } catch (cause) {
+    if (HoldfastError.is(cause)) throw cause;
+    throw refuseArgument(`${what} threw when they were read.`, cause);
+  }
+  throw refuseArgument(`${what} are ${length}, and at most ${itemsMax} can be given.`);
+}
+
+/** Whether a value of the value model is an object, and neither an array nor bytes. */
+export function isPlainObject(value: unknown): value is { readonly [key: string]: Value } {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
+}
+
+/** Whether something would be awaited. */
+export function isThenable(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }

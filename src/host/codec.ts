@@ -18,11 +18,18 @@
  *    the bytes; no input makes either throw anything but a {@link HoldfastError}.
  */
 
-import { Token, Type, tokensToObject } from "cborg";
 import { HoldfastError } from "../errors.js";
-import { ASCII_LOOP_CHARS_MAX, decodeText, type Scratch, utf8ByteLength, writeAscii, writeUtf8 } from "./utf8.js";
+import {
+  ASCII_LOOP_CHARS_MAX,
+  decodeText,
+  type Scratch,
+  type Source,
+  utf8ByteLength,
+  writeAscii,
+  writeUtf8,
+} from "./utf8.js";
 
-export { decodeText, encodeBound, encodeKey, encodeName, KEY_BYTES_MAX, type Scratch } from "./utf8.js";
+export { decodeText, encodeBound, encodeKey, encodeName, KEY_BYTES_MAX, type Scratch, type Source } from "./utf8.js";
 
 /** What can be stored. Class instances, `undefined`, functions and symbols cannot. */
 export type Value =
@@ -97,7 +104,7 @@ export function encodeValue(value: unknown, scratch: Scratch): number {
  * Decodes the value whose bytes lie anywhere in the memory.
  * @throws HoldfastError `CORRUPTION` where the bytes are not exactly one value in the form that we write.
  */
-export function decodeValue(scratch: Scratch, offset: number, byteLength: number): Value {
+export function decodeValue(scratch: Source, offset: number, byteLength: number): Value {
   const bytes = scratch.bytes;
   const end = offset + byteLength;
   if (byteLength < 1 || end > bytes.length) throw corrupt(offset, byteLength);
@@ -337,79 +344,72 @@ class NestedWriter {
   }
 }
 
-function decodeNested(scratch: Scratch, offset: number, byteLength: number): Value {
-  const tokenizer = new ValueTokenizer(scratch, offset, byteLength);
-  let value: Value;
-  try {
-    // The library's result is untyped; the tokenizer lets nothing through that is not a Value.
-    value = tokensToObject(tokenizer, { rejectDuplicateMapKeys: true }) as Value;
-  } catch (error) {
-    // The library throws plain errors: for a value cut short, a repeated key, a key that is no string.
-    throw HoldfastError.is(error) ? error : corrupt(offset, byteLength, error);
-  }
-  if (!tokenizer.done()) throw corrupt(offset, byteLength);
+function decodeNested(scratch: Source, offset: number, byteLength: number): Value {
+  const reader = new NestedReader(scratch, offset, byteLength);
+  const value = reader.item(0);
+  if (!reader.isDone) throw corrupt(offset, byteLength);
   return value;
 }
 
-const TYPE_BY_MAJOR = [Type.uint, Type.negint, Type.bytes, Type.string, Type.array, Type.map] as const;
-
 /**
- * Feeds the library's decoder, which puts arrays and objects together (`__proto__` as an own property), with items that
- * are read here: its own tokenizer takes an 8-byte integer for a number where that is exact, replaces wrong UTF-8, drops
- * a leading U+FEFF, and gives the same empty Uint8Array to everyone.
+ * Reads one array or object, item by item.
+ *
+ * Why no library: the forms that are allowed are fewer than those of CBOR (see the table above), and what a general
+ * decoder takes for the same (an 8-byte integer for a number, wrong UTF-8 for replaced characters) would have to be read
+ * here in any case; what is then left to it is to fill arrays and objects, at several times the cost.
  */
-class ValueTokenizer {
-  readonly #scratch: Scratch;
+class NestedReader {
+  readonly #source: Source;
   readonly #start: number;
   readonly #end: number;
   #position: number;
-  /** How many items each open container still waits for; `#depth` entries are in use. */
-  readonly #waiting: number[] = [];
-  #depth = 0;
 
-  constructor(scratch: Scratch, offset: number, byteLength: number) {
-    this.#scratch = scratch;
+  constructor(source: Source, offset: number, byteLength: number) {
+    this.#source = source;
     this.#start = offset;
     this.#position = offset;
     this.#end = offset + byteLength;
   }
 
-  pos(): number {
-    return this.#position - this.#start;
+  get isDone(): boolean {
+    return this.#position === this.#end;
   }
 
-  done(): boolean {
-    return this.#position >= this.#end;
-  }
-
-  /** Called only when not {@link ValueTokenizer.done}. */
-  next(): Token {
+  /** The next item, within `depth` containers. */
+  item(depth: number): Value {
     const position = this.#position;
-    const byteLength = itemByteLength(this.#scratch, position, this.#end);
+    if (position >= this.#end) throw this.#corrupt();
+    const byteLength = itemByteLength(this.#source, position, this.#end);
     if (byteLength < 0) throw this.#corrupt();
-    this.#countItem();
     this.#position = position + byteLength;
-    // Inside the memory: itemByteLength() looked.
-    const first = this.#scratch.bytes[position] as number;
-    const type = TYPE_BY_MAJOR[first >> 5] ?? Type.float;
-    if (type !== Type.array && type !== Type.map) {
-      return new Token(type, readScalar(this.#scratch, position, byteLength), byteLength);
-    }
-    const count = readArgument(this.#scratch, position, this.#end);
-    this.#openContainer(type === Type.map ? 2 * count : count);
-    return new Token(type, count, byteLength);
-  }
-
-  #countItem(): void {
-    while (this.#depth > 0 && this.#waiting[this.#depth - 1] === 0) this.#depth--;
-    if (this.#depth === 0) return;
-    this.#waiting[this.#depth - 1] = (this.#waiting[this.#depth - 1] as number) - 1;
-  }
-
-  #openContainer(itemCount: number): void {
+    // Inside the memory, by the check above.
+    const first = this.#source.bytes[position] as number;
+    if (first < ARRAY || first >= MAP + 32) return readScalar(this.#source, position, byteLength);
+    const count = readArgument(this.#source, position, this.#end);
+    const isArray = first < MAP;
     // Each item takes a byte at least, so a larger count is a lie, and not to be looped over.
-    if (this.#depth === VALUE_DEPTH_MAX || itemCount > this.#end - this.#position) throw this.#corrupt();
-    this.#waiting[this.#depth++] = itemCount;
+    const itemsMax = this.#end - this.#position;
+    if (depth === VALUE_DEPTH_MAX || (isArray ? count : 2 * count) > itemsMax) throw this.#corrupt();
+    return isArray ? this.#array(count, depth + 1) : this.#object(count, depth + 1);
+  }
+
+  #array(count: number, depth: number): Value {
+    const items: Value[] = [];
+    for (let i = 0; i < count; i++) items.push(this.item(depth));
+    return items;
+  }
+
+  #object(count: number, depth: number): Value {
+    const object: { [name: string]: Value } = {};
+    for (let i = 0; i < count; i++) {
+      const name = this.item(depth);
+      if (typeof name !== "string" || Object.hasOwn(object, name)) throw this.#corrupt();
+      const value = this.item(depth);
+      if (name !== "__proto__") object[name] = value;
+      // Assigning would set the prototype; this makes it a property like any other.
+      else Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
+    }
+    return object;
   }
 
   #corrupt(): HoldfastError {
@@ -418,7 +418,7 @@ class ValueTokenizer {
 }
 
 /** Reads a scalar whose byte length is that of {@link itemByteLength}. */
-function readScalar(scratch: Scratch, offset: number, byteLength: number): Value {
+function readScalar(scratch: Source, offset: number, byteLength: number): Value {
   // Inside the memory: itemByteLength() looked.
   const first = scratch.bytes[offset] as number;
   if (first === FLOAT64) return scratch.view.getFloat64(offset + 1);
@@ -437,7 +437,7 @@ function readScalar(scratch: Scratch, offset: number, byteLength: number): Value
  * How many bytes the item at `offset` takes, a container's without what is in it. −1 where it does not end by `end`, or is
  * in a form that is never written.
  */
-function itemByteLength(scratch: Scratch, offset: number, end: number): number {
+function itemByteLength(scratch: Source, offset: number, end: number): number {
   // Inside the memory: every caller has checked that offset < end.
   const first = scratch.bytes[offset] as number;
   if (first >= FALSE && first <= NULL) return 1;
@@ -458,7 +458,7 @@ function itemByteLength(scratch: Scratch, offset: number, end: number): number {
 }
 
 /** The number in an item's head; −1 where it is cut short, in a longer form than it needs, or of more than 4 bytes. */
-function readArgument(scratch: Scratch, offset: number, end: number): number {
+function readArgument(scratch: Source, offset: number, end: number): number {
   const bytes = scratch.bytes;
   const minor = (bytes[offset] as number) & 31;
   if (minor < 24) return minor;

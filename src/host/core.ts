@@ -20,11 +20,13 @@ export interface RunHandle {
   generation: number;
 }
 
-/** What a listing is bounded by, as it stands in the bounds scratch. */
-export interface ScanBounds {
+/** A listing: how many bytes of each bound stand in the bounds scratch, in which direction, and how many at most. */
+export interface ScanRequest {
   readonly prefixBytes: number;
   readonly startBytes: number;
   readonly endBytes: number;
+  readonly reverse: boolean;
+  readonly limit: number;
 }
 
 /** Why a recovery call stopped, and what it saw last. */
@@ -98,10 +100,13 @@ export class Core implements Scratch {
   readonly shared: boolean;
   readonly #memory: WebAssembly.Memory;
   readonly #exports: CoreExports;
+  /** The same, with their parameters: for the calls on the path of a single operation. */
+  readonly #hot: HotExports;
   #trap: unknown;
 
   private constructor(exports: CoreExports, memory: WebAssembly.Memory, shared: boolean) {
     this.#exports = exports;
+    this.#hot = exports as unknown as HotExports;
     this.#memory = memory;
     this.shared = shared;
     this.bytes = new Uint8Array(memory.buffer);
@@ -233,6 +238,32 @@ export class Core implements Scratch {
     return { pointer, generation: this.#call("runGeneration", pointer) };
   }
 
+  /** The incarnation of a run that a version sees, whose id was encoded as a key; pointer 0 if there was none. */
+  resolveRunAt(nameBytes: number, version: number): RunHandle {
+    const pointer = this.#call("runResolveAt", nameBytes, version) >>> 0;
+    return { pointer, generation: pointer === 0 ? 0 : this.#call("runLiveGeneration", pointer) };
+  }
+
+  /** The ids of the runs that have something at a version, −1 for what is published; in no order. */
+  runIds(version: number): string[] {
+    const ids: string[] = [];
+    for (
+      let run = this.#call("runNext", 0, version) >>> 0;
+      run !== 0;
+      run = this.#call("runNext", run, version) >>> 0
+    ) {
+      const name = this.#call("runName", run) >>> 0;
+      const nameBytes = this.view.getUint16(name + abi.ENTRY_KEY_BYTES_OFFSET, true);
+      ids.push(decodeText(this, name + abi.ENTRY_HEADER_BYTES, nameBytes));
+    }
+    return ids;
+  }
+
+  /** Commits the deletion of a run as a whole; the version, or a status negated. */
+  deleteRun(run: RunHandle, mode: number): number {
+    return this.#call("runDelete", run.pointer, run.generation, mode, 0);
+  }
+
   /** Takes a run that nobody has written to away again. */
   discardRun(run: RunHandle): void {
     this.#call("runDiscard", run.pointer, run.generation);
@@ -241,6 +272,12 @@ export class Core implements Scratch {
   /** The newest published version of a run; 0 where it has none or its handle is stale. */
   runVisible(run: RunHandle): number {
     return run.pointer === 0 ? 0 : Math.max(0, this.#call("runVisible", run.pointer, run.generation));
+  }
+
+  /** Whether readers see a version of a run: also where the run was deleted since, which comes after all of its commits. */
+  isPublished(run: RunHandle, version: number): boolean {
+    const visible = this.#call("runVisible", run.pointer, run.generation);
+    return visible < 0 || visible >= version;
   }
 
   /** Live entries of a run, of all primitives or of its key-values. */
@@ -259,15 +296,20 @@ export class Core implements Scratch {
   get(pointer: number, generation: number, table: number, keyBytes: number): number {
     this.#assertSound();
     try {
-      return (this.#exports as unknown as HotExports).get(pointer, generation, table, keyBytes) >>> 0;
+      return this.#hot.get(pointer, generation, table, keyBytes) >>> 0;
     } catch (cause) {
       throw this.#trapped(cause);
     }
   }
 
   /** The value at a held version. */
-  getAt(run: RunHandle, table: number, keyBytes: number, version: number): number {
-    return this.#call("getAt", run.pointer, run.generation, table, keyBytes, version) >>> 0;
+  getAt(pointer: number, generation: number, table: number, keyBytes: number, version: number): number {
+    this.#assertSound();
+    try {
+      return this.#hot.getAt(pointer, generation, table, keyBytes, version) >>> 0;
+    } catch (cause) {
+      throw this.#trapped(cause);
+    }
   }
 
   /** Commits a put of key and value in scratch; the version, or a status negated. */
@@ -282,16 +324,7 @@ export class Core implements Scratch {
   ): number {
     this.#assertSound();
     try {
-      const version = (this.#exports as unknown as HotExports).put(
-        pointer,
-        generation,
-        table,
-        keyBytes,
-        valueBytes,
-        mode,
-        expected,
-        0,
-      );
+      const version = this.#hot.put(pointer, generation, table, keyBytes, valueBytes, mode, expected, 0);
       this.renew();
       return version;
     } catch (cause) {
@@ -311,27 +344,18 @@ export class Core implements Scratch {
     return this.#bounds;
   }
 
-  /** Collects or counts the keys in the bounds that have a value at a version, −1 for what is published; a status. */
-  scan(run: RunHandle, table: number, version: number, bounds: ScanBounds, collect: boolean): number {
-    const { prefixBytes, startBytes, endBytes } = bounds;
+  /**
+   * Collects the first `limit` keys in the bounds that have a value at a version, −1 for what is published, or counts all;
+   * a status.
+   */
+  scan(run: RunHandle, table: number, version: number, request: ScanRequest, collect: boolean): number {
     const { pointer, generation } = run;
-    return this.#call("scan", pointer, generation, table, version, prefixBytes, startBytes, endBytes, collect ? 1 : 0);
+    return this.#call("scan", pointer, generation, table, version, ...scanNumbers(request, collect));
   }
 
   /** The same as a transaction sees it; the range is noted. */
-  transactionScan(handle: RunHandle, table: number, bounds: ScanBounds, collect: boolean): number {
-    const { prefixBytes, startBytes, endBytes } = bounds;
-    const { pointer, generation } = handle;
-    return this.#call(
-      "transactionScan",
-      pointer,
-      generation,
-      table,
-      prefixBytes,
-      startBytes,
-      endBytes,
-      collect ? 1 : 0,
-    );
+  transactionScan(pointer: number, generation: number, table: number, request: ScanRequest, collect: boolean): number {
+    return this.#call("transactionScan", pointer, generation, table, ...scanNumbers(request, collect));
   }
 
   /** How many keys the last scan collected. */
@@ -339,14 +363,14 @@ export class Core implements Scratch {
     return this.#call("scanCount") >>> 0;
   }
 
-  /** Orders the first `limit` keys of the last scan; returns how many there are. */
-  scanSort(limit: number, reverse: boolean): number {
-    return this.#call("scanSort", Math.min(limit, 0xffffffff), reverse ? 1 : 0) >>> 0;
+  /** Orders what the last scan has collected; returns how many keys that are. */
+  scanSort(): number {
+    return this.#call("scanSort") >>> 0;
   }
 
   /** Notes the first `count` keys of the last scan as read by a transaction; a status. */
-  noteScanned(handle: RunHandle, table: number, count: number): number {
-    return this.#call("transactionNoteScanned", handle.pointer, handle.generation, table, count);
+  noteScanned(pointer: number, generation: number, table: number, count: number): number {
+    return this.#call("transactionNoteScanned", pointer, generation, table, count);
   }
 
   /** Calls `visit` with the key and the version record of the first `count` keys of the ordered scan. */
@@ -354,9 +378,8 @@ export class Core implements Scratch {
     if (count === 0) return;
     this.renew();
     const base = this.#call("scanBase") >>> 0;
-    const last = this.scanCount() - 1;
     for (let i = 0; i < count; i++) {
-      const match = base + (last - i) * 12;
+      const match = base + i * 12;
       const key = decodeText(this, this.view.getUint32(match, true), this.view.getUint32(match + 4, true));
       visit(key, this.view.getUint32(match + 8, true));
     }
@@ -364,61 +387,106 @@ export class Core implements Scratch {
 
   // Snapshots.
 
-  /** Holds what is published now, of a run or of the whole database; throws `BUSY`. */
-  takeSnapshot(run: RunHandle | undefined): { slot: number; version: number } {
-    const slot = this.#call("snapshotTake", run?.pointer ?? 0);
-    if (slot === -1) throw statusError(abi.STATUS_BUSY_SNAPSHOTS);
-    return { slot, version: this.resultVersion() };
+  /**
+   * Holds what is published now, of a run or with pointer 0 of the whole database; the slot, or SLOT_RUN_STALE. Throws
+   * `BUSY`.
+   */
+  takeSnapshot(pointer: number, generation: number): number {
+    this.#assertSound();
+    let slot: number;
+    try {
+      slot = this.#hot.snapshotTake(pointer, generation) >>> 0;
+    } catch (cause) {
+      throw this.#trapped(cause);
+    }
+    if (slot === abi.SLOT_NONE) throw statusError(abi.STATUS_BUSY_SNAPSHOTS);
+    return slot;
   }
 
-  dropSnapshot(slot: number, run: RunHandle | undefined): void {
-    this.#call("snapshotDrop", slot, run?.pointer ?? 0, run?.generation ?? 0);
+  dropSnapshot(slot: number, pointer: number, generation: number): void {
+    this.#assertSound();
+    try {
+      this.#hot.snapshotDrop(slot, pointer, generation);
+    } catch (cause) {
+      throw this.#trapped(cause);
+    }
   }
 
   // Transactions.
 
-  /** Begins a transaction on a run, at what is published or at what is installed. */
-  begin(run: RunHandle, asynchronous: boolean): RunHandle | undefined {
-    const pointer = this.#call("transactionOpen", run.pointer, run.generation, asynchronous ? 1 : 0) >>> 0;
-    if (pointer === abi.STATUS_RUN_STALE) return undefined;
-    if (pointer < abi.STATUS_LIMIT) throw statusError(pointer, "The transaction");
-    return { pointer, generation: this.#call("transactionGeneration", pointer) };
+  /**
+   * Begins a transaction on a run, at what is published or at what is installed; its context, or STATUS_RUN_STALE. What a
+   * handle needs to know of it can be asked for right after: {@link Core.resultVersion}, {@link Core.begunDepends},
+   * {@link Core.begunGeneration}.
+   */
+  begin(pointer: number, generation: number, fromInstalled: boolean): number {
+    this.#assertSound();
+    let context: number;
+    try {
+      context = this.#hot.transactionOpen(pointer, generation, fromInstalled ? 1 : 0) >>> 0;
+    } catch (cause) {
+      throw this.#trapped(cause);
+    }
+    if (context < abi.STATUS_LIMIT && context !== abi.STATUS_RUN_STALE) throw statusError(context, "The transaction");
+    this.renew();
+    return context;
   }
 
-  transactionStart(handle: RunHandle): number {
-    return this.#call("transactionStart", handle.pointer);
+  /** The newest unpublished version that the transaction just begun may read; 0 where there is none. */
+  begunDepends(): number {
+    return this.view.getFloat64(this.#result + abi.BEGUN_DEPENDS_OFFSET, true);
   }
 
-  /** The newest installed version that a transaction may read and that is not published yet; 0 where there is none. */
-  transactionDepends(handle: RunHandle): number {
-    return this.#call("transactionDepends", handle.pointer);
+  begunGeneration(): number {
+    return this.view.getUint32(this.#result + abi.BEGUN_GENERATION_OFFSET, true);
   }
 
-  /** Whether a transaction may have read what was undone since it began. */
-  transactionDoomed(handle: RunHandle): boolean {
-    return this.#call("transactionDoomed", handle.pointer) !== 0;
+  transactionGet(pointer: number, generation: number, table: number, keyBytes: number): number {
+    this.#assertSound();
+    try {
+      const record = this.#hot.transactionGet(pointer, generation, table, keyBytes) >>> 0;
+      this.renew();
+      return record;
+    } catch (cause) {
+      throw this.#trapped(cause);
+    }
   }
 
-  transactionGet(handle: RunHandle, table: number, keyBytes: number): number {
-    return this.#call("transactionGet", handle.pointer, handle.generation, table, keyBytes) >>> 0;
+  transactionPut(pointer: number, generation: number, table: number, keyBytes: number, valueBytes: number): number {
+    this.#assertSound();
+    try {
+      const status = this.#hot.transactionPut(pointer, generation, table, keyBytes, valueBytes);
+      this.renew();
+      return status;
+    } catch (cause) {
+      throw this.#trapped(cause);
+    }
   }
 
-  transactionPut(handle: RunHandle, table: number, keyBytes: number, valueBytes: number): number {
-    return this.#call("transactionPut", handle.pointer, handle.generation, table, keyBytes, valueBytes);
+  transactionRemove(pointer: number, generation: number, table: number, keyBytes: number): number {
+    return this.#call("transactionRemove", pointer, generation, table, keyBytes);
   }
 
-  transactionRemove(handle: RunHandle, table: number, keyBytes: number): number {
-    return this.#call("transactionRemove", handle.pointer, handle.generation, table, keyBytes);
+  /** The version of the commit, or a status negated. It has ended then, unless that is STATUS_DRAIN_FIRST. */
+  commit(pointer: number, generation: number, mode: number): number {
+    this.#assertSound();
+    try {
+      const version = this.#hot.transactionCommit(pointer, generation, mode, 0);
+      this.renew();
+      return version;
+    } catch (cause) {
+      throw this.#trapped(cause);
+    }
   }
 
-  /** The version of the commit, or a status negated. */
-  commit(handle: RunHandle, mode: number): number {
-    return this.#call("transactionCommit", handle.pointer, handle.generation, mode, 0);
-  }
-
-  /** Ends a transaction; false if it had ended before. */
-  end(handle: RunHandle): boolean {
-    return this.#call("transactionClose", handle.pointer, handle.generation) === abi.STATUS_OK;
+  /** Ends a transaction without a commit; STATUS_UNDONE where it may have read what was undone since it began. */
+  end(pointer: number, generation: number): number {
+    this.#assertSound();
+    try {
+      return this.#hot.transactionClose(pointer, generation);
+    } catch (cause) {
+      throw this.#trapped(cause);
+    }
   }
 
   // The log.
@@ -436,7 +504,7 @@ export class Core implements Scratch {
     this.#assertSound();
     let length: number;
     try {
-      length = (this.#exports as unknown as HotExports).drain(bytesMax) >>> 0;
+      length = this.#hot.drain(bytesMax) >>> 0;
     } catch (cause) {
       throw this.#trapped(cause);
     }
@@ -450,7 +518,7 @@ export class Core implements Scratch {
   drained(): boolean {
     this.#assertSound();
     try {
-      return (this.#exports as unknown as HotExports).drained() !== 0;
+      return this.#hot.drained() !== 0;
     } catch (cause) {
       throw this.#trapped(cause);
     }
@@ -521,6 +589,26 @@ export class Core implements Scratch {
     return this.#call("snapshotsHeld") >>> 0;
   }
 
+  /** The lowest version that is held; 0 where none is. */
+  get oldestSnapshot(): number {
+    return this.#call("oldestSnapshot");
+  }
+
+  get transactionsOpen(): number {
+    return this.#call("transactionsOpen") >>> 0;
+  }
+
+  get transactionsPooled(): number {
+    return this.#call("transactionsPooled") >>> 0;
+  }
+
+  /** What the runs' arenas hold, in bytes: all, in use, free between what is in use, and of versions that are not the newest. */
+  arenaUse(): { extentBytes: number; usedBytes: number; freeBytes: number; deadBytes: number } {
+    this.#call("arenaUse");
+    const at = (index: number): number => this.view.getFloat64(this.#result + index * 8, true);
+    return { extentBytes: at(0), usedBytes: at(1), freeBytes: at(2), deadBytes: at(3) };
+  }
+
   // Recovery.
 
   /** Puts bytes into the value scratch, where {@link recover}, {@link recoverSearch} and {@link reseal} find them. */
@@ -577,8 +665,14 @@ export class Core implements Scratch {
   }
 }
 
+/** What the core is told of a listing; a limit of 0 only counts. */
+function scanNumbers({ prefixBytes, startBytes, endBytes, reverse, limit }: ScanRequest, collect: boolean): number[] {
+  return [prefixBytes, startBytes, endBytes, collect ? limit : 0, reverse ? 1 : 0];
+}
+
 interface HotExports {
   get(pointer: number, generation: number, table: number, keyBytes: number): number;
+  getAt(pointer: number, generation: number, table: number, keyBytes: number, version: number): number;
   put(
     pointer: number,
     generation: number,
@@ -589,6 +683,13 @@ interface HotExports {
     expected: number,
     worker: number,
   ): number;
+  snapshotTake(pointer: number, generation: number): number;
+  snapshotDrop(slot: number, pointer: number, generation: number): void;
+  transactionOpen(pointer: number, generation: number, fromInstalled: number): number;
+  transactionGet(pointer: number, generation: number, table: number, keyBytes: number): number;
+  transactionPut(pointer: number, generation: number, table: number, keyBytes: number, valueBytes: number): number;
+  transactionCommit(pointer: number, generation: number, mode: number, worker: number): number;
+  transactionClose(pointer: number, generation: number): number;
   drain(bytesMax: number): number;
   drained(): number;
 }

@@ -13,7 +13,7 @@ import {
   RECORD_TRAILER_BYTES,
   RUN_ID_BYTES_MAX,
 } from "./abi.js";
-import { checkFunction, describe, refuseArgument } from "./arguments.js";
+import { checkFunction, describe, readOptions, refuseArgument } from "./arguments.js";
 import { encodeName } from "./codec.js";
 import { Core } from "./core.js";
 import { loadCore } from "./core-loader.js";
@@ -23,6 +23,8 @@ import { Engine } from "./engine.js";
 import { type Environment, platformEnvironment } from "./environment.js";
 import { maxBytesOf, type OpenOptions, parseOptions } from "./options.js";
 import { platformStorage, temporaryPlace } from "./platform.js";
+import { RunIndex } from "./primitives/run-index.js";
+import type { StepOptions } from "./reader-writer.js";
 import { type LogState, type RecoveredInfo, recoverLog } from "./recovery.js";
 import { Run } from "./run.js";
 import { DatabaseSnapshot } from "./snapshot.js";
@@ -54,14 +56,31 @@ export interface DatabaseStats {
   /** Live entries over all runs and primitives. */
   readonly entries: number;
   readonly runs: number;
+  /** Snapshots and transactions that hold a version. */
   readonly snapshotsHeld: number;
+  /** The lowest version that is held; `undefined` where none is. */
+  readonly oldestSnapshotVersion: number | undefined;
+  /** How long that one has been held, in milliseconds from the end of the turn that took it; `undefined` before that. */
+  readonly oldestSnapshotAgeMs: number | undefined;
+  /** Transactions that are open, and contexts that are kept for the next ones (at most 8). */
+  readonly transactionsOpen: number;
+  readonly transactionsPooled: number;
+  /** Bytes of linear memory, which never shrinks. */
   readonly memoryBytes: number;
   /** Bytes of memory that no run, table or buffer is using. */
   readonly memoryFreeBytes: number;
+  /** Bytes of the runs' tables, keys and newest values. */
+  readonly liveBytes: number;
+  /** Bytes of older values and of deletions, which go when no snapshot sees them any more. */
+  readonly deadBytes: number;
+  /** The part of the runs' memory that is free only for blocks of the same size, 0 to 1. */
+  readonly fragmentation: number;
   /** Bytes of records in the log, since it began. */
   readonly logBytes: number;
   readonly commits: number;
   readonly syncs: number;
+  /** Commits that were made durable together, on average; `undefined` before the first sync. */
+  readonly commitsPerSync: number | undefined;
 }
 
 /** The events of a database and what their listeners are given. */
@@ -268,6 +287,8 @@ export class Database implements AsyncDisposable {
     if (this.#runs.get(id)?.deref() === undefined) this.#runs.delete(id);
   });
   #closing: Promise<void> | undefined;
+  #index: RunIndex | undefined;
+  readonly #commitsAtOpen: number;
 
   /** @internal */
   constructor(opened: Opened) {
@@ -277,6 +298,7 @@ export class Database implements AsyncDisposable {
     this.#info = opened.info;
     this.#listeners = opened.listeners;
     this.#remove = opened.remove;
+    this.#commitsAtOpen = opened.engine.core.commits;
   }
 
   /**
@@ -383,14 +405,28 @@ export class Database implements AsyncDisposable {
     this.#engine.log?.flushSync();
   }
 
-  /** The index of runs. @throws HoldfastError `UNSUPPORTED` in this release. */
-  get runs(): never {
-    throw unsupported("db.runs", "Keep a run that lists the others.");
+  /** The index of runs: which there are, what they are called, and how far they have come. */
+  get runs(): RunIndex {
+    this.#index ??= new RunIndex({
+      ids: () => {
+        this.#engine.assertOpen();
+        return this.#engine.core.runIds(-1);
+      },
+      reader: (id) => this.run(id).writer,
+      writer: (id) => this.run(id).writer,
+      deleteRun: (id, options) => this.run(id).writer.deleteRun(options),
+    });
+    return this.#index;
   }
 
-  /** Deletes a run as a whole. @throws HoldfastError `UNSUPPORTED` in this release. */
-  deleteRun(_runId: string): never {
-    throw unsupported("db.deleteRun", "Delete the run's keys in one transaction.");
+  /**
+   * Deletes a run as a whole, in one commit; whether it existed. Snapshots taken before still see it, transactions that
+   * are open on it end with `CONFLICT`, and under its name a new run can begin. Its memory goes back to the others.
+   * @throws HoldfastError `INVALID_KEY`, `STORAGE_FULL`, `STORE_FAILED`, `COMMIT_INDETERMINATE`,
+   *   `SYNC_COMMIT_UNSUPPORTED`, `BUSY`, `READ_ONLY`, `CLOSED`.
+   */
+  deleteRun(runId: string, given?: StepOptions): boolean {
+    return this.run(runId).writer.deleteRun(readOptions<StepOptions>(given, ["durability"], "deleteRun"));
   }
 
   /** Compacts the log into a checkpoint. @throws HoldfastError `UNSUPPORTED` in this release. */
@@ -423,15 +459,26 @@ export class Database implements AsyncDisposable {
     this.#engine.assertOpen();
     const { core, log } = this.#engine;
     const memoryUse = core.memoryUse();
+    const arenaUse = core.arenaUse();
+    const syncs = log?.syncs ?? 0;
+    const oldest = core.oldestSnapshot;
     return {
       entries: core.liveEntries,
       runs: core.runCountLive,
       snapshotsHeld: core.snapshotsHeld,
+      oldestSnapshotVersion: oldest === 0 ? undefined : oldest,
+      oldestSnapshotAgeMs: oldest === 0 ? undefined : this.#engine.heldForMs(oldest),
+      transactionsOpen: core.transactionsOpen,
+      transactionsPooled: core.transactionsPooled,
       memoryBytes: memoryUse.bytes,
       memoryFreeBytes: memoryUse.freeBytes,
+      liveBytes: arenaUse.usedBytes - arenaUse.deadBytes,
+      deadBytes: arenaUse.deadBytes,
+      fragmentation: arenaUse.extentBytes === 0 ? 0 : arenaUse.freeBytes / arenaUse.extentBytes,
       logBytes: core.logPosition,
       commits: core.commits,
-      syncs: log?.syncs ?? 0,
+      syncs,
+      commitsPerSync: syncs === 0 ? undefined : (core.commits - this.#commitsAtOpen) / syncs,
     };
   }
 

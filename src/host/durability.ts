@@ -148,7 +148,7 @@ export class DurableLog {
 
   /** Whether readers see a version of a run. */
   isPublished(run: RunHandle, version: number): boolean {
-    return this.#core.unpublished === 0 || this.#core.runVisible(run) >= version;
+    return this.#core.unpublished === 0 || this.#core.isPublished(run, version);
   }
 
   /** Writes everything that is queued; swallows a lack of room that has not hit this commit. */
@@ -166,7 +166,7 @@ export class DurableLog {
   }
 
   #isSpared(run: RunHandle, version: number): boolean {
-    return this.#core.writtenVersion >= version || this.#core.runVisible(run) >= version;
+    return this.#core.writtenVersion >= version || this.#core.isPublished(run, version);
   }
 
   /** Writes and syncs everything up to a commit, so that it is published. */

@@ -22,9 +22,22 @@ export interface EngineParts {
 }
 
 /** What a leaked snapshot or transaction still holds in the core. */
-export type Held =
-  | { readonly kind: "snapshot"; readonly slot: number; readonly run: RunHandle | undefined }
-  | { readonly kind: "transaction"; readonly handle: RunHandle };
+export interface Held {
+  /** The slot of a snapshot; undefined for a transaction, whose context lets go of its own. */
+  readonly slot: number | undefined;
+  /** The run of a snapshot, or the context of a transaction. */
+  readonly pointer: number;
+  readonly generation: number;
+  /** The version that is held. */
+  readonly version: number;
+}
+
+/** A handle that holds something in the core until it is ended. */
+export interface Holder {
+  /** Where it stands among the recent ones; −1: not among them. Kept by the engine. */
+  place: number;
+  held(): Held;
+}
 
 export class Engine {
   readonly core: Core;
@@ -39,6 +52,11 @@ export class Engine {
   #closing: string | undefined;
   #closed: string | undefined;
   #inFlight = new Set<Promise<unknown>>();
+  /** Open handles of this turn; held on to until it is over. */
+  readonly #recent: Holder[] = [];
+  #isSettling = false;
+  /** When versions were first seen to be held beyond a turn. */
+  readonly #heldSinceMs = new Map<number, number>();
   readonly #leaks = new FinalizationRegistry<Held>((held) => this.#reclaim(held));
 
   constructor(parts: EngineParts) {
@@ -140,18 +158,66 @@ export class Engine {
     while (this.#inFlight.size > 0) await Promise.allSettled([...this.#inFlight]);
   }
 
-  /** Sees to it that what `owner` holds in the core is given back if `owner` is dropped without being ended. */
-  watch(owner: object, held: Held): void {
-    this.#leaks.register(owner, held, owner);
+  /**
+   * Sees to it that what `holder` holds in the core is given back if it is dropped without being ended. Most are ended
+   * before the caller's turn is over, and a collector finds nothing before that: only what is still open then is
+   * registered with it.
+   */
+  watch(holder: Holder): void {
+    holder.place = this.#recent.length;
+    this.#recent.push(holder);
+    if (this.#isSettling) return;
+    this.#isSettling = true;
+    queueMicrotask(this.#settleRecent);
   }
 
-  unwatch(owner: object): void {
-    this.#leaks.unregister(owner);
+  unwatch(holder: Holder): void {
+    const { place } = holder;
+    if (place === WATCHED) this.#leaks.unregister(holder);
+    else if (place >= 0) this.#forgetRecent(place);
+    holder.place = UNWATCHED;
+  }
+
+  #forgetRecent(place: number): void {
+    const last = this.#recent.pop() as Holder;
+    if (last.place === place) return;
+    last.place = place;
+    this.#recent[place] = last;
+  }
+
+  readonly #settleRecent = (): void => {
+    this.#isSettling = false;
+    for (const holder of this.#recent) {
+      const held = holder.held();
+      holder.place = WATCHED;
+      this.#leaks.register(holder, held, holder);
+      this.#noteHeldSince(held.version);
+    }
+    this.#recent.length = 0;
+  };
+
+  /** For how long a version has been held, in milliseconds; `undefined` where no turn has ended since. */
+  heldForMs(version: number): number | undefined {
+    const sinceMs = this.#heldSinceMs.get(version);
+    return sinceMs === undefined ? undefined : this.environment.monotonicMs() - sinceMs;
+  }
+
+  #noteHeldSince(version: number): void {
+    if (!this.#heldSinceMs.has(version)) this.#heldSinceMs.set(version, this.environment.monotonicMs());
+    if (this.#heldSinceMs.size <= HELD_NOTES_MAX || !this.isLive) return;
+    const oldest = this.core.oldestSnapshot;
+    for (const noted of this.#heldSinceMs.keys()) if (noted < oldest) this.#heldSinceMs.delete(noted);
   }
 
   #reclaim(held: Held): void {
     if (!this.isLive) return;
-    if (held.kind === "snapshot") this.core.dropSnapshot(held.slot, held.run);
-    else this.core.end(held.handle);
+    if (held.slot !== undefined) this.core.dropSnapshot(held.slot, held.pointer, held.generation);
+    else this.core.end(held.pointer, held.generation);
   }
 }
+
+/** The place of a handle that nobody watches, and of one that the collector does. */
+const UNWATCHED = -1;
+const WATCHED = -2;
+/** Beyond this many notes those that nobody needs any more go. */
+const HELD_NOTES_MAX = 4096;

@@ -28,7 +28,7 @@ export class GroupCommit {
 
   /** Resolves when a version of a run is published. Rejects if it is undone, or the store fails first. */
   published(run: RunHandle, version: number): Promise<void> {
-    if (version === 0 || this.#core.runVisible(run) >= version) return Promise.resolve();
+    if (version === 0 || this.#core.isPublished(run, version)) return Promise.resolve();
     const failure = this.#log.failure;
     if (failure !== undefined) return Promise.reject(this.#log.fail(failure));
     return new Promise((resolve, reject) => {
@@ -66,7 +66,7 @@ export class GroupCommit {
     if (this.#waiters.length === 0) return;
     const still: Waiter[] = [];
     for (const waiter of this.#waiters) {
-      if (this.#core.runVisible(waiter.run) >= waiter.version) waiter.resolve();
+      if (this.#core.isPublished(waiter.run, waiter.version)) waiter.resolve();
       else still.push(waiter);
     }
     this.#waiters = still;

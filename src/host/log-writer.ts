@@ -49,7 +49,9 @@ export class LogWriter {
   #failure: HoldfastError | undefined;
   /** Set while asynchronous storage has no room: what is queued is kept, and nothing more is taken. */
   #full: HoldfastError | undefined;
-  #pump: Promise<void> | undefined;
+  /** The pump under way, or the last one. */
+  #pump: Promise<void> = Promise.resolve();
+  #isPumping = false;
   #flushInFlight: Promise<void> | undefined;
   #syncs = 0;
 
@@ -172,7 +174,7 @@ export class LogWriter {
   }
 
   async #beginSegment(): Promise<void> {
-    if (this.#segment !== 0) await this.#flushOnce();
+    if (this.#segment !== 0) await this.#flushOnce(true);
     const number = this.#nextSegment;
     const { bytes, crc } = this.#header(number);
     try {
@@ -253,22 +255,28 @@ export class LogWriter {
 
   /** Writes what is queued on asynchronous storage, batch by batch; joins a pump that is under way. */
   #pumpAll(): Promise<void> {
-    this.#pump ??= this.#pumpLoop().finally(() => {
-      this.#pump = undefined;
-    });
+    if (!this.#isPumping) {
+      this.#isPumping = true;
+      this.#pump = this.#pumpLoop();
+    }
     return this.#pump;
   }
 
   async #pumpLoop(): Promise<void> {
-    while (this.#failure === undefined && this.#core.unwrittenBytes > 0) {
-      if (this.#wantsSegment) await this.#beginSegment();
-      const bytes = this.#core.drain(DRAIN_BYTES_MAX);
-      if (bytes === undefined) break;
-      await this.#append(bytes);
-      this.#segmentBytes += bytes.length;
-      this.#full = undefined;
-      this.#core.drained();
-      this.#listener.onPublished();
+    try {
+      while (this.#failure === undefined && this.#core.unwrittenBytes > 0) {
+        if (this.#wantsSegment) await this.#beginSegment();
+        const bytes = this.#core.drain(DRAIN_BYTES_MAX);
+        if (bytes === undefined) break;
+        await this.#append(bytes);
+        this.#segmentBytes += bytes.length;
+        this.#full = undefined;
+        this.#core.drained();
+        this.#listener.onPublished();
+      }
+    } finally {
+      // In the same breath as the last look at the queue: what is queued from now on begins another pump.
+      this.#isPumping = false;
     }
   }
 
@@ -304,25 +312,30 @@ export class LogWriter {
     const position = this.#core.logPosition;
     while (this.#core.logWatermark < position) {
       if (this.#failure !== undefined) throw indeterminate(this.#failure);
-      await (this.#flushInFlight ?? this.#flushOnce());
+      await (this.#flushInFlight ?? this.#flushOnce(false));
     }
   }
 
-  #flushOnce(): Promise<void> {
-    const flight = this.#flush().finally(() => {
+  /** `pumping`: whether it is the pump that asks, which has nothing under way then. */
+  #flushOnce(pumping: boolean): Promise<void> {
+    const flight = this.#flush(pumping).finally(() => {
       if (this.#flushInFlight === flight) this.#flushInFlight = undefined;
     });
     this.#flushInFlight = flight;
     return flight;
   }
 
-  async #flush(): Promise<void> {
+  async #flush(pumping: boolean): Promise<void> {
     const position = this.#core.logPosition;
     this.#syncs++;
     try {
       await this.#session.flush();
     } catch (cause) {
-      throw this.fail(cause);
+      // It stood behind an append for which there was no room, and was refused instead of being made: once the pump has
+      // cut that off, whoever waits can ask again.
+      if (pumping || !this.#isPumping || !HoldfastError.is(cause, "STORAGE_FULL")) throw this.fail(cause);
+      await this.#pump.catch(() => {});
+      return;
     }
     if (this.#failure !== undefined) throw indeterminate(this.#failure);
     this.#core.synced(position);
@@ -331,7 +344,7 @@ export class LogWriter {
 
   /** Waits for what is under way; never throws. */
   async settle(): Promise<void> {
-    await this.#pump?.catch(() => {});
+    await this.#pump.catch(() => {});
     await this.#flushInFlight?.catch(() => {});
   }
 

@@ -24,7 +24,12 @@ export interface WriteOptions {
   readonly ifVersion?: number | null | undefined;
 }
 
-/** Reads as of one instant. Missing is `undefined`, never a throw. */
+/** How durable an implicit transaction is to be. Not inside a transaction, which is durable as a whole. */
+export interface StepOptions {
+  readonly durability?: DurabilityOption | undefined;
+}
+
+/** Reads. Missing is `undefined`, never a throw. */
 export interface Reader {
   get(table: number, key: string): Value | undefined;
   getVersioned(table: number, key: string): Versioned | undefined;
@@ -33,10 +38,36 @@ export interface Reader {
   list(table: number, options: ListOptions | undefined): [string, Value][];
   keys(table: number, options: ListOptions | undefined): string[];
   count(table: number, prefix: string | undefined): number;
+  /** Several reads as of one instant; `body` makes them on the reader that it is given, and writes nothing. */
+  view<T>(body: (reader: Reader) => T): T;
 }
 
 /** Reads and writes. */
 export interface Writer extends Reader {
   put(table: number, key: string, value: Value, options: WriteOptions | undefined): number;
   delete(table: number, key: string, options: WriteOptions | undefined): boolean;
+  /**
+   * Several reads and writes as one step: on a run a transaction of its own, run again after a conflict; in a transaction
+   * a part of it. `body` may run more than once, so it does nothing but read and write on the writer that it is given.
+   */
+  step<T>(body: (writer: Writer) => T, options: StepOptions | undefined): T;
+  /** Milliseconds since 1970 by the wall clock. */
+  nowMs(): number;
+  /** Fills `bytes` with randomness that an attacker cannot guess. */
+  randomBytes(bytes: Uint8Array): void;
+}
+
+/** The runs of a database, as the index of runs reads them. */
+export interface RunsReader {
+  /** The ids of all runs that exist. */
+  ids(): string[];
+  /** One run; one that does not exist is empty. */
+  reader(id: string): Reader;
+}
+
+/** The runs of a database, as the index of runs writes them. */
+export interface RunsWriter extends RunsReader {
+  writer(id: string): Writer;
+  /** Deletes a run as a whole; whether it existed. */
+  deleteRun(id: string, options: StepOptions | undefined): boolean;
 }

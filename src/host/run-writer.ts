@@ -5,8 +5,11 @@
  * gone. A write that is refused has changed nothing: it is tried again where the host can mend the reason, and thrown as a
  * typed error otherwise.
  */
+
+import { HoldfastError } from "../errors.js";
 import {
   RUN_ID_BYTES_MAX,
+  SLOT_RUN_STALE,
   STATUS_DRAIN_FIRST,
   STATUS_LIMIT,
   STATUS_NOTHING,
@@ -18,16 +21,19 @@ import {
 } from "./abi.js";
 import { readKeys } from "./arguments.js";
 import { decodeValue, encodeKey, encodeName, encodeValue, type Value } from "./codec.js";
-import { type Core, type RunHandle, type ScanBounds, statusError } from "./core.js";
+import { type Core, type RunHandle, type ScanRequest, statusError } from "./core.js";
 import type { Engine } from "./engine.js";
-import type { Versioned, WriteOptions, Writer } from "./reader-writer.js";
+import type { Reader, StepOptions, Versioned, WriteOptions, Writer } from "./reader-writer.js";
 import { type ListOptions, prepareScan } from "./scan.js";
-import { Snapshot } from "./snapshot.js";
-import { expectedVersion, readWriteOptions, versionMismatch } from "./transaction.js";
+import { viewOnSnapshot } from "./snapshot.js";
+import { TransactionWriter } from "./transaction-writer.js";
 import { countKeys, listEntries, listKeys } from "./view.js";
+import { expectedVersion, readWriteOptions, versionMismatch } from "./write-options.js";
 
 /** No expectation of a key's version. */
 const ANY_VERSION = -1;
+/** Attempts of an implicit operation that meets conflicts: each means that somebody else has got on. */
+const STEP_ATTEMPTS_MAX = 1000;
 
 /** The core's side of a run: the primitives' {@link Writer}, one call for each operation. */
 export class RunWriter implements Writer {
@@ -35,6 +41,8 @@ export class RunWriter implements Writer {
   readonly #id: string;
   /** Where the run is in the core. Replaced as a whole, because commits in flight keep the one they were made with. */
   #handle: RunHandle = { pointer: 0, generation: 0 };
+  /** The writer of the last step, which nobody has kept. */
+  #spare: TransactionWriter | undefined;
 
   constructor(engine: Engine, id: string) {
     this.#engine = engine;
@@ -104,14 +112,24 @@ export class RunWriter implements Writer {
   getMany(table: number, given: readonly string[]): (Value | undefined)[] {
     this.#engine.assertOpen();
     const keys = readKeys(given);
-    const run = this.#engine.core.shared ? this.resolve() : this.#handle;
-    // Nothing else runs between these reads unless other workers share the memory.
-    if (!this.#engine.core.shared || run.pointer === 0) return keys.map((key) => this.get(table, key));
-    const snapshot = new Snapshot(this.#engine, run);
-    try {
-      return snapshot.kv.getMany(keys);
-    } finally {
-      snapshot.dispose();
+    return this.view((reader) => keys.map((key) => reader.get(table, key)));
+  }
+
+  view<T>(body: (reader: Reader) => T): T {
+    const engine = this.#engine;
+    engine.assertOpen();
+    // Nothing else runs between the reads unless other workers share the memory.
+    if (!engine.core.shared) return body(this);
+    const slot = this.takeSnapshot();
+    return viewOnSnapshot(engine, slot, this.#handle, body);
+  }
+
+  /** Takes a snapshot of the run as it is now; its slot. What it was taken of is then {@link RunWriter.handle}. */
+  takeSnapshot(): number {
+    const { core } = this.#engine;
+    for (let run = this.handle(); ; run = this.resolve()) {
+      const slot = core.takeSnapshot(run.pointer, run.generation);
+      if (slot !== SLOT_RUN_STALE) return slot;
     }
   }
 
@@ -120,10 +138,8 @@ export class RunWriter implements Writer {
   }
 
   /** Collects a range at what is published; a run that is not there has nothing in it. */
-  #scan(table: number, bounds: ScanBounds, collect: boolean): number {
-    const { core } = this.#engine;
-    const { pointer, generation } = this.#handle;
-    return core.scan({ pointer, generation }, table, -1, bounds, collect);
+  #scan(table: number, request: ScanRequest, collect: boolean): number {
+    return this.#engine.core.scan(this.#handle, table, -1, request, collect);
   }
 
   /** Makes sure that the run can be scanned; false if it is not there, its options checked all the same. */
@@ -136,18 +152,18 @@ export class RunWriter implements Writer {
 
   list(table: number, options: ListOptions | undefined): [string, Value][] {
     if (!this.#isThere(options)) return [];
-    return listEntries(this.#engine.core, options, ({ bounds }, collect) => this.#scan(table, bounds, collect));
+    return listEntries(this.#engine.core, options, (request, collect) => this.#scan(table, request, collect));
   }
 
   keys(table: number, options: ListOptions | undefined): string[] {
     if (!this.#isThere(options)) return [];
-    return listKeys(this.#engine.core, options, ({ bounds }, collect) => this.#scan(table, bounds, collect));
+    return listKeys(this.#engine.core, options, (request, collect) => this.#scan(table, request, collect));
   }
 
   count(table: number, prefix: string | undefined): number {
     if (!this.#isThere(prefix === undefined ? undefined : { prefix })) return 0;
     if (prefix === undefined && table === 0) return this.#engine.core.runCount(this.#handle, true);
-    return countKeys(this.#engine.core, prefix, ({ bounds }, collect) => this.#scan(table, bounds, collect));
+    return countKeys(this.#engine.core, prefix, (request, collect) => this.#scan(table, request, collect));
   }
 
   put(table: number, key: string, value: Value, given: WriteOptions | undefined): number {
@@ -200,6 +216,67 @@ export class RunWriter implements Writer {
       if (-version === STATUS_NOTHING_PENDING) engine.log?.settlePending();
       if (-version === STATUS_NOTHING || -version === STATUS_NOTHING_PENDING) return false;
       this.#afterRefusal(-version, key, options);
+    }
+  }
+
+  /** Opens a transaction on the run, which is made if it is not there. */
+  begin(writer: TransactionWriter, mode: number, asynchronous: boolean, deadlineMs: number): void {
+    const { log } = this.#engine;
+    // Once the storage has failed, what is installed and not published never will be.
+    const fromInstalled = asynchronous && log !== undefined && !log.hasFailed;
+    let run = this.handle();
+    while (run.pointer === 0 || !writer.begin(run, mode, asynchronous, fromInstalled, deadlineMs)) run = this.create();
+  }
+
+  step<T>(body: (writer: Writer) => T, options: StepOptions | undefined): T {
+    const engine = this.#engine;
+    engine.assertOpen();
+    engine.assertWritable();
+    const mode = engine.syncModeOf(options?.durability);
+    // What the body calls may take a step itself.
+    const writer = this.#spare ?? new TransactionWriter(engine);
+    this.#spare = undefined;
+    for (let attempt = 1; ; attempt++) {
+      this.begin(writer, mode, false, Number.POSITIVE_INFINITY);
+      try {
+        const result = body(writer);
+        writer.commit();
+        this.#spare = writer;
+        return result;
+      } catch (error) {
+        writer.rollback();
+        if (attempt < STEP_ATTEMPTS_MAX && HoldfastError.is(error, "CONFLICT")) continue;
+        this.#spare = writer;
+        throw error;
+      }
+    }
+  }
+
+  nowMs(): number {
+    return this.#engine.environment.wallMs();
+  }
+
+  randomBytes(bytes: Uint8Array): void {
+    this.#engine.environment.randomBytes(bytes);
+  }
+
+  /** Deletes the run as a whole; whether it existed. */
+  deleteRun(options: StepOptions | undefined): boolean {
+    const engine = this.#engine;
+    engine.assertOpen();
+    engine.assertWritable();
+    const mode = engine.syncModeOf(options?.durability);
+    for (;;) {
+      const run = this.resolve();
+      if (run.pointer === 0) return false;
+      const version = engine.core.deleteRun(run, mode);
+      if (version > 0) {
+        engine.settle(run, version, mode);
+        return true;
+      }
+      if (-version === STATUS_NOTHING) return false;
+      if (-version === STATUS_DRAIN_FIRST) engine.log?.drainFirst();
+      else if (-version !== STATUS_RUN_STALE) throw statusError(-version, "The deletion of the run");
     }
   }
 

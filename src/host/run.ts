@@ -7,12 +7,16 @@ import { MODE_BUFFERED } from "./abi.js";
 import { checkFunction, checkSignal, describe, readOptions, refuseArgument } from "./arguments.js";
 import type { RunHandle } from "./core.js";
 import type { Engine } from "./engine.js";
+import { EventLog } from "./primitives/event-log.js";
 import { KVStore } from "./primitives/kv-store.js";
+import { StateCells } from "./primitives/state-cells.js";
+import { TraceStore } from "./primitives/trace-store.js";
 import { type RetryOptions, type RetryPlan, retryDelayMs, retryPlan } from "./retry.js";
 import { RunWriter } from "./run-writer.js";
 import { Snapshot } from "./snapshot.js";
-import { type BeginOptions, Transaction, type TransactionPlan } from "./transaction.js";
-import { unsupported } from "./unsupported.js";
+import { type BeginOptions, Transaction } from "./transaction.js";
+import { TransactionWriter } from "./transaction-writer.js";
+import { GRAPH_INSTEAD, unsupported } from "./unsupported.js";
 
 /** How a transaction that is a callback is to be made. */
 export interface TransactionOptions extends BeginOptions {
@@ -26,7 +30,6 @@ export interface AsyncTransactionOptions extends TransactionOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const KEEP_IN_KV = "Keep it in run.kv, which shares its transactions.";
 /** One agent run of a database. Cheap: get it by its id whenever it is needed. */
 export class Run {
   readonly #engine: Engine;
@@ -35,6 +38,12 @@ export class Run {
   readonly id: string;
   /** The run's key-values. */
   readonly kv: KVStore;
+  /** The run's event log. */
+  readonly events: EventLog;
+  /** The run's state cells. */
+  readonly state: StateCells;
+  /** The run's traces. */
+  readonly traces: TraceStore;
 
   /** @internal */
   constructor(engine: Engine, id: string) {
@@ -42,6 +51,14 @@ export class Run {
     this.id = id;
     this.#writer = new RunWriter(engine, id);
     this.kv = new KVStore(this.#writer);
+    this.events = new EventLog(this.#writer);
+    this.state = new StateCells(this.#writer);
+    this.traces = new TraceStore(this.#writer);
+  }
+
+  /** The run as its primitives write it. @internal */
+  get writer(): RunWriter {
+    return this.#writer;
   }
 
   /** The version of the last commit of this run that readers see; 0 if there is none. */
@@ -56,24 +73,9 @@ export class Run {
     return this.#engine.core.runCount(this.#writer.resolve(), false);
   }
 
-  /** The run's event log. @throws HoldfastError `UNSUPPORTED` in this release. */
-  get events(): never {
-    throw unsupported("run.events", KEEP_IN_KV);
-  }
-
-  /** The run's state cells. @throws HoldfastError `UNSUPPORTED` in this release. */
-  get state(): never {
-    throw unsupported("run.state", KEEP_IN_KV);
-  }
-
-  /** The run's trace tree. @throws HoldfastError `UNSUPPORTED` in this release. */
-  get traces(): never {
-    throw unsupported("run.traces", KEEP_IN_KV);
-  }
-
   /** The run's graph. @throws HoldfastError `UNSUPPORTED` in this release. */
   get graph(): never {
-    throw unsupported("run.graph", KEEP_IN_KV);
+    throw unsupported("run.graph", GRAPH_INSTEAD);
   }
 
   /**
@@ -82,7 +84,8 @@ export class Run {
    */
   snapshot(): Snapshot {
     this.#engine.assertOpen();
-    return new Snapshot(this.#engine, this.#writer.resolve());
+    const slot = this.#writer.takeSnapshot();
+    return new Snapshot(this.#engine, slot, this.#writer.handle(), this.id);
   }
 
   /**
@@ -95,26 +98,16 @@ export class Run {
     const options = readOptions<BeginOptions>(given, ["durability", "timeoutMs"], "begin");
     const mode = engine.syncModeOf(options.durability);
     const deadlineMs = this.#deadline(options.timeoutMs);
-    const { transaction, handle } = this.#begin({ mode, asynchronous: false, deadlineMs });
-    engine.watch(transaction, { kind: "transaction", handle });
-    return transaction;
+    const writer = new TransactionWriter(engine);
+    this.#writer.begin(writer, mode, false, deadlineMs);
+    engine.watch(writer);
+    return new Transaction(writer);
   }
 
   #deadline(timeoutMs: number | undefined): number {
     if (timeoutMs === undefined) return Number.POSITIVE_INFINITY;
     if (typeof timeoutMs === "number" && timeoutMs >= 0) return this.#engine.environment.monotonicMs() + timeoutMs;
     throw refuseArgument(`timeoutMs must be a number that is not negative, got ${describe(timeoutMs)}.`);
-  }
-
-  /** Only a transaction that the caller is to end can be left behind; those with a callback always end. */
-  #begin(plan: TransactionPlan): { transaction: Transaction; handle: RunHandle } {
-    const { core, log } = this.#engine;
-    // Once the storage has failed, what is installed and not published never will be.
-    const fromInstalled = plan.asynchronous && log !== undefined && !log.hasFailed;
-    for (let run = this.#writer.handle(); ; run = this.#writer.create()) {
-      const handle = run.pointer === 0 ? undefined : core.begin(run, fromInstalled);
-      if (handle !== undefined) return { transaction: new Transaction(this.#engine, run, handle, plan), handle };
-    }
   }
 
   /**
@@ -127,24 +120,25 @@ export class Run {
     checkFunction(body, "The body of a transaction");
     const options = readOptions<TransactionOptions>(given, ["durability", "timeoutMs", "retry"], "transaction");
     const mode = engine.syncModeOf(options.durability);
-    const plan: TransactionPlan = { mode, asynchronous: false, deadlineMs: this.#deadline(options.timeoutMs) };
+    const deadlineMs = this.#deadline(options.timeoutMs);
     const retry = retryPlan(options.retry);
     for (let attempt = 1; ; attempt++) {
-      const { transaction } = this.#begin(plan);
+      const writer = new TransactionWriter(engine);
+      this.#writer.begin(writer, mode, false, deadlineMs);
       try {
-        const result = body(transaction);
+        const result = body(new Transaction(writer));
         if (isThenable(result)) {
           // Nobody else waits for it, and a rejection that nobody waits for can end a process.
           Promise.resolve(result).catch(() => {});
           throw asyncBody();
         }
-        if (transaction.isOpen) transaction.commit();
+        if (writer.isOpen) writer.commit();
         return result;
       } catch (error) {
         // Nobody else runs before the next attempt, so that there is nothing to wait for between them.
         if (!HoldfastError.is(error, "CONFLICT") || attempt >= retry.attempts) throw error;
       } finally {
-        transaction.rollback();
+        writer.rollback();
       }
     }
   }
@@ -172,16 +166,12 @@ export class Run {
     const options = readOptions<AsyncTransactionOptions>(given, names, "transactionAsync");
     checkSignal(options.signal);
     const mode = engine.asyncModeOf(options.durability);
-    const plan: TransactionPlan = {
-      mode,
-      asynchronous: true,
-      deadlineMs: this.#deadline(options.timeoutMs),
-    };
+    const deadlineMs = this.#deadline(options.timeoutMs);
     const retry = retryPlan(options.retry);
     for (let attempt = 1; ; attempt++) {
       throwIfAborted(options.signal);
       try {
-        return await this.#attempt(body, plan, options.signal);
+        return await this.#attempt(body, mode, deadlineMs, options.signal);
       } catch (error) {
         if (!HoldfastError.is(error, "CONFLICT") || attempt >= retry.attempts) throw error;
         await this.#backOff(retry, attempt, options.signal);
@@ -192,26 +182,28 @@ export class Run {
   /** One run of the callback, up to its outcome. */
   async #attempt<T>(
     body: (transaction: Transaction) => Promise<T> | T,
-    plan: TransactionPlan,
+    mode: number,
+    deadlineMs: number,
     signal: AbortSignal | undefined,
   ): Promise<T> {
-    const { transaction } = this.#begin(plan);
+    const writer = new TransactionWriter(this.#engine);
+    this.#writer.begin(writer, mode, true, deadlineMs);
     const run = this.#writer.handle();
     let result: T;
     try {
-      result = await body(transaction);
+      result = await body(new Transaction(writer));
       throwIfAborted(signal);
     } catch (error) {
-      await this.#published(run, transaction.abandon());
+      await this.#published(run, writer.abandon());
       throw error;
     }
-    if (!transaction.isOpen) {
-      await this.#published(run, transaction.abandon());
+    if (!writer.isOpen) {
+      await this.#published(run, writer.abandon());
       return result;
     }
-    const { awaits, committed } = transaction.commitInstalled();
+    const { awaits, committed } = writer.commitInstalled();
     await this.#published(run, awaits);
-    if (committed && plan.mode === MODE_BUFFERED) this.#engine.log?.noteBuffered();
+    if (committed && mode === MODE_BUFFERED) this.#engine.log?.noteBuffered();
     return result;
   }
 

@@ -3,7 +3,7 @@
  */
 import { describe, readOptions, refuseArgument } from "./arguments.js";
 import { encodeBound } from "./codec.js";
-import type { Core, ScanBounds } from "./core.js";
+import type { Core, ScanRequest } from "./core.js";
 
 /** Which keys a listing returns, in the order of their UTF-8 bytes. */
 export interface ListOptions {
@@ -17,13 +17,6 @@ export interface ListOptions {
   readonly reverse?: boolean | undefined;
   /** At most this many. */
   readonly limit?: number | undefined;
-}
-
-/** A listing's options, checked. */
-export interface ScanRequest {
-  readonly bounds: ScanBounds;
-  readonly reverse: boolean;
-  readonly limit: number;
 }
 
 const OPTION_NAMES = ["prefix", "start", "end", "reverse", "limit"] as const;
@@ -41,7 +34,7 @@ function checkLimit(limit: unknown): number {
 export function prepareScan(core: Core, options: ListOptions | undefined): ScanRequest {
   core.renew();
   if (options === undefined) {
-    return { bounds: { prefixBytes: 0, startBytes: 0, endBytes: 0 }, reverse: false, limit: 0xffffffff };
+    return { prefixBytes: 0, startBytes: 0, endBytes: 0, reverse: false, limit: 0xffffffff };
   }
   const given = readOptions<ListOptions>(options, OPTION_NAMES, "A listing");
   const { prefix, start, end, reverse } = given;
@@ -57,5 +50,5 @@ export function prepareScan(core: Core, options: ListOptions | undefined): ScanR
   const endBytes = end === undefined ? 0 : encodeBound(end, "end", core, at);
   // Nothing stands before the empty string, while to the core a bound of no bytes is none.
   const nothing = end !== undefined && endBytes === 0;
-  return { bounds: { prefixBytes, startBytes, endBytes }, reverse: reverse ?? false, limit: nothing ? 0 : limit };
+  return { prefixBytes, startBytes, endBytes, reverse: reverse ?? false, limit: nothing ? 0 : limit };
 }

@@ -7,33 +7,46 @@ import { readKeys } from "./arguments.js";
 import type { Value } from "./codec.js";
 import { encodeKey, encodeName } from "./codec.js";
 import type { Core, RunHandle } from "./core.js";
-import type { Engine } from "./engine.js";
+import type { Engine, Held, Holder } from "./engine.js";
+import { EventLogReader } from "./primitives/event-log.js";
 import { KVReader } from "./primitives/kv-store.js";
-import type { Reader, Versioned } from "./reader-writer.js";
+import { RunIndexReader } from "./primitives/run-index.js";
+import { StateCellsReader } from "./primitives/state-cells.js";
+import { TraceStoreReader } from "./primitives/trace-store.js";
+import type { Reader, RunsReader, Versioned } from "./reader-writer.js";
 import { type ListOptions, prepareScan } from "./scan.js";
+import { GRAPH_INSTEAD, unsupported } from "./unsupported.js";
 import { countKeys, listEntries, listKeys, type Scanner } from "./view.js";
 
-/** Whether a snapshot is still held, shared by it and by its views of single runs. */
-class Hold {
+/**
+ * One slot of the core's registry, held. Views refer to it, so that it is not taken for dropped while one of them is used.
+ */
+class Hold implements Holder, Disposable {
   readonly #engine: Engine;
   readonly #slot: number;
-  readonly #run: RunHandle | undefined;
-  readonly version: number;
+  readonly #pointer: number;
+  readonly #generation: number;
   #released = false;
+  /** The version that reads are held at. */
+  readonly version: number;
+  /** Where it stands among the open handles that the engine watches. @internal */
+  place = -1;
 
-  constructor(engine: Engine, run: RunHandle | undefined) {
+  /** Right after the slot was taken. @internal */
+  constructor(engine: Engine, slot: number, pointer: number, generation: number) {
     this.#engine = engine;
-    this.#run = run;
-    const { slot, version } = engine.core.takeSnapshot(run);
     this.#slot = slot;
-    this.version = version;
+    this.#pointer = pointer;
+    this.#generation = generation;
+    this.version = engine.core.resultVersion();
   }
 
-  get held(): { slot: number; run: RunHandle | undefined } {
-    return { slot: this.#slot, run: this.#run };
+  /** What it holds in the core. @internal */
+  held(): Held {
+    return { slot: this.#slot, pointer: this.#pointer, generation: this.#generation, version: this.version };
   }
 
-  /** The core to read in. */
+  /** The core to read in. @internal */
   core(): Core {
     this.#engine.assertOpen();
     if (this.#released) {
@@ -42,35 +55,41 @@ class Hold {
     return this.#engine.core;
   }
 
-  release(): boolean {
-    if (this.#released) return false;
+  /** Lets go of the snapshot. Doing so again does nothing. */
+  dispose(): void {
+    if (this.#released) return;
     this.#released = true;
-    if (this.#engine.isLive) this.#engine.core.dropSnapshot(this.#slot, this.#run);
-    return true;
+    this.#engine.unwatch(this);
+    if (this.#engine.isLive) this.#engine.core.dropSnapshot(this.#slot, this.#pointer, this.#generation);
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }
 
 /** One run as a snapshot sees it. */
-class SnapshotReader implements Reader {
+export class SnapshotReader implements Reader {
   readonly #hold: Hold;
-  readonly #handle: RunHandle;
+  readonly #run: RunHandle;
 
-  constructor(hold: Hold, handle: RunHandle) {
+  constructor(hold: Hold, run: RunHandle) {
     this.#hold = hold;
-    this.#handle = handle;
+    this.#run = run;
   }
 
   /** The version record of a key, 0 if there was none. */
   #record(core: Core, table: number, key: string): number {
     core.renew();
     const keyBytes = encodeKey(key, core);
-    if (this.#handle.pointer === 0) return 0;
-    const pointer = core.getAt(this.#handle, table, keyBytes, this.#hold.version);
-    return pointer < STATUS_LIMIT ? 0 : pointer;
+    const { pointer, generation } = this.#run;
+    if (pointer === 0) return 0;
+    const record = core.getAt(pointer, generation, table, keyBytes, this.#hold.version);
+    return record < STATUS_LIMIT ? 0 : record;
   }
 
   #scan(core: Core, table: number): Scanner {
-    return ({ bounds }, collect) => core.scan(this.#handle, table, this.#hold.version, bounds, collect);
+    return (request, collect) => core.scan(this.#run, table, this.#hold.version, request, collect);
   }
 
   get(table: number, key: string): Value | undefined {
@@ -110,81 +129,152 @@ class SnapshotReader implements Reader {
     return countKeys(core, prefix, this.#scan(core, table));
   }
 
+  view<T>(body: (reader: Reader) => T): T {
+    this.#hold.core();
+    return body(this);
+  }
+
   /** Whether the run did not exist; the options are checked all the same. */
   #isNowhere(core: Core, options: ListOptions | undefined): boolean {
-    if (this.#handle.pointer !== 0) return false;
+    if (this.#run.pointer !== 0) return false;
     prepareScan(core, options);
     return true;
   }
 }
 
-/** A snapshot of one run. Dispose of it when done: what only it sees stays in memory until then. */
-export class Snapshot implements Disposable {
-  readonly #engine: Engine;
-  readonly #hold: Hold;
-  /** The key-values as of the snapshot. */
-  readonly kv: KVReader;
+/** What a snapshot shows of one run. Each view is made when it is first asked for. */
+export class RunSnapshot {
+  readonly #reader: Reader;
+  /** The run's name. */
+  readonly id: string;
+  #kv: KVReader | undefined;
+  #events: EventLogReader | undefined;
+  #state: StateCellsReader | undefined;
+  #traces: TraceStoreReader | undefined;
 
   /** @internal */
-  constructor(engine: Engine, handle: RunHandle) {
-    this.#engine = engine;
-    this.#hold = new Hold(engine, handle);
-    this.kv = new KVReader(new SnapshotReader(this.#hold, handle));
-    engine.watch(this, { kind: "snapshot", ...this.#hold.held });
+  constructor(reader: Reader, id: string) {
+    this.#reader = reader;
+    this.id = id;
   }
 
-  /** The version that reads are held at. */
-  get version(): number {
-    return this.#hold.version;
+  /** The key-values as of the snapshot. */
+  get kv(): KVReader {
+    this.#kv ??= new KVReader(this.#reader);
+    return this.#kv;
   }
 
-  /** Lets go of the snapshot. Doing so again does nothing. */
-  dispose(): void {
-    if (this.#hold.release()) this.#engine.unwatch(this);
+  /** The event log as of the snapshot. */
+  get events(): EventLogReader {
+    this.#events ??= new EventLogReader(this.#reader);
+    return this.#events;
   }
 
-  [Symbol.dispose](): void {
-    this.dispose();
+  /** The state cells as of the snapshot. */
+  get state(): StateCellsReader {
+    this.#state ??= new StateCellsReader(this.#reader);
+    return this.#state;
+  }
+
+  /** The traces as of the snapshot. */
+  get traces(): TraceStoreReader {
+    this.#traces ??= new TraceStoreReader(this.#reader);
+    return this.#traces;
+  }
+
+  /** The graph. @throws HoldfastError `UNSUPPORTED` in this release. */
+  get graph(): never {
+    throw unsupported("snapshot.graph", GRAPH_INSTEAD);
   }
 }
 
-/** What a database snapshot shows of one run. */
-export interface RunSnapshot {
+/** A snapshot of one run. Dispose of it when done: what only it sees stays in memory until then. */
+export class Snapshot extends Hold {
+  readonly #run: RunHandle;
+  #view: RunSnapshot | undefined;
+  /** The run's name. */
   readonly id: string;
-  readonly kv: KVReader;
+
+  /** Right after the slot was taken. @internal */
+  constructor(engine: Engine, slot: number, run: RunHandle, id: string) {
+    super(engine, slot, run.pointer, run.generation);
+    this.#run = run;
+    this.id = id;
+    engine.watch(this);
+  }
+
+  #views(): RunSnapshot {
+    this.#view ??= new RunSnapshot(new SnapshotReader(this, this.#run), this.id);
+    return this.#view;
+  }
+
+  /** The key-values as of the snapshot. */
+  get kv(): KVReader {
+    return this.#views().kv;
+  }
+
+  /** The event log as of the snapshot. */
+  get events(): EventLogReader {
+    return this.#views().events;
+  }
+
+  /** The state cells as of the snapshot. */
+  get state(): StateCellsReader {
+    return this.#views().state;
+  }
+
+  /** The traces as of the snapshot. */
+  get traces(): TraceStoreReader {
+    return this.#views().traces;
+  }
+
+  /** The graph. @throws HoldfastError `UNSUPPORTED` in this release. */
+  get graph(): never {
+    return this.#views().graph;
+  }
+}
+
+/** Reads several things of one run as of one instant, by a slot that was just taken and that nobody else gets hold of. */
+export function viewOnSnapshot<T>(engine: Engine, slot: number, run: RunHandle, body: (reader: Reader) => T): T {
+  const hold = new Hold(engine, slot, run.pointer, run.generation);
+  try {
+    return body(new SnapshotReader(hold, run));
+  } finally {
+    hold.dispose();
+  }
 }
 
 /** A snapshot over all runs, at an instant when everything at or below its version was published. */
-export class DatabaseSnapshot implements Disposable {
-  readonly #engine: Engine;
-  readonly #hold: Hold;
+export class DatabaseSnapshot extends Hold implements RunsReader {
+  #runs: RunIndexReader | undefined;
 
   /** @internal */
   constructor(engine: Engine) {
-    this.#engine = engine;
-    this.#hold = new Hold(engine, undefined);
-    engine.watch(this, { kind: "snapshot", ...this.#hold.held });
-  }
-
-  /** The version that reads are held at. */
-  get version(): number {
-    return this.#hold.version;
+    super(engine, engine.core.takeSnapshot(0, 0), 0, 0);
+    engine.watch(this);
   }
 
   /** One run as of the snapshot; one that did not exist then is empty. */
   run(id: string): RunSnapshot {
-    const core = this.#hold.core();
+    return new RunSnapshot(this.reader(id), id);
+  }
+
+  /** The index of runs as of the snapshot. */
+  get runs(): RunIndexReader {
+    this.#runs ??= new RunIndexReader(this);
+    return this.#runs;
+  }
+
+  /** The ids of the runs that existed. @internal */
+  ids(): string[] {
+    return this.core().runIds(this.version);
+  }
+
+  /** One run as its primitives read it. @internal */
+  reader(id: string): Reader {
+    const core = this.core();
     core.renew();
-    const handle = core.resolveRun(encodeName(id, RUN_ID_BYTES_MAX, "The run id", core));
-    return { id, kv: new KVReader(new SnapshotReader(this.#hold, handle)) };
-  }
-
-  /** Lets go of the snapshot. Doing so again does nothing. */
-  dispose(): void {
-    if (this.#hold.release()) this.#engine.unwatch(this);
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose();
+    const nameBytes = encodeName(id, RUN_ID_BYTES_MAX, "The run id", core);
+    return new SnapshotReader(this, core.resolveRunAt(nameBytes, this.version));
   }
 }

@@ -34,6 +34,9 @@ export interface Scratch {
   readonly shared: boolean;
 }
 
+/** Where bytes are decoded from. */
+export type Source = Pick<Scratch, "bytes" | "view" | "shared">;
+
 /** The most bytes of UTF-8 that a key may have. */
 export const KEY_BYTES_MAX = 1024;
 
@@ -128,7 +131,7 @@ export function encodeBound(key: unknown, what: string, scratch: Scratch, offset
  * Reads UTF-8 from anywhere in the memory.
  * @throws HoldfastError `CORRUPTION` where the bytes are not UTF-8 or lie outside the memory.
  */
-export function decodeText(scratch: Scratch, offset: number, byteLength: number): string {
+export function decodeText(scratch: Source, offset: number, byteLength: number): string {
   const bytes = scratch.bytes;
   const units = codeUnitsByLength[byteLength];
   if (units === undefined || offset + byteLength > bytes.length) return decodeUtf8(scratch, offset, byteLength);
@@ -170,7 +173,7 @@ function writeCheckedText(
   throw invalidKey(`${what} has more than ${bytesMax} bytes of UTF-8; shorten or hash it`, { limit: bytesMax });
 }
 
-function decodeUtf8(scratch: Scratch, offset: number, byteLength: number): string {
+function decodeUtf8(scratch: Source, offset: number, byteLength: number): string {
   const bytes = scratch.bytes;
   const end = offset + byteLength;
   if (end > bytes.length) throw corruptText(offset, byteLength, undefined);

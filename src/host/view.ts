@@ -4,9 +4,9 @@
 
 import { STATUS_OK, STATUS_RUN_STALE } from "./abi.js";
 import type { Value } from "./codec.js";
-import { type Core, statusError } from "./core.js";
+import { type Core, type ScanRequest, statusError } from "./core.js";
 import type { ListOptions } from "./scan.js";
-import { prepareScan, type ScanRequest } from "./scan.js";
+import { prepareScan } from "./scan.js";
 
 /** Collects, or only counts, the matches of a request in the core; returns a status. */
 export type Scanner = (request: ScanRequest, collect: boolean) => number;
@@ -15,7 +15,7 @@ function collect(core: Core, options: ListOptions | undefined, scan: Scanner): n
   const request = prepareScan(core, options);
   if (request.limit === 0) return 0;
   if (isNowhere(scan(request, true))) return 0;
-  return core.scanSort(request.limit, request.reverse);
+  return core.scanSort();
 }
 
 /** Keys and values of a range, in order. `note` is told how many there are before they are read. */

@@ -1,9 +1,16 @@
 /** The contract suites that run on every runtime: one line each. Vitest mounts the same functions. */
 import type { Case, ReloadCase } from "../contract/context.js";
+import { deleteRunContract } from "../contract/delete-run-contract.js";
 import { durabilityContract, durabilityReloadCases } from "../contract/durability-contract.js";
+import { eventsContract } from "../contract/events-contract.js";
+import { fastPathContract } from "../contract/fast-path-contract.js";
+import { isolationContract } from "../contract/isolation-contract.js";
 import { kvContract } from "../contract/kv-contract.js";
+import { runsContract } from "../contract/runs-contract.js";
 import { snapshotContract } from "../contract/snapshot-contract.js";
+import { stateContract } from "../contract/state-contract.js";
 import { storageContract } from "../contract/storage-contract.js";
+import { tracesContract } from "../contract/traces-contract.js";
 import { transactionContract } from "../contract/transaction-contract.js";
 
 export interface Suite {
@@ -18,6 +25,13 @@ export const suites: readonly Suite[] = [
   { name: "storage", opens: false, cases: storageContract },
   { name: "kv", opens: true, cases: kvContract },
   { name: "transaction", opens: true, cases: transactionContract },
+  { name: "isolation", opens: true, cases: isolationContract },
   { name: "snapshot", opens: true, cases: snapshotContract },
+  { name: "events", opens: true, cases: eventsContract },
+  { name: "state", opens: true, cases: stateContract },
+  { name: "traces", opens: true, cases: tracesContract },
+  { name: "runs", opens: true, cases: runsContract },
+  { name: "deleteRun", opens: true, cases: deleteRunContract },
+  { name: "fast path", opens: true, cases: fastPathContract },
   { name: "durability", opens: true, cases: durabilityContract, reloadCases: durabilityReloadCases },
 ];

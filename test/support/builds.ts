@@ -25,6 +25,8 @@ export const SINGLE = build("single release", "dist/single.wasm", false, false);
 export const SINGLE_DEBUG = build("single debug", "build/single-debug.wasm", false, true);
 export const SHARED = build("shared release", "dist/shared.wasm", true, false);
 export const SHARED_DEBUG = build("shared debug", "build/shared-debug.wasm", true, true);
+/** A release build in which rules can be switched off: `breakRule`. */
+export const PLANTED = build("planted", "build/planted.wasm", false, false);
 export const BUILDS: readonly Build[] = [SINGLE, SINGLE_DEBUG, SHARED, SHARED_DEBUG];
 
 const modules = new Map<string, Promise<WebAssembly.Module>>();

@@ -30,7 +30,7 @@ export function stateOf(db: Database): State {
   return Object.fromEntries(RUNS.map((run) => [run, Object.fromEntries(db.run(run).kv.list())]));
 }
 
-/** One commit of the history: puts, deletions and transactions of several keys, on several runs in turn. */
+/** One commit of the history: puts, deletions of keys and of runs, and transactions of several keys, on several runs in turn. */
 function commitNumber(db: Database, i: number, durability: "strict" | "buffered"): void {
   const run = db.run(RUNS[i % RUNS.length] as string);
   if (i % 5 === 3) {
@@ -42,6 +42,8 @@ function commitNumber(db: Database, i: number, durability: "strict" | "buffered"
       },
       { durability },
     );
+  } else if (i % 11 === 10 && run.count() > 0) {
+    db.deleteRun(run.id, { durability });
   } else if (i % 7 === 6 && run.kv.has("a")) {
     run.kv.delete("a", { durability });
   } else {

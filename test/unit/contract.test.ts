@@ -10,11 +10,8 @@ import { memory } from "../../src/adapters/memory.js";
 import { nodeFs } from "../../src/adapters/node-fs.js";
 import type { Storage } from "../../src/adapters/storage.js";
 import { Database } from "../../src/index.js";
-import type { Case, Context, OpenOptions } from "../contract/context.js";
-import { durabilityContract, durabilityReloadCases } from "../contract/durability-contract.js";
-import { kvContract } from "../contract/kv-contract.js";
-import { snapshotContract } from "../contract/snapshot-contract.js";
-import { transactionContract } from "../contract/transaction-contract.js";
+import type { Context, OpenOptions } from "../contract/context.js";
+import { suites as everySuite } from "../runtimes/suites.js";
 import { SimulatedDisk } from "../support/simulated-storage.js";
 
 /** One place, which lasts as long as its case. */
@@ -60,12 +57,9 @@ const mounts: readonly Mount[] = [
   { name: "simulated, asynchronous only", place: () => simulated({ syncAppend: false }) },
 ];
 
-const suites: readonly { readonly name: string; readonly cases: () => Case[] }[] = [
-  { name: "kv", cases: kvContract },
-  { name: "transaction", cases: transactionContract },
-  { name: "snapshot", cases: snapshotContract },
-  { name: "durability", cases: durabilityContract },
-];
+/** What opens databases; the storages by themselves have tests of their own. */
+const suites = everySuite.flatMap(({ name, opens, cases }) => (opens && cases !== undefined ? [{ name, cases }] : []));
+const reloadCases = everySuite.flatMap(({ reloadCases: cases }) => cases?.() ?? []);
 
 function contextOf(place: Place, shared: boolean, opened: Database[]): Context {
   const storage = place.storage();
@@ -126,7 +120,7 @@ for (const mount of mounts) {
   probe.remove();
   if (probe.kill === undefined) continue;
   describe(`${mount.name}, killed`, () => {
-    for (const item of durabilityReloadCases()) {
+    for (const item of reloadCases) {
       if (item.needs?.(capabilities) === false) continue;
       test(item.name, async () => {
         const place = mount.place();

@@ -17,10 +17,15 @@ function open(build: Build): Promise<Database> {
   );
 }
 
-function writeIn(core: Core, transaction: RunHandle, key: string, value: string): number {
+function begin(core: Core, run: RunHandle): RunHandle {
+  const pointer = core.begin(run.pointer, run.generation, false);
+  return { pointer, generation: core.begunGeneration() };
+}
+
+function writeIn(core: Core, { pointer, generation }: RunHandle, key: string, value: string): number {
   core.renew();
   const valueBytes = encodeValue(value, core);
-  return core.transactionPut(transaction, 0, encodeKey(key, core), valueBytes);
+  return core.transactionPut(pointer, generation, 0, encodeKey(key, core), valueBytes);
 }
 
 /** Uses up what memory there is, so that whatever comes next has to grow. */
@@ -63,12 +68,12 @@ describe.each([SINGLE_DEBUG, SHARED_DEBUG])("growth refused in the $name build",
     const { core } = await bareCore(build);
     const run = runOf(core, "r");
     for (let i = 0; i < 500; i += 2) put(core, run, `key ${i}`, "old");
-    let transaction = core.begin(run, false) as RunHandle;
+    let transaction = begin(core, run);
     for (let i = 0; i < 2500; i++) expect(writeIn(core, transaction, `key ${i}`, "w".repeat(i % 400))).toBe(0);
     fill(core);
     const before = { live: core.liveEntries, version: core.version() };
     core.refuseGrowth(count);
-    const refusal = core.commit(transaction, 0);
+    const refusal = core.commit(transaction.pointer, transaction.generation, 0);
     core.refuseGrowth(0);
     if (refusal < 0) {
       expect(-refusal).toBe(STATUS_STORE_FULL);
@@ -77,11 +82,9 @@ describe.each([SINGLE_DEBUG, SHARED_DEBUG])("growth refused in the $name build",
       expect(get(core, run, "key 2")).toBe("old");
     } else expect(count, "at least the first growth is needed").toBeGreaterThan(1);
     expect(core.verify()).toBe(0);
-    core.end(transaction);
-    transaction = core.begin(run, false) as RunHandle;
+    transaction = begin(core, run);
     expect(writeIn(core, transaction, "key 1", "new")).toBe(0);
-    expect(core.commit(transaction, 0)).toBeGreaterThan(before.version);
-    core.end(transaction);
+    expect(core.commit(transaction.pointer, transaction.generation, 0)).toBeGreaterThan(before.version);
     expect(core.verify()).toBe(0);
   });
 

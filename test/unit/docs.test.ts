@@ -2,6 +2,8 @@
  * What README.md shows does work: every block of code in it that begins with `import` is type-checked against the built
  * package and run, each in a file of its own, in a folder whose `node_modules/holdfast` is this package.
  *
+ * The examples of the primitives' own documentation run in the same way, with a database and a run around them.
+ *
  * A block that is not run has to be one of those that cannot be: it does not begin with `import`, and its number is known
  * here, so that nothing drops out unseen. A comment `expect: text` on a line of its own makes the output contain the text.
  */
@@ -163,6 +165,27 @@ describe("README.md", () => {
   for (const block of runnable) {
     test(`the code at line ${block.line} has right types and runs`, () => {
       const { ok, output } = checkAndRun(folder, `readme-${block.line}`, block);
+      expect(ok, output).toBe(true);
+    });
+  }
+});
+
+describe("the documentation of the primitives", () => {
+  const directory = join(ROOT, "src/host/primitives");
+  const opening = [
+    'import { Database } from "holdfast";',
+    'const db = await Database.open({ durability: "in-memory" });',
+    'const run = db.run("documented");',
+  ].join("\n");
+
+  for (const file of fs.readdirSync(directory)) {
+    const text = fs.readFileSync(join(directory, file), "utf8").replaceAll(/^ ?\* ?/gm, "");
+    const [block] = blocksOf(text);
+
+    test(`${file} has an example of five lines, which runs`, () => {
+      expect(block?.code.split("\n").length, "lines").toBe(5);
+      const code = `${opening}\n${block?.code}\nvoid [db, run];\nawait db.close();`;
+      const { ok, output } = checkAndRun(folder, `tsdoc-${file.replace(".ts", "")}`, { ...(block as Block), code });
       expect(ok, output).toBe(true);
     });
   }

@@ -56,7 +56,17 @@ export class KVReader {
   }
 }
 
-/** Key-values of a run or a transaction. */
+/**
+ * Key-values of a run or a transaction.
+ *
+ * ```ts
+ * const version = run.kv.put("plan", { goal: "ship" });
+ * run.kv.put("plan", { goal: "rest" }, { ifVersion: version }); // VERSION_MISMATCH if somebody was faster
+ * run.kv.getMany(["plan", "none"]); // [{ goal: "rest" }, undefined]
+ * run.kv.list({ prefix: "pl", reverse: true, limit: 10 });
+ * run.kv.delete("plan"); // true
+ * ```
+ */
 export class KVStore extends KVReader {
   readonly #writer: Writer;
 

@@ -1,0 +1,90 @@
+/**
+ * Pruning: versions that nobody can see any more, a bounded number of chains at a time.
+ *
+ * A chain that may hold such versions now or later stands in its run's prune queue. Every write, every publication and every
+ * release of a snapshot looks at a few; what must stay goes to the queue's end.
+ */
+import { ENTRY_QUEUED, Entry } from "./entry";
+import { keeps, RULE_HORIZON } from "./rules";
+import { Run, runArena, runEmpty } from "./run";
+import { entryRemove, tablesAreEmpty } from "./run-tables";
+import { publishedHorizon, raiseFloor } from "./snapshots";
+import { superblock } from "./superblock";
+import { chainIsGone, chainIsLoose, TOMBSTONE, Version, versionBytes, versionPrune } from "./versions";
+
+/** Chains that one write looks at beyond its own: what bounds the work that old versions can cause. */
+export const PRUNE_CHAINS_PER_WRITE: u32 = 2;
+/** Chains that the release of a snapshot looks at. */
+export const PRUNE_CHAINS_PER_RELEASE: u32 = 64;
+
+/** The horizon, with the floor raised to it: what a pruner starts from (COMMIT 13). */
+export function raisedFloor(): u64 {
+  const horizon = keeps(RULE_HORIZON) ? publishedHorizon() : superblock().version;
+  raiseFloor(horizon);
+  return horizon;
+}
+
+/** Remembers that an entry's chain may hold something to prune. */
+export function pruneEnqueue(run: Run, entry: Entry): void {
+  if (entry.flags & ENTRY_QUEUED || !chainIsLoose(entry)) return;
+  entry.flags |= ENTRY_QUEUED;
+  entry.pruneNext = 0;
+  if (run.pruneLast) changetype<Entry>(run.pruneLast).pruneNext = changetype<usize>(entry);
+  else run.pruneFirst = changetype<usize>(entry);
+  run.pruneLast = changetype<usize>(entry);
+  run.pruneCount++;
+}
+
+/** Prunes the chains of at most `chains` entries of the queue; those that stay loose go to its end. Under the run's lock. */
+export function pruneStep(run: Run, chains: u32): void {
+  if (run.pruneCount == 0) return;
+  const horizon = raisedFloor();
+  const arena = runArena(run);
+  for (let left = min(chains, run.pruneCount); left > 0; left--) {
+    const entry = changetype<Entry>(run.pruneFirst);
+    run.pruneFirst = entry.pruneNext;
+    if (run.pruneFirst == 0) run.pruneLast = 0;
+    run.pruneCount--;
+    entry.flags &= ~ENTRY_QUEUED;
+    versionPrune(arena, entry, horizon);
+    if (chainIsGone(entry, horizon)) entryRemove(run, entry);
+    else pruneEnqueue(run, entry);
+  }
+}
+
+/** Prunes the chain of an entry that was just written; what cannot go yet is remembered. Under the run's lock. */
+export function pruneWritten(run: Run, entry: Entry, horizon: u64): void {
+  if (entry.flags & ENTRY_QUEUED) return;
+  versionPrune(runArena(run), entry, horizon);
+  if (chainIsGone(entry, horizon)) entryRemove(run, entry);
+  else pruneEnqueue(run, entry);
+}
+
+/** A run that has been emptied keeps up to this much for what comes next. */
+const TRIM_BYTES_MIN: u32 = 65536;
+
+/**
+ * Gives the extents of a run back in which nothing is left, not even for a snapshot: blocks are free for their own size
+ * only, extents for every size and every run. The last step of what empties a run, under its lock.
+ */
+export function runTrim(run: Run): void {
+  if (run.live != 0 || run.pruneCount != 0 || run.unpublished != 0) return;
+  const arena = runArena(run);
+  if (arena.extentBytes <= TRIM_BYTES_MIN) return;
+  if (tablesAreEmpty(run)) runEmpty(run);
+}
+
+/** Bytes of versions that are not the newest of their keys, of tombstones included, over one run: all stand in the queue. */
+export function deadBytes(run: Run): u64 {
+  let bytes: u64 = 0;
+  for (let at = run.pruneFirst; at; at = changetype<Entry>(at).pruneNext) {
+    const head = changetype<Entry>(at).head;
+    if (head == 0) continue;
+    const newest = changetype<Version>(head);
+    if (newest.length == TOMBSTONE) bytes += versionBytes(TOMBSTONE) as u64;
+    for (let old = newest.previous; old; old = changetype<Version>(old).previous) {
+      bytes += versionBytes(changetype<Version>(old).length) as u64;
+    }
+  }
+  return bytes;
+}

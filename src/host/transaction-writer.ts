@@ -1,0 +1,298 @@
+/**
+ * The core's side of a transaction: what primitives read and write through inside of one, and how it ends.
+ *
+ * A writer is made for one explicit transaction and never used for another, so that what was left behind cannot act in
+ * somebody else's. Those behind implicit operations, which nobody ever gets hold of, are opened again and again.
+ */
+import { HoldfastError } from "../errors.js";
+import {
+  STATUS_BUSY_LOCK,
+  STATUS_BUSY_PENDING,
+  STATUS_CONFLICT,
+  STATUS_CONFLICT_PENDING,
+  STATUS_DRAIN_FIRST,
+  STATUS_LIMIT,
+  STATUS_RUN_STALE,
+  STATUS_UNDONE,
+} from "./abi.js";
+import { readKeys } from "./arguments.js";
+import type { Value } from "./codec.js";
+import { encodeKey, encodeValue } from "./codec.js";
+import { type Core, type RunHandle, statusError } from "./core.js";
+import type { Engine, Held, Holder } from "./engine.js";
+import type { Reader, StepOptions, Versioned, WriteOptions, Writer } from "./reader-writer.js";
+import type { ListOptions } from "./scan.js";
+import { countKeys, listEntries, listKeys } from "./view.js";
+import { expectedVersion, readWriteOptions, refuseDurability, versionMismatch } from "./write-options.js";
+
+export class TransactionWriter implements Writer, Holder {
+  readonly #engine: Engine;
+  readonly #core: Core;
+  #run: RunHandle = NO_RUN;
+  /** The context in the core, and its generation. */
+  #pointer = 0;
+  #generation = 0;
+  #open = false;
+  #mode = 0;
+  #asynchronous = false;
+  #deadlineMs = Number.POSITIVE_INFINITY;
+  #start = 0;
+  /** The newest unpublished version that it may have read; 0 where there is none. */
+  #depends = 0;
+  /** How many writes it has noted. */
+  #writes = 0;
+  /** Why it cannot be committed any more: a step of several writes was cut off in the middle. */
+  #broken: unknown;
+  #undone = false;
+  /** Where it stands among the open handles that the engine watches; −1: it does not. */
+  place = -1;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+    this.#core = engine.core;
+  }
+
+  /** Opens it on a run; false where that incarnation of the run is gone. */
+  begin(run: RunHandle, mode: number, asynchronous: boolean, fromInstalled: boolean, deadlineMs: number): boolean {
+    const core = this.#core;
+    const pointer = core.begin(run.pointer, run.generation, fromInstalled);
+    if (pointer === STATUS_RUN_STALE) return false;
+    this.#run = run;
+    this.#pointer = pointer;
+    this.#start = core.resultVersion();
+    this.#depends = core.begunDepends();
+    this.#generation = core.begunGeneration();
+    this.#mode = mode;
+    this.#asynchronous = asynchronous;
+    this.#deadlineMs = deadlineMs;
+    this.#writes = 0;
+    this.#broken = undefined;
+    this.#undone = false;
+    this.#open = true;
+    return true;
+  }
+
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  get isAsynchronous(): boolean {
+    return this.#asynchronous;
+  }
+
+  held(): Held {
+    return { slot: undefined, pointer: this.#pointer, generation: this.#generation, version: this.#start };
+  }
+
+  /** The core, if the transaction can still be used. */
+  #live(): Core {
+    const engine = this.#engine;
+    if (!engine.isLive) engine.assertLive();
+    if (!this.#open) throw new HoldfastError("TRANSACTION_CLOSED", "The transaction has ended. Begin a new one.");
+    this.#core.renew();
+    return this.#core;
+  }
+
+  // Reading.
+
+  #record(table: number, key: string): number {
+    const core = this.#live();
+    const record = core.transactionGet(this.#pointer, this.#generation, table, encodeKey(key, core));
+    if (record !== 0 && record < STATUS_LIMIT) throw statusError(record, "The read");
+    return record;
+  }
+
+  get(table: number, key: string): Value | undefined {
+    const record = this.#record(table, key);
+    return record === 0 ? undefined : this.#core.value(record);
+  }
+
+  getVersioned(table: number, key: string): Versioned | undefined {
+    const record = this.#record(table, key);
+    return record === 0 ? undefined : { value: this.#core.value(record), version: this.#core.versionOf(record) };
+  }
+
+  getMany(table: number, keys: readonly string[]): (Value | undefined)[] {
+    this.#live();
+    return readKeys(keys).map((key) => this.get(table, key));
+  }
+
+  has(table: number, key: string): boolean {
+    return this.#record(table, key) !== 0;
+  }
+
+  list(table: number, options: ListOptions | undefined): [string, Value][] {
+    const core = this.#live();
+    const note = (count: number): void =>
+      check(core.noteScanned(this.#pointer, this.#generation, table, count), "The listing");
+    return listEntries(
+      core,
+      options,
+      (request, collect) => core.transactionScan(this.#pointer, this.#generation, table, request, collect),
+      note,
+    );
+  }
+
+  keys(table: number, options: ListOptions | undefined): string[] {
+    const core = this.#live();
+    return listKeys(core, options, (request, collect) =>
+      core.transactionScan(this.#pointer, this.#generation, table, request, collect),
+    );
+  }
+
+  count(table: number, prefix: string | undefined): number {
+    const core = this.#live();
+    return countKeys(core, prefix, (request, collect) =>
+      core.transactionScan(this.#pointer, this.#generation, table, request, collect),
+    );
+  }
+
+  view<T>(body: (reader: Reader) => T): T {
+    this.#live();
+    return body(this);
+  }
+
+  // Writing.
+
+  #checkOptions(table: number, key: string, given: WriteOptions | undefined): void {
+    if (given === undefined) return;
+    const options = readWriteOptions(given);
+    refuseDurability(options.durability);
+    const { ifVersion } = options;
+    if (ifVersion === undefined) return;
+    const expected = expectedVersion(ifVersion);
+    const record = this.#record(table, key);
+    const actual = record === 0 ? 0 : this.#core.versionOf(record);
+    const own = record !== 0 && actual === 0;
+    if (own || actual !== expected) throw versionMismatch(key, ifVersion, own ? "written in this transaction" : actual);
+  }
+
+  put(table: number, key: string, value: Value, options: WriteOptions | undefined): number {
+    this.#engine.assertWritable();
+    this.#checkOptions(table, key, options);
+    let core = this.#live();
+    const valueBytes = encodeValue(value, core);
+    // Encoding may have called into objects of the caller, which may have ended the transaction.
+    core = this.#live();
+    check(core.transactionPut(this.#pointer, this.#generation, table, encodeKey(key, core), valueBytes), "The write");
+    this.#writes++;
+    return 0;
+  }
+
+  delete(table: number, key: string, options: WriteOptions | undefined): boolean {
+    this.#engine.assertWritable();
+    this.#checkOptions(table, key, options);
+    if (!this.has(table, key)) return false;
+    const core = this.#live();
+    const status = core.transactionRemove(this.#pointer, this.#generation, table, encodeKey(key, core));
+    check(status, "The deletion");
+    this.#writes++;
+    return true;
+  }
+
+  step<T>(body: (writer: Writer) => T, options: StepOptions | undefined): T {
+    this.#engine.assertWritable();
+    refuseDurability(options?.durability);
+    this.#live();
+    const before = this.#writes;
+    try {
+      return body(this);
+    } catch (error) {
+      // Half of a step must never be committed.
+      if (this.#writes !== before) this.#broken ??= error;
+      throw error;
+    }
+  }
+
+  nowMs(): number {
+    return this.#engine.environment.wallMs();
+  }
+
+  randomBytes(bytes: Uint8Array): void {
+    this.#engine.environment.randomBytes(bytes);
+  }
+
+  // Ending.
+
+  /**
+   * Commits and keeps the mode's promise; returns the version, or for one that wrote nothing the version that it started
+   * at. Whatever happens, it has ended then.
+   */
+  commit(): number {
+    const version = this.#install();
+    // What changes nothing, such as deleting what is not there, has no version of its own.
+    if (version > this.#start && this.#engine.log !== undefined) {
+      if (this.#mode !== 0 || !this.#core.isPublished(this.#run, version)) {
+        this.#engine.settle(this.#run, version, this.#mode);
+      }
+    }
+    return version;
+  }
+
+  /** Validates and installs; the version that its outcome must wait for, 0 where there is none. */
+  commitInstalled(): { readonly awaits: number; readonly committed: boolean } {
+    const version = this.#install();
+    const committed = version > this.#start;
+    return { awaits: committed ? version : this.#depends, committed };
+  }
+
+  #install(): number {
+    try {
+      this.#live();
+      if (this.#broken !== undefined) throw this.#broken;
+      if (this.#deadlineMs !== Number.POSITIVE_INFINITY) this.#checkDeadline();
+      if (this.#writes > 0) this.#engine.assertWritable();
+      for (;;) {
+        const version = this.#core.commit(this.#pointer, this.#generation, this.#mode);
+        if (-version === STATUS_DRAIN_FIRST) {
+          this.#engine.log?.drainFirst();
+          continue;
+        }
+        this.#ended();
+        if (version >= 0) return version;
+        throw this.#refusal(-version);
+      }
+    } finally {
+      this.rollback();
+    }
+  }
+
+  #checkDeadline(): void {
+    if (this.#engine.environment.monotonicMs() <= this.#deadlineMs) return;
+    throw new HoldfastError("TIMEOUT", "The transaction took longer than its timeoutMs; nothing has changed.");
+  }
+
+  #refusal(status: number): HoldfastError {
+    if (status === STATUS_CONFLICT_PENDING && !this.#asynchronous) this.#engine.log?.settlePending();
+    const known = [STATUS_CONFLICT, STATUS_CONFLICT_PENDING, STATUS_BUSY_PENDING, STATUS_BUSY_LOCK];
+    return statusError(status, known.includes(status) ? undefined : "The transaction");
+  }
+
+  #ended(): void {
+    this.#open = false;
+    this.#engine.unwatch(this);
+  }
+
+  /** Ends it without a commit. Doing so again, or after a commit, does nothing. */
+  rollback(): void {
+    if (!this.#open) return;
+    this.#ended();
+    if (this.#engine.isLive) this.#undone = this.#core.end(this.#pointer, this.#generation) === STATUS_UNDONE;
+  }
+
+  /**
+   * Ends it without a commit, unless its callback has; the version that its outcome must wait for, 0 where there is none.
+   * @throws HoldfastError `STORAGE_FULL` if what it may have read was undone.
+   */
+  abandon(): number {
+    this.rollback();
+    if (this.#undone) throw statusError(STATUS_UNDONE);
+    return this.#depends;
+  }
+}
+
+const NO_RUN: RunHandle = { pointer: 0, generation: 0 };
+
+function check(status: number, what: string): void {
+  if (status !== 0) throw statusError(status, what);
+}
