@@ -59,10 +59,11 @@ import {
   scratchValueBytes,
 } from "./scratch";
 import { NO_SLOT, oldestHeld, publishedHorizon, snapshotAcquire, snapshotRelease, snapshotVersion } from "./snapshots";
-import { commitDeletion, commitOne, commitTransaction, findEntry, readAt } from "./store";
+import { commitDeletion, commitOne, commitTransaction, findEntry, readAt, wouldCommit } from "./store";
 import { SUPERBLOCK_MAGIC, Superblock, superblock } from "./superblock";
 import { tableMake } from "./table";
 import {
+  countReads,
   noteRead,
   noteScan,
   noteWrite,
@@ -477,6 +478,22 @@ export function transactionCommit(handle: usize, generation: u32, mode: u32, wor
   const result = commitTransaction(transaction, mode, scratchCursors(), scratchRange(), worker);
   if (result != -(STATUS_DRAIN_FIRST as i64)) endLocked(transaction);
   return result as f64;
+}
+
+/** Whether a transaction would pass its validation now; a status. For tracing: nothing is changed by it. */
+export function transactionValidate(handle: usize, generation: u32): u32 {
+  const transaction = changetype<Transaction>(handle);
+  if (!transactionIs(transaction, generation)) return STATUS_TRANSACTION_CLOSED;
+  return wouldCommit(transaction, scratchCursors(), scratchRange());
+}
+
+/** How many keys a transaction has read, and how many it has written. */
+export function transactionReads(handle: usize): u32 {
+  return countReads(changetype<Transaction>(handle));
+}
+
+export function transactionWrites(handle: usize): u32 {
+  return changetype<Transaction>(handle).writes;
 }
 
 /** Ends a transaction without a commit; a status: STATUS_UNDONE where it may have read what was undone since it began. */

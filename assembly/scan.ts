@@ -27,6 +27,9 @@ import {
 import { TOMBSTONE, Version, valueAt } from "./versions";
 
 export const MATCH_BYTES: u32 = 12;
+/** A buffer of this size is always there; one of more than the larger size goes when the next listing begins. */
+const MATCHES_BYTES_MIN: u32 = 4000;
+const MATCHES_BYTES_KEPT: u32 = 1048576;
 
 /** The bounds of a listing: each one's bytes stand behind the other's; a bound of no bytes is none. */
 @unmanaged
@@ -74,11 +77,44 @@ export function rangeHas(range: Range, key: usize, keyBytes: u32): bool {
   return range.endBytes == 0 || bytesCompare(key, keyBytes, range.end, range.endBytes) < 0;
 }
 
+function matchesMake(bytes: u32): usize {
+  const extent = extentAllocate(orderFor(bytes), 0);
+  return extent ? extent + EXTENT_HEADER_BYTES : 0;
+}
+
+function matchesUse(buffer: usize): void {
+  if (matches) extentFree(matches - EXTENT_HEADER_BYTES);
+  matches = buffer;
+  matchesCapacity = (1 << extentOrder(buffer - EXTENT_HEADER_BYTES)) - (EXTENT_HEADER_BYTES as u32);
+}
+
+/** Makes sure of a small buffer, so that a short listing works also when memory is full; a status. */
+export function scanReserve(): u32 {
+  const buffer = matchesMake(MATCHES_BYTES_MIN);
+  if (buffer == 0) return STATUS_STORE_FULL;
+  matchesUse(buffer);
+  return STATUS_OK;
+}
+
+/** Gives a large buffer back, as long as a small one can be had instead. */
+function matchesShrink(): void {
+  const buffer = matchesMake(MATCHES_BYTES_MIN);
+  if (buffer) matchesUse(buffer);
+}
+
 /** Begins a listing that keeps the first `limit` matches, or with 0 only counts. */
 function matchesBegin(limit: u32, reverse: bool): void {
+  if (matchesCapacity > MATCHES_BYTES_KEPT) matchesShrink();
   matchCount = 0;
   matchLimit = limit;
   matchReverse = reverse;
+}
+
+/** Whether a key stands behind as many as are wanted, so that its versions need not be looked at. */
+function isBeyond(key: usize, keyBytes: u32): bool {
+  if (matchLimit == 0 || matchCount != matchLimit) return false;
+  const last = matchAt(0);
+  return !isBefore(key, keyBytes, last.key, last.keyBytes);
 }
 
 /** Adds a match; false if memory cannot grow. Beyond the limit it takes the place of the last one, if it stands before it. */
@@ -88,8 +124,8 @@ function matchPush(key: usize, keyBytes: u32, record: usize): bool {
     return true;
   }
   if (matchCount == matchLimit) {
+    if (isBeyond(key, keyBytes)) return true;
     const last = matchAt(0);
-    if (!isBefore(key, keyBytes, last.key, last.keyBytes)) return true;
     last.key = key;
     last.keyBytes = keyBytes;
     last.record = record;
@@ -98,12 +134,10 @@ function matchPush(key: usize, keyBytes: u32, record: usize): bool {
   }
   const bytes = (matchCount + 1) * MATCH_BYTES;
   if (bytes > matchesCapacity) {
-    const extent = extentAllocate(orderFor(max(bytes << 1, 4096)), 0);
-    if (extent == 0) return false;
-    memory.copy(extent + EXTENT_HEADER_BYTES, matches, matchCount * MATCH_BYTES);
-    if (matches) extentFree(matches - EXTENT_HEADER_BYTES);
-    matches = extent + EXTENT_HEADER_BYTES;
-    matchesCapacity = (1 << extentOrder(extent)) - (EXTENT_HEADER_BYTES as u32);
+    const buffer = matchesMake(bytes << 1);
+    if (buffer == 0) return false;
+    memory.copy(buffer, matches, matchCount * MATCH_BYTES);
+    matchesUse(buffer);
   }
   const match = matchAt(matchCount++);
   match.key = key;
@@ -209,7 +243,7 @@ function collectTable(
   for (let entry = cursorNext(table, cursor); entry !== null; entry = cursorNext(table, cursor)) {
     const key = entryKey(entry);
     const keyBytes = entry.keyBytes as u32;
-    if (!rangeHas(range, key, keyBytes)) continue;
+    if (!rangeHas(range, key, keyBytes) || isBeyond(key, keyBytes)) continue;
     if (transaction !== null && transaction.writes != 0) {
       const own = touchedFind(transaction, tag, entry.hash, key, keyBytes);
       if (own !== null && (own.flags & TOUCHED_WRITTEN) != 0) continue;

@@ -19,7 +19,7 @@ import {
   STATUS_OK,
   STATUS_STORE_FULL,
 } from "./constants";
-import { Cursors, Range } from "./scan";
+import { Cursors, Range, scanReserve } from "./scan";
 
 const WORK_BYTES: u32 = 64;
 
@@ -34,7 +34,8 @@ export function scratchMake(): u32 {
   if (extent == 0) return STATUS_STORE_FULL;
   base = extent + EXTENT_HEADER_BYTES;
   memory.fill(base, 0, bytes);
-  return scratchReserve(SCRATCH_VALUE_BYTES_MIN);
+  const status = scanReserve();
+  return status == STATUS_OK ? scratchReserve(SCRATCH_VALUE_BYTES_MIN) : status;
 }
 
 /** Makes room for a value of `bytes`; a status. What stood in it is gone. */

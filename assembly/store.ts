@@ -406,6 +406,12 @@ function isSameIncarnation(run: Run, transaction: Transaction): bool {
   return runIs(run, transaction.runGeneration) || (transaction.writes == 0 && runShows(run, transaction.runGeneration));
 }
 
+/** What validation would say of a transaction now; a status. */
+export function wouldCommit(transaction: Transaction, cursors: Cursors, range: Range): u32 {
+  const run = changetype<Run>(transaction.run);
+  return isSameIncarnation(run, transaction) ? validate(run, transaction, cursors, range) : STATUS_CONFLICT;
+}
+
 /** Whether everything that a transaction has read is still so at the newest installed versions; a status (COMMIT 2). */
 function validate(run: Run, transaction: Transaction, cursors: Cursors, range: Range): u32 {
   for (let i: u32 = 0; i < touchedCount(transaction); i++) {

@@ -9,7 +9,8 @@
  *
  * What it keeps true: a context is of one run and one incarnation; `start` is held in the snapshot registry from begin to
  * end; a handle is the context's address with its generation, which rises at each end, so that a handle of an earlier
- * transaction is refused. Contexts are never freed, at most TRANSACTION_POOL_MAX keep their buffers.
+ * transaction is refused. Contexts are never freed, at most TRANSACTION_POOL_MAX keep their buffers, and none above
+ * BUFFER_BYTES_KEPT.
  */
 
 import { arenaAllocate, EXTENT_HEADER_BYTES, extentAllocate, extentFree, extentOrder, orderFor } from "./arena";
@@ -39,6 +40,8 @@ export const TOUCHED_WRITTEN: u8 = 2;
 const ACQUIRE_ATTEMPTS_MAX: u32 = 1024;
 const ITEM_BYTES_MIN: u32 = 4096;
 const DATA_BYTES_MIN: u32 = 8192;
+/** A context keeps buffers of up to this size. */
+const BUFFER_BYTES_KEPT: u32 = 262144;
 /** What one transaction may keep in memory for what it has read: two of the largest extents. */
 const DATA_BYTES_MAX: u32 = 67108864 - 64;
 
@@ -138,6 +141,11 @@ function bufferFree(buffer: Buffer): void {
   buffer.capacity = 0;
 }
 
+/** Lets go of a buffer that is larger than what is kept for the next transaction. */
+function bufferShrink(buffer: Buffer): void {
+  if (buffer.capacity > BUFFER_BYTES_KEPT) bufferFree(buffer);
+}
+
 function itemsBuffer(transaction: Transaction): Buffer {
   return bufferOf(transaction, offsetof<Transaction>("items"));
 }
@@ -157,6 +165,14 @@ function dataBuffer(transaction: Transaction): Buffer {
 /** A number of items of a transaction. */
 export function touchedCount(transaction: Transaction): u32 {
   return transaction.itemsUsed / TOUCHED_BYTES;
+}
+
+/** How many keys a transaction has read. */
+export function countReads(transaction: Transaction): u32 {
+  let reads: u32 = 0;
+  for (let i: u32 = 0; i < touchedCount(transaction); i++)
+    reads += (touchedAt(transaction, i).flags & TOUCHED_READ) as u32;
+  return reads;
 }
 
 /** The item at an index. Valid until the next one is added. */
@@ -182,12 +198,16 @@ export function scanAt(transaction: Transaction, index: u32): Scan {
   return changetype<Scan>(transaction.scans + ((index * SCAN_BYTES) as usize));
 }
 
+function holdsBuffers(transaction: Transaction): bool {
+  return (transaction.items | transaction.index | transaction.scans | transaction.data) != 0;
+}
+
 function contextTake(): Transaction | null {
   const sb = superblock();
   if (sb.transactionPool) {
     const kept = changetype<Transaction>(sb.transactionPool);
     sb.transactionPool = kept.next;
-    if (kept.data) sb.transactionPoolCount--;
+    if (holdsBuffers(kept)) sb.transactionPoolCount--;
     return kept;
   }
   const block = arenaAllocate(systemArena(), offsetof<Transaction>() as u32);
@@ -206,7 +226,12 @@ function contextReturn(transaction: Transaction): void {
   transaction.writes = 0;
   transaction.writeBytes = 0;
   transaction.run = 0;
+  bufferShrink(itemsBuffer(transaction));
+  bufferShrink(scansBuffer(transaction));
+  bufferShrink(dataBuffer(transaction));
+  bufferShrink(indexBuffer(transaction));
   if (transaction.index) memory.fill(transaction.index, 0, transaction.indexUsed);
+  else transaction.indexUsed = 0;
   if (sb.transactionPoolCount >= TRANSACTION_POOL_MAX) {
     bufferFree(itemsBuffer(transaction));
     bufferFree(indexBuffer(transaction));
@@ -219,7 +244,7 @@ function contextReturn(transaction: Transaction): void {
     first.next = changetype<usize>(transaction);
     return;
   }
-  if (transaction.data) sb.transactionPoolCount++;
+  if (holdsBuffers(transaction)) sb.transactionPoolCount++;
   transaction.next = sb.transactionPool;
   sb.transactionPool = changetype<usize>(transaction);
 }

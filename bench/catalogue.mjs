@@ -4,7 +4,31 @@
 // imported when it is run, because it needs the peers to be installed and this list must not.
 //
 // A goal names the subject that Holdfast stands beside. `timesAsFast` lists what is to be reached, the first goal and the one
-// after it; `timesItsTime` is for a floor that nobody can beat, where less is better. `red` is where to stop and redesign.
+// after it; `timesItsTime` is for a floor that nobody can beat, where less is better. A goal with `of` is for that row by
+// itself: `atMost`, in nanoseconds or in the row's own unit. `red` is where to stop and redesign. `ratios` are rows that say
+// how many times one row's time another's is.
+
+const RAW = "raw table put (A0)";
+const ENGINE = "engine put (A1)";
+const FACADE = "Holdfast kv.put (B)";
+
+/** What the two measurements of layers share. The engine's floor is 10 µs, the façade's 20. */
+const layers = {
+  unit: "ns",
+  ratios: [
+    { name: "A1 ÷ A0", of: ENGINE, to: RAW },
+    { name: "B ÷ A1", of: FACADE, to: ENGINE },
+    { name: "B ÷ A0", of: FACADE, to: RAW },
+    { name: "B ÷ encoding engine put", of: FACADE, to: "engine put, encoding each time" },
+  ],
+  goals: [
+    { of: "A1 ÷ A0", atMost: 3, red: 20 },
+    { of: "B ÷ A1", atMost: 2, red: 8 },
+    { of: "B ÷ A0", atMost: 5, red: 30 },
+    { of: ENGINE, atMost: 3000, red: 10_000 },
+    { of: FACADE, atMost: 1000, red: 20_000 },
+  ],
+};
 
 export const catalogue = [
   {
@@ -74,5 +98,108 @@ export const catalogue = [
     unit: "µs",
     goals: [],
     load: async () => (await import("./measurements/list.mjs")).prepare,
+  },
+  {
+    name: "get-many",
+    title: "getMany of ten keys: of 100,000, in shuffled order",
+    unit: "ns",
+    per: "per ten keys",
+    goals: [{ of: "Holdfast kv.getMany of ten", red: 50_000 }],
+    load: async () => (await import("./measurements/get-many.mjs")).prepare,
+  },
+  {
+    name: "snapshot",
+    title: "snapshots: taken and let go of again",
+    unit: "ns",
+    goals: [
+      { of: "Holdfast run.snapshot()", atMost: 100, red: 2000 },
+      { of: "Holdfast db.snapshot()", atMost: 100, red: 2000 },
+    ],
+    load: async () => (await import("./measurements/snapshot.mjs")).prepare,
+  },
+  {
+    name: "transaction",
+    title: "explicit transactions, in memory",
+    unit: "ns",
+    per: "per transaction",
+    goals: [],
+    load: async () => (await import("./measurements/transaction.mjs")).prepare,
+  },
+  {
+    name: "events-append",
+    title: "events.append in memory: payloads of three fields, sealed with SHA-256",
+    unit: "µs",
+    goals: [{ of: "Holdfast events.append", atMost: 10_000, red: 40_000 }],
+    load: async () => (await import("./measurements/events.mjs")).prepareAppend,
+  },
+  {
+    name: "events-read",
+    title: "events: one by its sequence, a range, the whole chain verified",
+    unit: "µs",
+    per: "per event",
+    goals: [],
+    load: async () => (await import("./measurements/events.mjs")).prepareRead,
+  },
+  {
+    name: "state",
+    title: "state cells: 1,000 of them, small integers",
+    unit: "ns",
+    goals: [],
+    load: async () => (await import("./measurements/state.mjs")).prepare,
+  },
+  {
+    name: "traces",
+    title: "traces: recorded with a parent and two tags, read back",
+    unit: "µs",
+    goals: [],
+    load: async () => (await import("./measurements/traces.mjs")).prepare,
+  },
+  {
+    name: "runs",
+    title: "the index of runs: a run made with two tags and metadata, read back",
+    unit: "µs",
+    goals: [],
+    load: async () => (await import("./measurements/runs.mjs")).prepare,
+  },
+  {
+    name: "layers",
+    title: "what each layer adds to a put: over 100,000 existing keys in shuffled order",
+    ...layers,
+    load: async () => (await import("./measurements/layers.mjs")).prepareAll,
+  },
+  {
+    name: "layers-hot",
+    title: "what each layer adds to a put: over 1,000 hot keys of a store of 100,000",
+    ...layers,
+    load: async () => (await import("./measurements/layers.mjs")).prepareHot,
+  },
+  {
+    name: "tail",
+    title: "how far the slowest puts are from the others: over 100,000 existing keys",
+    unit: "ns",
+    goals: [{ of: "Holdfast kv.put, p99 ÷ mean", atMost: 5, red: 20 }],
+    load: async () => (await import("./measurements/tail.mjs")).prepare,
+  },
+  {
+    name: "growth",
+    title: "the slowest puts while one run grows from nothing to 1,000,000 keys",
+    unit: "µs",
+    goals: [
+      { of: "Holdfast kv.put, p99.99", atMost: 1_000_000 },
+      { of: "entries moved by one put, most", atMost: 512 },
+    ],
+    load: async () => (await import("./measurements/tail.mjs")).prepareGrowth,
+  },
+  {
+    name: "allocations",
+    title: "bytes of JavaScript heap that an operation takes",
+    unit: "bytes",
+    goals: [
+      { of: "kv.get of small integers", atMost: 0, red: 0 },
+      { of: "kv.put of small integers", atMost: 0, red: 0 },
+      { of: "kv.has", atMost: 0, red: 0 },
+      { of: "kv.put of floats", atMost: 0, red: 0 },
+    ],
+    load: async () => (await import("./measurements/allocations.mjs")).prepare,
   },
 ];

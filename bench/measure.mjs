@@ -13,19 +13,20 @@ import { runInNewContext } from "node:vm";
 import { median, spread } from "./statistics.mjs";
 
 setFlagsFromString("--expose-gc");
-const collectGarbage = runInNewContext("gc");
+export const collectGarbage = runInNewContext("gc");
 
 /**
  * A turn times one or more subjects in a round and returns nanoseconds per operation for each.
  * `alone` is for subjects whose pass is one loop; `inTurn` for subjects that alternate operation by operation.
  *
- * A subject is `{ name, note?, isHoldfast?, operations, pass(input), settle?(), read?(key) }`.
+ * A subject is `{ name, note?, isHoldfast?, operations, pass(input), settle?(), read?(key), makeInput? }`; where subjects do
+ * different things, each brings its own `makeInput`.
  */
 export function alone(subject) {
   return {
     subjects: [subject],
     async time(makeInput, round) {
-      const input = makeInput(round, subject.operations);
+      const input = (subject.makeInput ?? makeInput)(round, subject.operations);
       collectGarbage();
       const start = performance.now();
       let result = subject.pass(input);

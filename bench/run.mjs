@@ -15,7 +15,7 @@ import { openScratch } from "./scratch.mjs";
 import { renderMachine, renderMeasurement } from "./table.mjs";
 import { judge } from "./verdict.mjs";
 
-const JSON_FORMAT = 1;
+const JSON_FORMAT = 2;
 const WARM_UPS = 2;
 const RESULTS = fileURLToPath(new URL("./results/", import.meta.url));
 
@@ -97,18 +97,30 @@ async function runOne(entry, { quick, rounds, scratch }) {
     sayStep(`${name}: opening and filling`);
     const prepare = await entry.load();
     const work = await prepare({ quick, scratch, opened: stores.opened });
-    const measured = await measureInRounds({
-      turns: [...(work.inTurn === undefined ? [] : [inTurn(work.inTurn)]), ...work.subjects.map(alone)],
-      makeInput: work.makeInput,
-      rounds,
-      warmUps: WARM_UPS,
-      progress: (step) => sayStep(`${name}: ${step}`),
-    });
-    return { name, title, unit, rounds, ...judge(entry, [...stores.failures, ...measured]) };
+    const progress = (step) => sayStep(`${name}: ${step}`);
+    const measured =
+      work.measure === undefined
+        ? await measureInRounds({ ...work, turns: turnsOf(work), rounds, warmUps: WARM_UPS, progress })
+        : await measureItself(name, work, progress);
+    const taken = work.rounds ?? rounds;
+    return { name, title, unit, per: entry.per, rounds: taken, ...judge(entry, [...stores.failures, ...measured]) };
   } finally {
     await stores.close();
     if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
   }
+}
+
+/** A measurement that is not taken in rounds of passes; one that fails becomes a row that says why. */
+async function measureItself(name, work, progress) {
+  try {
+    return await work.measure(progress);
+  } catch (error) {
+    return [{ name, failure: String(error?.message ?? error) }];
+  }
+}
+
+function turnsOf(work) {
+  return [...(work.inTurn === undefined ? [] : [inTurn(work.inTurn)]), ...work.subjects.map(alone)];
 }
 
 /** Opens stores for one measurement and remembers them. One that cannot be opened becomes a row that says why. */

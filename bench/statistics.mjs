@@ -17,3 +17,8 @@ export function spread(numbers) {
 export function ratioByRound(numerators, denominators) {
   return spread(numerators.map((numerator, round) => numerator / denominators[round]));
 }
+
+/** The value below which `share` of the numbers lie. They are sorted already. */
+export function percentileOf(sorted, share) {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+}

@@ -61,6 +61,7 @@ export type {
   TraceStoreReader,
   TraceTree,
   TraceType,
+  TraceTypeOptions,
 } from "./host/primitives/trace-store.js";
 export type { StepOptions, Versioned, WriteOptions } from "./host/reader-writer.js";
 export type { RecoveredInfo, RecoveryProgress } from "./host/recovery.js";

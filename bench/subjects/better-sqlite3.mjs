@@ -6,6 +6,13 @@
 import path from "node:path";
 import Sqlite from "better-sqlite3";
 
+/** A database in memory, its tables made by `schema`: for what is not keys and values. */
+export function openSqliteTables(schema) {
+  const db = new Sqlite(":memory:");
+  db.exec(schema);
+  return db;
+}
+
 const UPSERT = "INSERT INTO kv (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 
 /** @param options `folder` for a file with a write-ahead log, none for `:memory:`; `synchronous` is the pragma's value. */
@@ -16,6 +23,8 @@ export function openSqlite({ folder, synchronous }) {
   const select = db.prepare("SELECT value FROM kv WHERE key = ?").pluck();
   const selectRange = db.prepare("SELECT key, value FROM kv WHERE key >= ? AND key < ? ORDER BY key").raw();
   const upsert = db.prepare(UPSERT);
+  const begin = db.prepare("BEGIN");
+  const commit = db.prepare("COMMIT");
 
   return {
     load(keys, values) {
@@ -40,6 +49,41 @@ export function openSqlite({ folder, synchronous }) {
       }
       return total;
     },
+    getEachPass({ keys: groups, count }) {
+      let total = 0;
+      for (let i = 0; i < count; i++) {
+        for (const key of groups[i]) total += select.get(key);
+      }
+      return total;
+    },
+    /** The read is what makes SQLite take its snapshot. */
+    snapshotGetPass({ keys, count }) {
+      let total = 0;
+      for (let i = 0; i < count; i++) {
+        begin.run();
+        total += select.get(keys[i]);
+        commit.run();
+      }
+      return total;
+    },
+    transactionPutPass({ keys, values, count }) {
+      const one = db.transaction((key, value) => upsert.run(key, value).changes);
+      let commits = 0;
+      for (let i = 0; i < count; i++) commits += one(keys[i], values[i]);
+      return commits;
+    },
+    transactionPass({ readKeys, keys, values, count, reads, writes }) {
+      const several = db.transaction((i) => {
+        let found = 0;
+        for (let at = i; at < i + reads; at++) found += select.get(readKeys[at]);
+        for (let at = i; at < i + writes; at++) upsert.run(keys[at], values[at]);
+        return found;
+      });
+      let total = 0;
+      for (let i = 0; i < count; i++) total += several(i);
+      return total;
+    },
+    put: (key, value) => upsert.run(key, value),
     read: (key) => select.get(key),
     close: () => db.close(),
   };

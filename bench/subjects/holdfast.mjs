@@ -16,6 +16,12 @@ export async function loadHoldfast() {
   }
 }
 
+/** A database in memory, with options as they come. */
+export async function openDatabase() {
+  if (Database === undefined) throw new Error("no build could be imported");
+  return Database.open({ durability: "in-memory" });
+}
+
 /** @param options What `Database.open` takes, plus the folder where there are files. */
 export async function openHoldfast({ durability, folder }) {
   if (Database === undefined) throw new Error("no build could be imported");
@@ -47,6 +53,70 @@ export async function openHoldfast({ durability, folder }) {
       let total = 0;
       for (let i = 0; i < count; i++) {
         for (const entry of run.kv.list({ prefix: prefixes[i] })) total += entry[1];
+      }
+      return total;
+    },
+    /** Ten keys at a time. */
+    getManyPass({ keys: groups, count }) {
+      let total = 0;
+      for (let i = 0; i < count; i++) {
+        for (const value of run.kv.getMany(groups[i])) total += value;
+      }
+      return total;
+    },
+    getEachPass({ keys: groups, count }) {
+      let total = 0;
+      for (let i = 0; i < count; i++) {
+        for (const key of groups[i]) total += run.kv.get(key);
+      }
+      return total;
+    },
+    snapshotPass({ count }) {
+      let taken = 0;
+      for (let i = 0; i < count; i++) {
+        const snapshot = run.snapshot();
+        if (snapshot.version > 0) taken++;
+        snapshot.dispose();
+      }
+      return taken;
+    },
+    snapshotGetPass({ keys, count }) {
+      let total = 0;
+      for (let i = 0; i < count; i++) {
+        const snapshot = run.snapshot();
+        total += snapshot.kv.get(keys[i]);
+        snapshot.dispose();
+      }
+      return total;
+    },
+    databaseSnapshotPass({ count }) {
+      let taken = 0;
+      for (let i = 0; i < count; i++) {
+        const snapshot = db.snapshot();
+        if (snapshot.version > 0) taken++;
+        snapshot.dispose();
+      }
+      return taken;
+    },
+    transactionPutPass({ keys, values, count }) {
+      let commits = 0;
+      for (let i = 0; i < count; i++) {
+        run.transaction((tx) => {
+          tx.kv.put(keys[i], values[i]);
+        });
+        commits++;
+      }
+      return commits;
+    },
+    transactionPass({ readKeys, keys, values, count, reads, writes }) {
+      let total = 0;
+      for (let i = 0; i < count; i++) {
+        total += run.transaction((tx) => {
+          let found = 0;
+          for (let at = i; at < i + reads; at++) found += tx.kv.get(readKeys[at]);
+          for (let at = i; at < i + writes; at++) tx.kv.put(keys[at], values[at]);
+          return found;
+        });
       }
       return total;
     },

@@ -45,6 +45,44 @@ export function openLmdb({ folder, sync, encoding = "msgpack" }) {
       }
       return total;
     },
+    getEachPass({ keys: groups, count }) {
+      let total = 0;
+      for (let i = 0; i < count; i++) {
+        for (const key of groups[i]) total += db.get(key);
+      }
+      return total;
+    },
+    /** Its read transaction is kept and renewed: what `get` then sees is as of now. */
+    snapshotGetPass({ keys, count }) {
+      let total = 0;
+      for (let i = 0; i < count; i++) {
+        db.resetReadTxn();
+        total += db.get(keys[i]);
+      }
+      return total;
+    },
+    transactionPutPass({ keys, values, count }) {
+      let commits = 0;
+      for (let i = 0; i < count; i++) {
+        db.transactionSync(() => {
+          db.put(keys[i], values[i]);
+        });
+        commits++;
+      }
+      return commits;
+    },
+    transactionPass({ readKeys, keys, values, count, reads, writes }) {
+      let total = 0;
+      for (let i = 0; i < count; i++) {
+        total += db.transactionSync(() => {
+          let found = 0;
+          for (let at = i; at < i + reads; at++) found += db.get(readKeys[at]);
+          for (let at = i; at < i + writes; at++) db.put(keys[at], values[at]);
+          return found;
+        });
+      }
+      return total;
+    },
     read: (key) => (isBinary ? db.getBinary(key)?.readDoubleLE(0) : db.get(key)),
     settle: () => db.flushed,
     close: () => db.close(),

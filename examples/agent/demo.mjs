@@ -11,7 +11,7 @@
 import { accessSync, existsSync, constants as fileModes, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
-import { checkAcknowledged, checkEqual, listingOf } from "./compare.mjs";
+import { checkAll, contentsLeft } from "./compare.mjs";
 import { HELP, parseOptions, UsageError } from "./options.mjs";
 import { Progress } from "./progress.mjs";
 import { describeEnd, describeRecovery, describeStart, printReport } from "./report.mjs";
@@ -37,9 +37,8 @@ function placeForDatabases(keep, temporary) {
   return paths;
 }
 
-/** Runs the agent, kills it half-way, and runs it again over what it left. */
-async function interruptedRun(start, total) {
-  const killAfter = Math.max(1, Math.floor(total / 2));
+/** Runs the agent, kills it, and runs it again over what it left. */
+async function interruptedRun(start, total, killAfter) {
   const before = await start("run 1", { killAfter });
   console.log(describeEnd("run 1", before, total));
   const after = await start("run 1 again", { done: before.acknowledged });
@@ -61,6 +60,8 @@ async function demonstrate(options, temporary, signal) {
   const task = prepareTask(options.input, join(temporary, "input"));
   const paths = placeForDatabases(options.keep, temporary);
   const { mode } = options;
+  const killAfter = options.killAfter ?? Math.max(1, Math.floor(task.steps / 2));
+  if (killAfter > task.steps) throw new UsageError(`--kill-after ${killAfter}: there are ${task.steps} steps`);
   console.log(describeStart(task, mode, runtime.name));
 
   const starter =
@@ -77,17 +78,16 @@ async function demonstrate(options, temporary, signal) {
   const first =
     mode === "in-memory"
       ? await wholeRun(starter(paths.interrupted), "run 1", task.steps)
-      : await interruptedRun(starter(paths.interrupted), task.steps);
+      : await interruptedRun(starter(paths.interrupted), task.steps, killAfter);
   const second = await wholeRun(starter(paths.uninterrupted), "run 2", task.steps);
 
-  const listings = [
-    await listingOf(Database, first.after, paths.interrupted),
-    await listingOf(Database, second.after, paths.uninterrupted),
-  ];
-  const checks = [...(first.before ? [checkAcknowledged(first.before, first.after)] : []), checkEqual(...listings)];
+  const contents = await contentsLeft(Database, first.after, paths.interrupted);
+  const other = await contentsLeft(Database, second.after, paths.uninterrupted);
+  const checks = checkAll({ ...first, contents, other });
   printReport({
     checks,
-    learned: task.learned(listings[0]),
+    contents,
+    learned: task.learned(contents.kv),
     latencies: [...first.latencies, ...second.latencies],
     paths: mode === "in-memory" ? [] : Object.values(paths),
     kept: options.keep,
@@ -123,7 +123,7 @@ try {
     console.error(`demo: ${error.message}`);
     process.exitCode = 1;
   } else if (error instanceof Stopped) {
-    console.error("demo: stopped; the agent is ended and the temporary folder removed");
+    console.error("demo: stopped; the agent has paused and ended, and the temporary folder is removed");
     process.exitCode = 128 + (constants.signals[error.signal] ?? 1);
   } else {
     throw error;

@@ -1,17 +1,17 @@
 /**
- * Latencies as a horizontal histogram. Buckets are log-scaled, 1-2-5 a decade, and those between the fastest and the
- * slowest are all shown, empty ones too, so that a gap looks like one.
+ * Latencies as a horizontal histogram. Buckets are log-scaled, 1-2-5 a decade, or whole decades where those would be too
+ * many rows; those between the fastest and the slowest are all shown, empty ones too, so that a gap looks like one.
  */
 const STEPS_PER_DECADE = [1, 2, 5];
+const ROWS_MAX = 5;
 const DECADES = 9;
 const EIGHTHS = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 const LABEL_WIDTH = 12;
 const COUNT_WIDTH = 6;
 
 /** Lower bounds in microseconds; the first bucket begins at 0. */
-const BOUNDS = Array.from({ length: DECADES }, (_, decade) =>
-  STEPS_PER_DECADE.map((step) => step * 10 ** decade),
-).flat();
+const boundsOf = (steps) =>
+  Array.from({ length: DECADES }, (_, decade) => steps.map((step) => step * 10 ** decade)).flat();
 
 function unitOf(micros) {
   if (micros >= 1e6) return ["s", 1e6];
@@ -26,9 +26,9 @@ export function duration(micros) {
 }
 
 /** "1–2 ms", and "500 µs–1 ms" where the units differ. */
-function rangeLabel(bucket) {
+function rangeLabel(bounds, bucket) {
   if (bucket === 0) return "< 1 µs";
-  const [low, high] = [BOUNDS[bucket - 1], BOUNDS[bucket]];
+  const [low, high] = [bounds[bucket - 1], bounds[bucket]];
   if (high === undefined) return `≥ ${low / 1e6} s`;
   const [lowUnit, lowScale] = unitOf(low);
   const [highUnit, highScale] = unitOf(high);
@@ -47,15 +47,20 @@ export function percentile(sorted, share) {
 
 /** @returns rows of `{ label, bar, count }`, each cell padded, together no wider than `width` */
 export function histogram(latencies, width) {
-  const counts = new Array(BOUNDS.length + 1).fill(0);
-  for (const micros of latencies) counts[BOUNDS.filter((bound) => bound <= micros).length] += 1;
+  const fine = rowsOf(latencies, width, boundsOf(STEPS_PER_DECADE));
+  return fine.length <= ROWS_MAX ? fine : rowsOf(latencies, width, boundsOf([1]));
+}
+
+function rowsOf(latencies, width, bounds) {
+  const counts = new Array(bounds.length + 1).fill(0);
+  for (const micros of latencies) counts[bounds.filter((bound) => bound <= micros).length] += 1;
   const first = counts.findIndex((count) => count > 0);
   const last = counts.findLastIndex((count) => count > 0);
   if (first < 0) return [];
   const most = Math.max(...counts);
   const barWidth = width - LABEL_WIDTH - COUNT_WIDTH - 2;
   return counts.slice(first, last + 1).map((count, index) => ({
-    label: rangeLabel(first + index).padStart(LABEL_WIDTH),
+    label: rangeLabel(bounds, first + index).padStart(LABEL_WIDTH),
     bar: bar(count / most, barWidth).padEnd(barWidth),
     count: String(count).padStart(COUNT_WIDTH),
   }));

@@ -6,8 +6,10 @@ import { readdirSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { duration, histogram, percentile } from "./histogram.mjs";
 import { clip, clipPath, columns, counted, paint, size } from "./terminal.mjs";
+import { drawTree } from "./trace-tree.mjs";
 
 const NAME_WIDTH = 14;
+const HASH_DIGITS = 32;
 const TMPFS_MAGIC = 0x01021994;
 
 const MODES = {
@@ -47,19 +49,32 @@ export function describeRecovery(run, total) {
   const lines = run.recovered
     ? [`started again: ${reason}`, `recovered ${counted(commits, "commit")}, dropped ${counted(droppedBytes, "byte")}`]
     : ["started again: there was nothing to recover"];
-  lines.push(`found ${counted(run.found, "whole step")}, went on, and finished ${run.acknowledged} of ${total}`);
+  const found = `found it ${run.status}, with ${counted(run.found, "whole step")}`;
+  lines.push(`${found}; finished ${run.acknowledged} of ${total}`);
   return lines.map((line) => row("", line)).join("\n");
 }
 
-export function printReport({ checks, learned, latencies, paths, kept }) {
+export function printReport({ checks, contents, learned, latencies, paths, kept }) {
   const lines = [""];
   for (const { ok, text } of checks) lines.push(`  ${ok ? paint("green", "✓") : paint("red", "✗")} ${text}`);
   lines.push("", ...learned.map(([name, text]) => row(name, text)));
   if (paths.length > 0) lines.push(row("log on disk", diskUse(paths)));
   // A path that is cut is of no use to anyone.
   if (kept !== undefined) lines.push(`  ${paint("dim", "kept in".padEnd(NAME_WIDTH))}${kept}`);
+  lines.push("", ...runLines(contents));
   lines.push("", ...latencyLines(latencies), "");
   console.log(lines.join("\n"));
+}
+
+/** How the run stands in the index, where its cursor and its log are, and the end of its tree. */
+function runLines({ status, tags, cursor, hashes, traces }) {
+  return [
+    row("run", `${status}, tagged ${tags?.join(", ")}; cursor ${cursor?.value}, at version ${cursor?.version}`),
+    row("event log", `${counted(hashes.length, "event")}, head ${hashes.at(-1)?.slice(0, HASH_DIGITS)}…`),
+    ...drawTree(traces, columns - NAME_WIDTH - 2).map(
+      (line, index) => `  ${paint("dim", (index === 0 ? "traces" : "").padEnd(NAME_WIDTH))}${line}`,
+    ),
+  ];
 }
 
 function latencyLines(latencies) {

@@ -1,6 +1,6 @@
 /**
- * Starts the agent, listens to it, and ends it: by closing its stdin when it has finished, or by SIGKILL when it has
- * acknowledged the step that it is to die after. It is gone when the promise settles, whatever happened.
+ * Starts the agent, listens to it, and ends it: by closing its stdin, upon which it pauses or has finished, or by SIGKILL
+ * when it has acknowledged the step that it is to die after. It is gone when the promise settles, whatever happened.
  */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
@@ -8,6 +8,8 @@ import { fileURLToPath } from "node:url";
 
 const AGENT = fileURLToPath(new URL("agent.mjs", import.meta.url));
 const SILENCE_MS_MAX = 30_000;
+/** How long an agent that is told to stop has for pausing its run. */
+const PAUSE_MS_MAX = 2_000;
 
 /** The agent failed, or did not keep what was promised: the demo's finding, not a fault of its script. */
 export class AgentError extends Error {}
@@ -23,11 +25,15 @@ export class Stopped extends Error {
 /** What an agent has said so far, and whether it was killed for it. */
 class Log {
   found = 0;
+  status = undefined;
   recovered = undefined;
   acknowledged = 0;
+  /** Of the last acknowledged step's event. */
+  hash = undefined;
   latencies = [];
-  listing = undefined;
+  contents = undefined;
   finished = false;
+  paused = undefined;
   killed = false;
   failure = undefined;
 
@@ -41,14 +47,17 @@ class Log {
     }
     if (message.type === "opened") {
       this.found = this.acknowledged = message.found;
+      this.status = message.status;
       this.recovered = message.recovered ?? undefined;
     } else if (message.type === "step") {
       this.acknowledged = message.steps;
+      this.hash = message.hash;
       this.latencies.push(message.micros);
     } else if (message.type === "finished") {
       this.finished = true;
-      this.listing = message.listing ?? undefined;
-    } else if (message.type === "failed") this.failure = message.message;
+      this.contents = message.contents ?? undefined;
+    } else if (message.type === "paused") this.paused = message.why;
+    else if (message.type === "failed") this.failure = message.message;
     return message;
   }
 }
@@ -64,6 +73,7 @@ function start(runtime, request) {
 function faultOf({ log, silent, stopped, code, endedBy, noise }) {
   if (stopped !== undefined) return new Stopped(stopped);
   // Ctrl-C reaches the whole group, and the agent may be gone before the demo's own handler runs.
+  if (log.paused !== undefined) return new Stopped(log.paused);
   if (endedBy === "SIGINT" || endedBy === "SIGHUP") return new Stopped(endedBy);
   if (log.failure !== undefined) return new AgentError(`the agent failed: ${log.failure}`);
   if (silent) return new AgentError(`the agent said nothing for ${SILENCE_MS_MAX / 1000} s and was ended`);
@@ -82,10 +92,12 @@ export function runAgent({ runtime, request, killAfter, signal, onStep }) {
   const end = { log, silent: false, stopped: undefined, noise: "" };
   return new Promise((resolve, reject) => {
     const child = start(runtime, request);
+    let pauseTimer;
     const kill = () => child.kill("SIGKILL");
     const stop = () => {
       end.stopped = signal.reason;
-      kill();
+      child.stdin.end();
+      pauseTimer = setTimeout(kill, PAUSE_MS_MAX);
     };
     const giveUp = () => {
       end.silent = true;
@@ -100,7 +112,7 @@ export function runAgent({ runtime, request, killAfter, signal, onStep }) {
       const message = log.take(line);
       if (message?.type === "step") {
         onStep(message.label);
-        child.stdin.write(".");
+        if (child.stdin.writable) child.stdin.write(".");
       }
       if (killAfter === undefined && message?.type === "finished") child.stdin.end();
       if (killAfter !== undefined && !log.killed && log.acknowledged >= killAfter) {
@@ -118,6 +130,7 @@ export function runAgent({ runtime, request, killAfter, signal, onStep }) {
     });
     child.once("close", (code, endedBy) => {
       clearTimeout(watchdog);
+      clearTimeout(pauseTimer);
       signal.removeEventListener("abort", stop);
       const fault = faultOf({ ...end, code, endedBy });
       if (fault === undefined) resolve(log);

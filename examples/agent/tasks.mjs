@@ -2,10 +2,11 @@
  * What the agent can be set to do, and the frozen input that both runs of it look at.
  *
  * A task is a module of `steps/`:
- *   open(input)        what the steps are taken from
- *   next(opened, kv)   the step to take, from what the store says alone: `{ label, record, write(kv) }`, or undefined
- *   fault(kv)          what does not clip together in a store that was found, as a sentence; undefined if all does
- *   learned(listing)   the result, as rows of two cells
+ *   open(input)               what the steps are taken from
+ *   next(opened, kv, number)  the step to take, from what the store says alone, or undefined:
+ *                             `{ label, traces, decision, write(kv) }`, `traces` being `{ entry, tags?, metadata?, children? }`
+ *   fault(kv, steps)          what does not fit together in a store that was found, as a sentence; undefined if all does
+ *   learned(listing)          the result, as rows of two cells
  */
 import { copySourceTree } from "./source-tree.mjs";
 import * as explore from "./steps/explore.mjs";

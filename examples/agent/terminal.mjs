@@ -29,8 +29,8 @@ export function clipPath(path, width) {
 }
 
 /** "1 step", "2 steps". */
-export function counted(number, noun) {
-  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+export function counted(number, noun, plural = "s") {
+  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : plural}`;
 }
 
 /** A size in the unit that keeps it short. */

@@ -68,7 +68,9 @@ function stepsOfMessages(messages) {
 
 function normalStep(step) {
   const given = FIELDS.filter((field) => step[field] !== undefined && step[field] !== null);
-  return Object.fromEntries(given.map((field) => [field, asText(step[field])]));
+  const texts = Object.fromEntries(given.map((field) => [field, asText(step[field])]));
+  const { execution_time: seconds } = step;
+  return typeof seconds === "number" ? { ...texts, durationMs: Math.round(seconds * 1000) } : texts;
 }
 
 /** Half a surrogate pair, which JSON can spell, has no UTF-8. */

@@ -4,19 +4,22 @@
  *  - every failure is shown with its code and message, and with what can be done about it;
  *  - while a strict commit is in flight nothing else is written, since a synchronous write could not wait for it.
  */
-import { Database, HoldfastError, type Run, type Value } from "holdfast";
-import { decide, startOver, stepsDone, takeStep } from "./agent";
+import { Database, HoldfastError, type Run, type RunSnapshot, type TraceTree, type Value } from "holdfast";
+import { approve, begin, RUN, startOver, stepsDone, TASK_TRACE, takeStep } from "./agent";
 import agentSource from "./agent.ts?raw";
 import { PLAN } from "./plan";
 
 const DATABASE = "agent-sandbox";
-const RUN = "mend-the-cart";
+/** How much of the end of the trace tree and of the event log is shown. */
+const STEPS_SHOWN = 3;
+const EVENTS_SHOWN = 4;
+const HASH_DIGITS = 8;
 /** How long to wait before asking again whether the other tab has let go. */
 const LOCKED_RETRY_MS = 1_500;
 
 interface Opened {
   readonly db: Database;
-  readonly run: Run;
+  run: Run;
 }
 
 let opened: Opened | undefined;
@@ -49,6 +52,11 @@ const page = {
   startOver: find("start-over", HTMLButtonElement),
   stepTime: find("step-time", HTMLOutputElement),
   strictTime: find("strict-time", HTMLOutputElement),
+  cursor: find("cursor", HTMLElement),
+  tree: find("tree", HTMLUListElement),
+  chain: find("chain", HTMLElement),
+  eventsTable: find("events-table", HTMLTableElement),
+  events: find("events", HTMLTableSectionElement),
   entries: find("entries", HTMLTableSectionElement),
   facts: find("facts", HTMLElement),
   source: find("source", HTMLElement),
@@ -139,8 +147,9 @@ function textOf(value: Value): string {
   if (typeof value !== "object" || value === null || value instanceof Uint8Array || Array.isArray(value)) {
     return typeof value === "string" ? `"${value}"` : String(value);
   }
-  const fields = Object.entries(value).map(([name, field]) => `${name}: ${textOf(field)}`);
-  return `{ ${fields.join(", ")} }`;
+  return Object.entries(value)
+    .map(([name, field]) => `${name}: ${textOf(field)}`)
+    .join(", ");
 }
 
 function showPlan(done: number): void {
@@ -158,11 +167,76 @@ function showPlan(done: number): void {
   say(page.progressText, `${done} of ${PLAN.length} steps`);
 }
 
-function showEntries({ run }: Opened): void {
-  const entries = run.kv.list().map(([key, value]) => ({
+function showCursor({ state }: RunSnapshot): void {
+  const cursor = state.read("cursor");
+  page.cursor.replaceChildren(
+    element("code", "cursor"),
+    element("span", ` ${textOf(cursor?.value ?? null)}, at version ${cursor?.version ?? 0}`),
+  );
+}
+
+function traceText({ trace: { entry } }: TraceTree): string {
+  if (entry.type === "thought") return entry.content;
+  if (entry.type === "tool-call") return `${entry.name} ${textOf(entry.args)} → ${textOf(entry.result ?? null)}`;
+  return entry.type === "custom" && typeof entry.data === "string" ? entry.data : "";
+}
+
+function traceItem(tree: TraceTree): HTMLLIElement {
+  const item = element("li", "");
+  const { entry } = tree.trace;
+  const kind = entry.type === "custom" ? entry.name : entry.type;
+  item.append(element("span", kind, "kind"), element("span", traceText(tree)));
+  if (tree.children.length > 0) item.append(traceList(tree.children));
+  return item;
+}
+
+function traceList(trees: readonly TraceTree[]): HTMLUListElement {
+  const list = document.createElement("ul");
+  list.append(...trees.map(traceItem));
+  return list;
+}
+
+/** The root, how many steps are left out, and the last ones with all that belongs to them. */
+function showTree({ traces }: RunSnapshot): void {
+  const tree = traces.tree(TASK_TRACE);
+  if (tree === undefined) return;
+  const shown = tree.children.slice(-STEPS_SHOWN);
+  const leftOut = tree.children.length - shown.length;
+  const root = traceItem({ ...tree, children: [] });
+  const steps = traceList(shown);
+  if (leftOut > 0) steps.prepend(element("li", `Earlier steps: ${leftOut}`, "left-out"));
+  steps.lastElementChild?.classList.add("newest");
+  root.append(steps);
+  page.tree.replaceChildren(root);
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function showEvents({ events }: RunSnapshot): void {
+  const { valid, length, reason } = events.verify();
+  const summary = length === 0 ? "None yet." : `${length} in a chain of hashes, verified just now.`;
+  say(page.chain, valid ? summary : `The chain is broken. ${reason}`);
+  const last = [...events.range(Math.max(0, length - EVENTS_SHOWN))].reverse();
+  page.events.replaceChildren(
+    ...last.map(({ sequence, type, payload, hash }, index) => {
+      const row = element("tr", "", index === 0 ? "newest" : "");
+      const number = element("th", String(sequence), "number");
+      number.scope = "row";
+      const seal = `${hex(hash).slice(0, HASH_DIGITS)}…`;
+      row.append(number, element("td", type, "word"), element("td", textOf(payload)), element("td", seal, "word"));
+      return row;
+    }),
+  );
+  page.eventsTable.hidden = length === 0;
+}
+
+function showEntries({ kv }: RunSnapshot): void {
+  const entries = kv.list().map(([key, value]) => ({
     key,
     text: textOf(value),
-    version: run.kv.getVersioned(key)?.version ?? 0,
+    version: kv.getVersioned(key)?.version ?? 0,
   }));
   const newest = Math.max(...entries.map(({ version }) => version));
   page.entries.replaceChildren(
@@ -192,7 +266,9 @@ function factsOf(db: Database): [name: string, value: string, about: string][] {
     undefined: ["unknown", "This browser does not say."],
   } as const;
   const [kept, keptAbout] = keeping[`${persisted}`];
+  const info = db.runs.get(RUN);
   return [
+    ["Run", info?.status ?? "unknown", `${RUN}, in the index of runs, tagged ${info?.tags.join(", ")}.`],
     ["Mode", mode, `The strongest that ${kind} can keep in a synchronous call.`],
     ["Storage", kind, `Made durable by: ${mechanism}.`],
     ["Persisted", kept, keptAbout],
@@ -223,9 +299,15 @@ function showFacts({ db }: Opened): void {
 }
 
 function show(now: Opened): void {
-  const done = stepsDone(now.run.kv);
+  const snapshot = now.db.snapshot();
+  const run = snapshot.run(RUN);
+  const done = stepsDone(run);
   showPlan(done);
-  showEntries(now);
+  showCursor(run);
+  showTree(run);
+  showEvents(run);
+  showEntries(run);
+  snapshot.dispose();
   showFacts(now);
   page.step.disabled = done >= PLAN.length;
 }
@@ -240,13 +322,16 @@ function current(): Opened {
 function step(): void {
   const now = current();
   const start = performance.now();
-  const taken = takeStep(now.run);
+  const decided = takeStep(now.db, now.run);
   const ms = performance.now() - start;
   page.stepTime.value = milliseconds(ms);
   show(now);
   // A button that can no longer be pressed would lose the keyboard's place on the page.
   if (page.step.disabled) page.startOver.focus();
-  say(page.status, `Step ${taken}: three writes, one transaction, version ${count(now.run.version)}.`);
+  say(
+    page.status,
+    `Step ${stepsDone(now.run)} is event ${decided?.sequence}: cursor, traces and note, all in one transaction.`,
+  );
 }
 
 async function commitStrictly(): Promise<void> {
@@ -255,10 +340,10 @@ async function commitStrictly(): Promise<void> {
   for (const button of buttons) button.disabled = true;
   try {
     const start = performance.now();
-    const after = await decide(now.run);
+    const { sequence } = await approve(now.run);
     const ms = performance.now() - start;
     page.strictTime.value = milliseconds(ms);
-    say(page.status, `A decision after step ${after} is durable, at version ${count(now.run.version)}.`);
+    say(page.status, `The approval, event ${sequence}, is durable, and so is every step before it.`);
   } finally {
     for (const button of buttons) button.disabled = false;
     if (now.db.isOpen) show(now);
@@ -268,9 +353,9 @@ async function commitStrictly(): Promise<void> {
 
 function forget(): void {
   const now = current();
-  startOver(now.run);
+  now.run = startOver(now.db);
   show(now);
-  say(page.status, "Forgotten, in one transaction. Versions go on growing.");
+  say(page.status, "The run was deleted as a whole, and begun anew. Versions go on growing.");
 }
 
 // ---- Opening ---------------------------------------------------------------------------------------------------------
@@ -292,8 +377,8 @@ async function open(): Promise<void> {
     const db = await Database.open(DATABASE);
     db.on("error", showFailure);
     db.on("locked-out", (reason) => lose(db, reason));
-    opened = { db, run: db.run(RUN) };
-    const done = stepsDone(opened.run.kv);
+    opened = { db, run: begin(db) };
+    const done = stepsDone(opened.run);
     show(opened);
     page.main.hidden = false;
     say(page.status, done === 0 ? "Ready for the first step." : `Found the run again, after step ${done}.`);

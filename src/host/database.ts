@@ -164,7 +164,8 @@ async function chooseStorage(options: OpenOptions): Promise<Storage> {
 
 async function makeCore(options: OpenOptions, storage: StorageCapabilities, environment: Environment): Promise<Core> {
   const memoryOfCore = makeMemory(options);
-  const exports = await loadCore(options.wasm, memoryOfCore, options.shared ?? false);
+  const bare = await loadCore(options.wasm, memoryOfCore, options.shared ?? false);
+  const exports = options.trace?.exports(bare, storage.persistent) ?? bare;
   const seed = new Uint32Array(2);
   environment.randomBytes(new Uint8Array(seed.buffer));
   const overhead = RECORD_HEADER_BYTES + RUN_ID_BYTES_MAX + RECORD_TRAILER_BYTES;
@@ -203,7 +204,7 @@ async function openParts(options: OpenOptions, remove: (() => Promise<void>) | u
   const core = await makeCore(options, capabilities, environment);
   const listeners = new Listeners();
   const owned: { session?: StorageSession; engine?: Engine; lost?: string } = {};
-  const session = await storage.open({
+  const bareSession = await storage.open({
     readOnly,
     signal: options.signal,
     onLockedOut: (reason) => {
@@ -214,6 +215,7 @@ async function openParts(options: OpenOptions, remove: (() => Promise<void>) | u
       queueMicrotask(() => owned.session?.close().catch(() => {}));
     },
   });
+  const session = options.trace?.session(bareSession) ?? bareSession;
   owned.session = session;
   try {
     const state = capabilities.persistent ? await recover(options, session, core, environment) : undefined;

@@ -6,6 +6,7 @@ import { checkFunction, checkSignal, describe, readOptions, refuseArgument } fro
 import type { WasmSource } from "./core-loader.js";
 import type { DurabilityOption } from "./durability-mode.js";
 import type { Environment } from "./environment.js";
+import type { Instrument } from "./instrument.js";
 import type { RecoveryProgress } from "./recovery.js";
 
 /** How a database is opened. */
@@ -28,6 +29,8 @@ export interface OpenOptions {
   readonly signal?: AbortSignal | undefined;
   /** The core, where it cannot be found beside the package: a module, its bytes or a URL. */
   readonly wasm?: WasmSource | undefined;
+  /** Measures every commit: `trace()` from `holdfast/trace`. */
+  readonly trace?: Instrument | undefined;
   /** Where time and randomness come from; for tests that replay from a seed. */
   readonly environment?: Environment | undefined;
 }
@@ -42,6 +45,7 @@ const NAMES = [
   "onProgress",
   "signal",
   "wasm",
+  "trace",
   "environment",
 ] as const;
 
@@ -71,11 +75,14 @@ export function parseOptions(given: unknown): OpenOptions {
 }
 
 /** An object that a caller has made must have the parts that are called: told here, not by a TypeError somewhere inside. */
-function checkParts({ storage, environment }: OpenOptions): void {
+function checkParts({ storage, environment, trace }: OpenOptions): void {
   if (storage !== undefined && !(hasFunctions(storage, ["open"]) && hasCapabilities(storage))) {
     throw refuseArgument(
       `storage must be a Storage such as memory() from "holdfast/adapters/memory", got ${describe(storage)}.`,
     );
+  }
+  if (trace !== undefined && !hasFunctions(trace, ["exports", "session"])) {
+    throw refuseArgument(`trace must be what trace() of "holdfast/trace" returns, got ${describe(trace)}.`);
   }
   const parts = ["monotonicMs", "wallMs", "randomBytes", "schedule"];
   if (environment !== undefined && !hasFunctions(environment, parts)) {

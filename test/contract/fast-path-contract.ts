@@ -148,7 +148,7 @@ const TRACE_READS: Reads<TraceStoreReader> = {
   roots: (traces) => traces.roots(),
   byType: (traces) => [
     each(TRACE_TYPES, (type) => traces.byType(type)),
-    each(["mark", "never", ""], (name) => traces.byType("custom", name)),
+    each(["mark", "never", ""], (name) => traces.byType("custom", { name })),
   ],
   byTag: (traces) => each(TAGS, (tag) => traces.byTag(tag)),
   byTime: (traces) => {

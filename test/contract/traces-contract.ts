@@ -196,10 +196,10 @@ function findCases(): Case[] {
           deepEqual(ids(traces.byType(type)), expected, `${view} ${type}`);
         }
         deepEqual(ids(traces.byType("custom")).length, 3, view);
-        deepEqual(ids(traces.byType("custom", "reward")), recorded.slice(-1), view);
-        deepEqual(ids(traces.byType("custom", "a")), ["plain"], view);
-        deepEqual(ids(traces.byType("custom", "a\u0000")), ["null"], view);
-        deepEqual(traces.byType("custom", "none"), [], view);
+        deepEqual(ids(traces.byType("custom", { name: "reward" })), recorded.slice(-1), view);
+        deepEqual(ids(traces.byType("custom", { name: "a" })), ["plain"], view);
+        deepEqual(ids(traces.byType("custom", { name: "a\u0000" })), ["null"], view);
+        deepEqual(traces.byType("custom", { name: "none" }), [], view);
       });
     }),
     on("traces are found by each of their tags, whatever text these are", (run, db) => {
@@ -461,7 +461,7 @@ function refusalCases(): Case[] {
           () => run.traces.children(name),
           () => run.traces.tree(name),
           () => run.traces.byTag(name),
-          () => run.traces.byType("custom", name),
+          () => run.traces.byType("custom", { name }),
         ];
         for (const use of uses) throwsCode("INVALID_KEY", use);
       }
@@ -531,7 +531,7 @@ function refusalCases(): Case[] {
       for (const bad of ["idea", "", null, undefined, "constructor"].map(loose)) {
         throwsCode("INVALID_ARGUMENT", () => run.traces.byType(bad));
       }
-      throwsCode("INVALID_ARGUMENT", () => run.traces.byType("thought", "a"));
+      throwsCode("INVALID_ARGUMENT", () => run.traces.byType("thought", { name: "a" }));
       equal(run.traces.count(), 0);
       run.traces.record(thought("a"), { durability: "in-memory" });
       equal(run.traces.count(), 1);

@@ -3,29 +3,17 @@
  *
  * Needs Linux and strace. Where that is not to be had the tests are skipped and say so; on CI that is a failure.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { straceWorks } from "../support/strace.js";
 
 const TRACED = fileURLToPath(new URL("./traced.mjs", import.meta.url));
-const CALLS = "write,writev,pwrite64,pwritev,fsync,fdatasync,sync_file_range,ftruncate,rename,renameat2";
-
-/** Whether strace works here; installs it where that can be done without asking anyone. */
-function straceWorks(): boolean {
-  if (process.platform !== "linux") return false;
-  const works = (): boolean => spawnSync("strace", ["-o", "/dev/null", "true"]).status === 0;
-  if (works()) return true;
-  if (process.getuid?.() !== 0) return false;
-  spawnSync("apt-get", ["update", "-qq"], { timeout: 120_000 });
-  spawnSync("apt-get", ["install", "-y", "-qq", "strace"], { timeout: 120_000 });
-  return works();
-}
-
 const available = straceWorks();
-if (!available) console.warn("SKIPPED: strace is not to be had here, so no system call was looked at.");
+const CALLS = "write,writev,pwrite64,pwritev,fsync,fdatasync,sync_file_range,ftruncate,rename,renameat2";
 
 /** A call that returned. */
 interface Call {

@@ -10,6 +10,9 @@
  *   imported/<path>      by how many files
  *   totals               { directories, files, bytes, lines, imports, longest }
  *
+ * A step is traced as the decision for one of what could be done next, below it the call of the tool, and below that an
+ * error where a file imports what is not in the tree.
+ *
  * Nothing in it comes from a clock or from chance: the same tree gives the same steps and the same store.
  */
 import { existsSync, readFileSync, statSync } from "node:fs";
@@ -25,31 +28,45 @@ export function open(root) {
 }
 
 export function next(root, kv) {
-  const choice = choose(kv);
+  const [choice, ...others] = choices(kv);
   if (choice === undefined) return undefined;
-  return choice.action === "list" ? listing(root, choice) : reading(root, choice);
+  const { result, errors, write } = choice.action === "list" ? listing(root, choice) : reading(root, choice);
+  const { action, path, why } = choice;
+  const chosen = labelOf(choice);
+  const options = [...new Set([chosen, ...others.map(labelOf)])];
+  const call = { type: "tool-call", name: action, args: { path }, result };
+  const traces = {
+    entry: { type: "decision", question: "What next?", options, chosen, reasoning: why },
+    children: [{ entry: call, tags: [action], children: errors.map((entry) => ({ entry })) }],
+  };
+  return { label: chosen, traces, decision: { chosen, why }, write };
 }
 
-/** What to do, from the store alone: a process that has just started decides as one that never stopped. */
-function choose(kv) {
-  if (kv.get("totals") === undefined) return { action: "list", path: ".", why: "the beginning" };
-  const [imported] = kv.list({ prefix: "todo/import/", limit: 1 });
-  if (imported !== undefined) {
-    return { action: "read", path: withoutPrefix(imported[0]), why: `imported by ${imported[1]}` };
-  }
-  const unread = kv.list({ prefix: "todo/file/" });
-  if (unread.length > 0) {
-    const [key, bytes] = unread.reduce((largest, each) => (each[1] > largest[1] ? each : largest));
-    return { action: "read", path: withoutPrefix(key), why: `the largest unread, ${bytes} bytes` };
-  }
-  const [directory] = kv.list({ prefix: "todo/dir/", limit: 1 });
-  if (directory === undefined) return undefined;
-  return { action: "list", path: withoutPrefix(directory[0]), why: "the next directory" };
+const labelOf = ({ action, path }) => `${action} ${path}`;
+
+/**
+ * What can be done, the best first, from the store alone: a process that has just started decides as one that never
+ * stopped.
+ */
+function choices(kv) {
+  if (kv.get("totals") === undefined) return [{ action: "list", path: ".", why: "the beginning" }];
+  const imported = kv
+    .list({ prefix: "todo/import/", limit: 1 })
+    .map(([key, importer]) => ({ action: "read", path: withoutPrefix(key), why: `imported by ${importer}` }));
+  const largest = kv
+    .list({ prefix: "todo/file/" })
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, 1)
+    .map(([key, bytes]) => ({ action: "read", path: withoutPrefix(key), why: `the largest unread, ${bytes} bytes` }));
+  const directory = kv
+    .keys({ prefix: "todo/dir/", limit: 1 })
+    .map((key) => ({ action: "list", path: withoutPrefix(key), why: "the next directory" }));
+  return [...imported, ...largest, ...directory];
 }
 
 const withoutPrefix = (key) => key.split("/").slice(2).join("/");
 
-function listing(root, { action, path, why }) {
+function listing(root, { path }) {
   const entries = entriesOf(join(root, path));
   const paths = (accept) => entries.filter(accept).map((entry) => posix.join(path, entry.name));
   const directories = paths((entry) => entry.isDirectory());
@@ -64,15 +81,17 @@ function listing(root, { action, path, why }) {
     const totals = kv.get("totals") ?? NOTHING;
     kv.put("totals", { ...totals, directories: totals.directories + 1 });
   };
-  return { label: `list ${path}`, record: { action, path, why }, write };
+  return { result: { directories: directories.length, files: files.length }, errors: [], write };
 }
 
-function reading(root, { action, path, why }) {
+function reading(root, { path }) {
   const text = readFileSync(join(root, path), "utf8");
   const measured = measure(text);
   const specifiers = [...text.matchAll(IMPORT_PATTERN)].map((match) => match[1]);
-  const targets = new Set(specifiers.map((specifier) => resolve(root, path, specifier)));
-  targets.delete(undefined);
+  const own = specifiers.filter((specifier) => specifier.startsWith("."));
+  const resolved = own.map((specifier) => resolve(root, path, specifier));
+  const targets = new Set(resolved.filter((target) => target !== undefined));
+  const missing = own.filter((_, index) => resolved[index] === undefined);
   const write = (kv) => {
     kv.delete(`todo/import/${path}`);
     kv.delete(`todo/file/${path}`);
@@ -83,7 +102,10 @@ function reading(root, { action, path, why }) {
     }
     kv.put("totals", withFile(kv.get("totals"), path, measured, specifiers.length));
   };
-  return { label: `read ${path}`, record: { action, path, why, ...measured }, write };
+  const message = `${path} imports what is not in the tree: ${missing.join(", ")}`;
+  const errors =
+    missing.length === 0 ? [] : [{ type: "error", errorType: "missing-import", message, recoverable: true }];
+  return { result: measured, errors, write };
 }
 
 function measure(text) {
@@ -108,23 +130,26 @@ function withFile(totals, path, { bytes, lines, longest }, imports) {
   };
 }
 
-/** The file of the tree that a specifier means, by the rules of both TypeScript and AssemblyScript. */
+/** The file of the tree that a relative specifier means, by the rules of both TypeScript and AssemblyScript. */
 function resolve(root, importer, specifier) {
-  if (!specifier.startsWith(".")) return undefined;
   const path = posix.join(posix.dirname(importer), specifier);
   if (path.startsWith("..")) return undefined;
   const candidates = [path, path.replace(/\.js$/, ".ts"), `${path}.ts`];
   return candidates.find((each) => existsSync(join(root, each)) && statSync(join(root, each)).isFile());
 }
 
-export function fault(kv) {
+export function fault(kv, steps) {
   const totals = kv.get("totals") ?? NOTHING;
   const files = kv.list({ prefix: "file/" }).map(([, file]) => file);
   const sum = (field) => files.reduce((total, file) => total + file[field], 0);
   const wrong = ["bytes", "lines", "imports"].find((field) => sum(field) !== totals[field]);
   if (wrong !== undefined) return `the files that were read have ${sum(wrong)} ${wrong}, the totals ${totals[wrong]}`;
-  if (files.length === totals.files && kv.count("dir/") === totals.directories) return undefined;
-  return `${files.length} files and ${kv.count("dir/")} directories are noted, ${totals.files} and ${totals.directories} counted`;
+  const noted = [files.length, kv.count("dir/")];
+  if (noted[0] !== totals.files || noted[1] !== totals.directories) {
+    return `${noted.join(" files and ")} directories are noted, ${totals.files} and ${totals.directories} counted`;
+  }
+  const counted = totals.files + totals.directories;
+  return counted === steps ? undefined : `${counted} files and directories were looked at in ${steps} steps`;
 }
 
 export function learned(listing) {

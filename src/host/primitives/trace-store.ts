@@ -123,6 +123,12 @@ export interface TraceListOptions {
   readonly limit?: number | undefined;
 }
 
+/** Which traces of a type are listed. */
+export interface TraceTypeOptions extends TraceListOptions {
+  /** Of custom traces: only those whose entry has this name. */
+  readonly name?: string | undefined;
+}
+
 /** What a field of an entry must be. */
 interface Field {
   readonly what: string;
@@ -274,6 +280,10 @@ interface IndexBounds extends TraceListOptions {
   readonly end?: string;
 }
 
+function readBounds(options: TraceListOptions | undefined, what: string): TraceListOptions {
+  return readOptions<TraceListOptions>(options, ["reverse", "limit"], what);
+}
+
 function childrenGroup(parent: string): string {
   return `child:${inGroup(parent)}\u0000`;
 }
@@ -361,10 +371,10 @@ export class TraceStoreReader {
     return this.#reader.has(TABLE, id);
   }
 
-  /** The traces that were recorded with this one as their parent. */
-  children(id: string): Trace[] {
+  /** The traces that were recorded with this one as their parent, or the first or last of them. */
+  children(id: string, options?: TraceListOptions): Trace[] {
     checkName(id, "The id of a trace");
-    return this.#read(childrenGroup(id));
+    return this.#read(childrenGroup(id), readBounds(options, "children"));
   }
 
   /** A trace with its children, theirs and so on, however deep; `undefined` if there is no such trace. */
@@ -373,27 +383,28 @@ export class TraceStoreReader {
     return this.#reader.view((reader) => treeOf(reader, id));
   }
 
-  /** The traces without a parent. */
-  roots(): Trace[] {
-    return this.#read(ROOTS);
+  /** The traces without a parent, or the first or last of them. */
+  roots(options?: TraceListOptions): Trace[] {
+    return this.#read(ROOTS, readBounds(options, "roots"));
   }
 
   /**
-   * The traces whose entry is of a type; of custom ones, if `name` is given, those of that name.
+   * The traces whose entry is of a type, or the first or last of them; of custom ones, if a `name` is given, those of it.
    * @throws HoldfastError `INVALID_ARGUMENT` for a type that there is not, or a name with another type; `INVALID_KEY`.
    */
-  byType(type: TraceType, name?: string): Trace[] {
+  byType(type: TraceType, options?: TraceTypeOptions): Trace[] {
     if (!isTraceType(type)) throw refuseArgument(`There are no traces of type ${describe(type)}; there are ${TYPES}.`);
-    if (name === undefined) return this.#read(typeGroup(type));
+    const { name, ...bounds } = readOptions<TraceTypeOptions>(options, ["name", "reverse", "limit"], "byType");
+    if (name === undefined) return this.#read(typeGroup(type), bounds);
     if (type !== "custom") throw refuseArgument(`Only custom traces can be found by name; leave it out for ${type}.`);
     checkName(name, "The name of a custom trace entry");
-    return this.#read(customGroup(name));
+    return this.#read(customGroup(name), bounds);
   }
 
-  /** The traces with a tag. */
-  byTag(tag: string): Trace[] {
+  /** The traces with a tag, or the first or last of them. */
+  byTag(tag: string, options?: TraceListOptions): Trace[] {
     checkName(tag, "A tag");
-    return this.#read(tagGroup(tag));
+    return this.#read(tagGroup(tag), readBounds(options, "byTag"));
   }
 
   /**
@@ -409,7 +420,7 @@ export class TraceStoreReader {
 
   /** All traces, or the first or last of them by time. Looks through all that there are. */
   list(options?: TraceListOptions): Trace[] {
-    return this.#read(ALL, readOptions<TraceListOptions>(options, ["reverse", "limit"], "list"));
+    return this.#read(ALL, readBounds(options, "list"));
   }
 
   /** How many traces there are. */

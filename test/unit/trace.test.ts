@@ -1,0 +1,111 @@
+/**
+ * Tracing: what each commit has cost, in every mode; and a traced database does what another does.
+ */
+import { describe, expect, test } from "vitest";
+import { Database, HoldfastError, type OpenOptions } from "../../src/index.js";
+import { type PerfTrace, trace } from "../../src/trace.js";
+import { wasm } from "../support/damage-logs.js";
+import { SimulatedDisk } from "../support/simulated-storage.js";
+
+async function traced(options: OpenOptions = {}): Promise<{ db: Database; commits: () => readonly PerfTrace[] }> {
+  const tracer = trace();
+  const db = await Database.open({ wasm, trace: tracer, ...options });
+  return { db, commits: () => tracer.commits };
+}
+
+function last(commits: readonly PerfTrace[]): PerfTrace {
+  return commits.at(-1) as PerfTrace;
+}
+
+describe("a commit", () => {
+  test("in memory has no cost of a log, and counts its keys", async () => {
+    const { db, commits } = await traced({ durability: "in-memory" });
+    const run = db.run("r");
+    const version = run.kv.put("a", 1);
+    expect(last(commits())).toMatchObject({ version, walAppendNs: 0, fsyncNs: 0, keysRead: 0, keysWritten: 1 });
+    run.transaction((tx) => {
+      tx.kv.get("a");
+      tx.kv.get("none");
+      tx.kv.put("b", 2);
+      tx.kv.put("c", 3);
+      tx.kv.put("b", 4);
+    });
+    const { snapshotAcquireNs, readSetValidateNs, commitTotalNs, ...rest } = last(commits());
+    expect(rest).toMatchObject({ version: run.version, keysRead: 2, keysWritten: 2 });
+    expect(snapshotAcquireNs).toBeGreaterThan(0);
+    expect(commitTotalNs).toBeGreaterThanOrEqual(readSetValidateNs + rest.writeSetApplyNs);
+    expect(commits()).toHaveLength(2);
+    await db.close();
+  });
+
+  test("that is strict shows its append and its sync, within its whole time", async () => {
+    const { db, commits } = await traced({ storage: new SimulatedDisk().storage(), durability: "strict" });
+    db.run("r").kv.put("a", 1);
+    const { walAppendNs, fsyncNs, commitTotalNs } = last(commits());
+    expect(walAppendNs).toBeGreaterThan(0);
+    expect(fsyncNs).toBeGreaterThan(0);
+    expect(commitTotalNs).toBeGreaterThanOrEqual(walAppendNs + fsyncNs);
+    await db.close();
+  });
+
+  test("that is buffered is finished once it is written; a deferred one at once", async () => {
+    const { db, commits } = await traced({ storage: new SimulatedDisk().storage(), durability: "buffered" });
+    db.run("r").kv.put("a", 1);
+    expect(last(commits())).toMatchObject({ fsyncNs: 0 });
+    expect(last(commits()).walAppendNs).toBeGreaterThan(0);
+    db.run("r").kv.put("b", 1, { durability: "in-memory" });
+    expect(last(commits())).toMatchObject({ walAppendNs: 0, fsyncNs: 0 });
+    await db.close();
+  });
+
+  test("in flight with others is traced when it is published, each one", async () => {
+    const { db, commits } = await traced({ storage: new SimulatedDisk().storage(), durability: "strict" });
+    const run = db.run("r");
+    const puts = Array.from({ length: 10 }, (_, i) => run.transactionAsync((tx) => tx.kv.put(`k${i}`, i)));
+    expect(commits()).toHaveLength(0);
+    await Promise.all(puts);
+    expect(commits()).toHaveLength(10);
+    expect(commits().every(({ fsyncNs, commitTotalNs }) => fsyncNs > 0 && commitTotalNs >= fsyncNs)).toBe(true);
+    await db.close();
+  });
+
+  test("that was refused, rolled back, or undone is none", async () => {
+    const disk = new SimulatedDisk();
+    const { db, commits } = await traced({ storage: disk.storage(), durability: "strict" });
+    const run = db.run("r");
+    run.kv.put("a", 1);
+    const tx = run.begin();
+    tx.kv.get("a");
+    tx.kv.put("b", 1);
+    run.kv.put("a", 2);
+    expect(() => tx.commit()).toThrow(HoldfastError);
+    run.begin().rollback();
+    run.transaction((reading) => reading.kv.get("a"));
+    disk.room = 0;
+    expect(() => run.kv.put("c", 3)).toThrow(HoldfastError);
+    disk.room = Number.POSITIVE_INFINITY;
+    expect(commits()).toHaveLength(2);
+    run.kv.put("d", 4);
+    expect(commits()).toHaveLength(3);
+    await db.close();
+  });
+});
+
+test("the newest are kept, a listener is told of all, and a summary is made of what is kept", async () => {
+  let told = 0;
+  const tracer = trace({ keep: 10, onCommit: () => told++ });
+  const db = await Database.open({ wasm, trace: tracer, durability: "in-memory" });
+  for (let i = 0; i < 100; i++) db.run("r").kv.put("k", i);
+  expect(told).toBe(100);
+  expect(tracer.commits.map(({ version }) => version)).toEqual([91, 92, 93, 94, 95, 96, 97, 98, 99, 100]);
+  const { commits, keysWritten, commitTotalNs } = tracer.summary();
+  expect({ commits, keysWritten }).toEqual({ commits: 10, keysWritten: { mean: 1, p50: 1, p99: 1, max: 1 } });
+  expect(commitTotalNs.max).toBeGreaterThanOrEqual(commitTotalNs.p50);
+  expect(trace().summary()).toMatchObject({ commits: 0, fsyncNs: { mean: 0, max: 0 } });
+  await db.close();
+});
+
+test("what is no tracer is refused when the database is opened", async () => {
+  const refused = Database.open({ wasm, durability: "in-memory", trace: {} as never });
+  await expect(refused).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+});
