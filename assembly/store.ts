@@ -446,14 +446,17 @@ function validate(run: Run, transaction: Transaction, cursors: Cursors, range: R
   return STATUS_OK;
 }
 
+/**
+ * Whether the keys of a range are those that the transaction saw when it began. Values do not matter here: those that a scan
+ * has returned are in the read set.
+ */
 function validateRange(run: Run, table: Table, start: u64, range: Range, cursor: Cursor): u32 {
   cursor.place = 0;
   cursor.slot = 0;
-  let entry = cursorNext(table, cursor);
-  while (entry !== null) {
-    const changed = entry.head != 0 && changetype<Version>(entry.head).number > start;
-    if (changed && rangeHas(range, entryKey(entry), entry.keyBytes as u32)) return conflictWith(run, entry);
-    entry = cursorNext(table, cursor);
+  for (let entry = cursorNext(table, cursor); entry !== null; entry = cursorNext(table, cursor)) {
+    if (entry.head == 0 || changetype<Version>(entry.head).number <= start) continue;
+    if (!rangeHas(range, entryKey(entry), entry.keyBytes as u32)) continue;
+    if ((valueAt(entry, start) === null) != (liveHead(entry) === null)) return conflictWith(run, entry);
   }
   return STATUS_OK;
 }

@@ -40,6 +40,8 @@ export const TOUCHED_WRITTEN: u8 = 2;
 const ACQUIRE_ATTEMPTS_MAX: u32 = 1024;
 const ITEM_BYTES_MIN: u32 = 4096;
 const DATA_BYTES_MIN: u32 = 8192;
+const INDEX_BYTES_MIN: u32 = 512;
+const INDEX_BYTES_EMPTIED: u32 = 4096;
 /** A context keeps buffers of up to this size. */
 const BUFFER_BYTES_KEPT: u32 = 262144;
 /** What one transaction may keep in memory for what it has read: two of the largest extents. */
@@ -230,8 +232,12 @@ function contextReturn(transaction: Transaction): void {
   bufferShrink(scansBuffer(transaction));
   bufferShrink(dataBuffer(transaction));
   bufferShrink(indexBuffer(transaction));
-  if (transaction.index) memory.fill(transaction.index, 0, transaction.indexUsed);
-  else transaction.indexUsed = 0;
+  // A small index is emptied, a large one begun anew: a small transaction after a large one must not pay for that.
+  if (transaction.index != 0 && transaction.indexUsed <= INDEX_BYTES_EMPTIED) {
+    memory.fill(transaction.index, 0, transaction.indexUsed);
+  } else {
+    transaction.indexUsed = 0;
+  }
   if (sb.transactionPoolCount >= TRANSACTION_POOL_MAX) {
     bufferFree(itemsBuffer(transaction));
     bufferFree(indexBuffer(transaction));
@@ -308,7 +314,7 @@ export function transactionIsDoomed(transaction: Transaction): bool {
 
 /** The item of a key, or null if the transaction has not touched it. */
 export function touchedFind(transaction: Transaction, tag: u32, hash: u32, key: usize, keyBytes: u32): Touched | null {
-  if (transaction.indexCapacity == 0) return null;
+  if (transaction.indexUsed == 0) return null;
   const mask = (transaction.indexUsed >>> 2) - 1;
   let place = (hash + tag * 0x9e3779b9) & mask;
   let number = load<u32>(transaction.index + ((place as usize) << 2));
@@ -340,7 +346,7 @@ function indexPut(transaction: Transaction, item: Touched, number: u32): void {
 function indexReserve(transaction: Transaction): u32 {
   const count = touchedCount(transaction) + 1;
   if (transaction.indexUsed >= count << 3) return STATUS_OK;
-  const bytes: u32 = max(transaction.indexUsed << 1, 512);
+  const bytes: u32 = max(transaction.indexUsed << 1, INDEX_BYTES_MIN);
   const buffer = indexBuffer(transaction);
   if (bytes > buffer.capacity) {
     const extent = extentAllocate(orderFor(bytes), changetype<usize>(buffer));

@@ -106,6 +106,7 @@ export class DurableLog {
       capabilities,
       {
         onPublished: () => this.#group.onPublished(),
+        onUndoing: () => this.#group.onUndoing(),
         onUndone: (error) => {
           this.#group.onUndone(error);
           if (!capabilities.syncAppend) listener.onError(error);

@@ -55,6 +55,12 @@ export class Engine {
   /** Open handles of this turn; held on to until it is over. */
   readonly #recent: Holder[] = [];
   #isSettling = false;
+  /**
+   * The last handles that were ended. While no object of a class is alive, a JavaScript engine may forget what it has learnt
+   * of the class at its next collection, and with it the compiled code of everything that makes or uses one.
+   */
+  keptSnapshot: object | undefined;
+  keptTransaction: object | undefined;
   /** When versions were first seen to be held beyond a turn. */
   readonly #heldSinceMs = new Map<number, number>();
   readonly #leaks = new FinalizationRegistry<Held>((held) => this.#reclaim(held));

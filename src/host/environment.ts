@@ -18,14 +18,32 @@ export interface Environment {
   schedule(delayMs: number, task: () => void, holdsProcess?: boolean): () => void;
 }
 
+/** Random bytes are had from the platform so many at a time, because each call costs as much as hundreds of them. */
+const RANDOM_BLOCK_BYTES = 1024;
+
+function randomFromBlocks(): (bytes: Uint8Array) => void {
+  const block = new Uint8Array(RANDOM_BLOCK_BYTES);
+  let used = RANDOM_BLOCK_BYTES;
+  return (bytes) => {
+    if (bytes.length > RANDOM_BLOCK_BYTES) {
+      crypto.getRandomValues(bytes);
+      return;
+    }
+    if (used + bytes.length > RANDOM_BLOCK_BYTES) {
+      crypto.getRandomValues(block);
+      used = 0;
+    }
+    bytes.set(block.subarray(used, used + bytes.length));
+    used += bytes.length;
+  };
+}
+
 /** The platform's own clock, randomness and timers, looked up when asked for and not when imported. */
 export function platformEnvironment(): Environment {
   return {
     monotonicMs: () => performance.now(),
     wallMs: () => Date.now(),
-    randomBytes: (bytes) => {
-      crypto.getRandomValues(bytes);
-    },
+    randomBytes: randomFromBlocks(),
     schedule: (delayMs, task, holdsProcess = false) => {
       const timer: unknown = setTimeout(task, delayMs);
       const canLetGo = typeof timer === "object" && timer !== null && "unref" in timer;

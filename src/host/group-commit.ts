@@ -19,6 +19,8 @@ export class GroupCommit {
   readonly #core: Core;
   readonly #log: LogWriter;
   #waiters: Waiter[] = [];
+  /** Those whose version was undone, until that may be told. */
+  #undone: Waiter[] = [];
   #cycle: Promise<void> | undefined;
 
   constructor(core: Core, log: LogWriter) {
@@ -72,20 +74,28 @@ export class GroupCommit {
     this.#waiters = still;
   }
 
-  /** Refuses those whose version was undone. */
-  onUndone(error: HoldfastError): void {
+  /**
+   * Sets those aside whose version was just undone. Only now can they be told: once later commits of the run are published,
+   * their versions look as if they were too.
+   */
+  onUndoing(): void {
     this.onPublished();
     const written = this.#core.writtenVersion;
     const still: Waiter[] = [];
-    for (const waiter of this.#waiters) {
-      if (waiter.version > written) waiter.reject(error);
-      else still.push(waiter);
-    }
+    for (const waiter of this.#waiters) (waiter.version > written ? this.#undone : still).push(waiter);
     this.#waiters = still;
+  }
+
+  /** Refuses those whose version was undone. */
+  onUndone(error: HoldfastError): void {
+    const undone = this.#undone;
+    this.#undone = [];
+    for (const waiter of undone) waiter.reject(error);
   }
 
   /** Refuses all: nothing will become durable any more. */
   onFailed(error: HoldfastError): void {
+    this.onUndone(error);
     this.#rejectAll(error);
   }
 

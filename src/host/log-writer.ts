@@ -28,7 +28,9 @@ const DRAIN_BYTES_MAX = 4 * 1024 * 1024;
 export interface LogListener {
   /** Something was published. */
   onPublished(): void;
-  /** An append failed for want of room; commits above `writtenVersion` that were not published are undone. */
+  /** An append failed for want of room: commits above `writtenVersion` that were not published have just been undone. */
+  onUndoing(): void;
+  /** What that has left in the file is cut off, and the cut is durable: now it may be told. */
   onUndone(error: HoldfastError): void;
   /** Nothing will be written any more. */
   onFailed(error: HoldfastError): void;
@@ -88,7 +90,7 @@ export class LogWriter {
   /** Throws if nothing can be written: `STORE_FAILED`, or `STORAGE_FULL` while asynchronous storage has no room. */
   assertUsable(): void {
     if (this.#failure !== undefined) throw storeFailed(this.#failure);
-    if (this.#full !== undefined && this.#core.unwrittenBytes === 0) this.#full = undefined;
+    if (this.#full !== undefined && this.#core.unwrittenBytes === 0 && !this.#isPumping) this.#full = undefined;
     if (this.#full === undefined) return;
     // Each refused write asks the storage once more, so that writing goes on soon after there is room.
     const refusal = this.#full;
@@ -195,6 +197,7 @@ export class LogWriter {
 
   #undo(appendedBytes: number, error: HoldfastError): void {
     this.#core.drainFailed(appendedBytes);
+    this.#listener.onUndoing();
     this.#listener.onUndone(error);
   }
 
@@ -221,6 +224,7 @@ export class LogWriter {
       if (!HoldfastError.is(cause, "STORAGE_FULL")) throw this.fail(cause);
       const appended = cause.details["appendedBytes"];
       this.#core.drainFailed(typeof appended === "number" ? appended : 0);
+      this.#listener.onUndoing();
       try {
         const records = this.#core.logPosition - this.#segmentPosition;
         this.#session.truncateSync(abi.SEGMENT_HEADER_BYTES + records);
@@ -285,13 +289,15 @@ export class LogWriter {
       await this.#session.append(bytes);
     } catch (cause) {
       if (!HoldfastError.is(cause, "STORAGE_FULL")) throw this.fail(cause);
+      // Nothing is taken until the cut is durable.
+      this.#full = cause;
       this.#core.drainFailed(0);
+      this.#listener.onUndoing();
       try {
         await this.#session.truncate(abi.SEGMENT_HEADER_BYTES + this.#core.logPosition - this.#segmentPosition);
       } catch (cutCause) {
         throw this.fail(cutCause);
       }
-      this.#full = cause;
       this.#listener.onUndone(cause);
       throw cause;
     }

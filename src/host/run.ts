@@ -38,12 +38,9 @@ export class Run {
   readonly id: string;
   /** The run's key-values. */
   readonly kv: KVStore;
-  /** The run's event log. */
-  readonly events: EventLog;
-  /** The run's state cells. */
-  readonly state: StateCells;
-  /** The run's traces. */
-  readonly traces: TraceStore;
+  #events: EventLog | undefined;
+  #state: StateCells | undefined;
+  #traces: TraceStore | undefined;
 
   /** @internal */
   constructor(engine: Engine, id: string) {
@@ -51,9 +48,24 @@ export class Run {
     this.id = id;
     this.#writer = new RunWriter(engine, id);
     this.kv = new KVStore(this.#writer);
-    this.events = new EventLog(this.#writer);
-    this.state = new StateCells(this.#writer);
-    this.traces = new TraceStore(this.#writer);
+  }
+
+  /** The run's event log. */
+  get events(): EventLog {
+    this.#events ??= new EventLog(this.#writer);
+    return this.#events;
+  }
+
+  /** The run's state cells. */
+  get state(): StateCells {
+    this.#state ??= new StateCells(this.#writer);
+    return this.#state;
+  }
+
+  /** The run's traces. */
+  get traces(): TraceStore {
+    this.#traces ??= new TraceStore(this.#writer);
+    return this.#traces;
   }
 
   /** The run as its primitives write it. @internal */
@@ -125,8 +137,9 @@ export class Run {
     for (let attempt = 1; ; attempt++) {
       const writer = new TransactionWriter(engine);
       this.#writer.begin(writer, mode, false, deadlineMs);
+      const transaction = new Transaction(writer);
       try {
-        const result = body(new Transaction(writer));
+        const result = body(transaction);
         if (isThenable(result)) {
           // Nobody else waits for it, and a rejection that nobody waits for can end a process.
           Promise.resolve(result).catch(() => {});
@@ -139,6 +152,7 @@ export class Run {
         if (!HoldfastError.is(error, "CONFLICT") || attempt >= retry.attempts) throw error;
       } finally {
         writer.rollback();
+        writer.keep(transaction);
       }
     }
   }

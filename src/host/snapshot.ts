@@ -60,6 +60,7 @@ class Hold implements Holder, Disposable {
     if (this.#released) return;
     this.#released = true;
     this.#engine.unwatch(this);
+    this.#engine.keptSnapshot = this;
     if (this.#engine.isLive) this.#engine.core.dropSnapshot(this.#slot, this.#pointer, this.#generation);
   }
 

@@ -268,6 +268,11 @@ export class TransactionWriter implements Writer, Holder {
     return statusError(status, known.includes(status) ? undefined : "The transaction");
   }
 
+  /** Keeps a handle that was ended; see {@link Engine.keptTransaction}. */
+  keep(handle: object): void {
+    if (!this.#open) this.#engine.keptTransaction = handle;
+  }
+
   #ended(): void {
     this.#open = false;
     this.#engine.unwatch(this);

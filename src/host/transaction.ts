@@ -78,12 +78,17 @@ export class Transaction implements Disposable {
         "transactionAsync commits when its callback returns: do not call commit in it.",
       );
     }
-    return this.#writer.commit();
+    try {
+      return this.#writer.commit();
+    } finally {
+      this.#writer.keep(this);
+    }
   }
 
   /** Ends the transaction without a commit. Doing so again, or after a commit, does nothing. */
   rollback(): void {
     this.#writer.rollback();
+    this.#writer.keep(this);
   }
 
   [Symbol.dispose](): void {

@@ -1091,4 +1091,26 @@ describe("on asynchronous storage", () => {
     const recovered = await afterCrash(disk, "power");
     expect(recovered.run("r").kv.keys()).toEqual(["a", "b", "c", "d"]);
   });
+
+  test("what was undone is told so, also where the run goes on while the cut is under way", async () => {
+    // Between the undoing and the end of the cut a buffered commit was taken and published. Its version was higher than that
+    // of the strict one that had been undone, whose caller was then told that it had been published.
+    const disk = new SimulatedDisk();
+    const db = await open(disk, { durability: "buffered" }, ASYNC_ONLY);
+    const run = db.run("r");
+    run.kv.put("begun", 1);
+    await db.flush();
+    disk.hold("truncate");
+    disk.room = 0;
+    const undone = codeOf(putAsync(run, "a", 1));
+    await settled();
+    expect(await codeOf(() => run.kv.put("b", 2))).toBe("STORAGE_FULL");
+    disk.room = Number.POSITIVE_INFINITY;
+    await disk.release("truncate");
+    expect(await undone).toBe("STORAGE_FULL");
+    expect(run.kv.keys()).toEqual(["begun"]);
+    while ((await codeOf(() => run.kv.put("c", 3))) === "STORAGE_FULL") await settled();
+    await db.flush();
+    expect((await afterCrash(disk, "power")).run("r").kv.keys()).toEqual(["begun", "c"]);
+  });
 });

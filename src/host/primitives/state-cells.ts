@@ -70,6 +70,8 @@ function cellOf(name: string, stored: Value): Cell {
 
 /** A value as it is at this moment, which is to lie within the array that a cell is stored as. */
 function copyForCell(value: unknown): Value {
+  if (typeof value === "number" || typeof value === "boolean" || value === null) return value;
+  if (typeof value === "string" && value.isWellFormed()) return value;
   const [copy] = withPath("$[0]", () => copyValue([value])) as readonly Value[];
   // An array of one is copied to an array of one.
   return copy as Value;
