@@ -215,7 +215,9 @@ export class RunWriter implements Writer {
       }
       if (-version === STATUS_NOTHING_PENDING) engine.log?.settlePending();
       if (-version === STATUS_NOTHING || -version === STATUS_NOTHING_PENDING) return false;
-      this.#afterRefusal(-version, key, options);
+      // There is nothing to delete in a run that is not there, and no reason to make one.
+      if (-version === STATUS_RUN_STALE) this.resolve();
+      else this.#afterRefusal(-version, key, options);
     }
   }
 

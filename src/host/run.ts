@@ -7,16 +7,12 @@ import { MODE_BUFFERED } from "./abi.js";
 import { checkFunction, checkSignal, describe, readOptions, refuseArgument } from "./arguments.js";
 import type { RunHandle } from "./core.js";
 import type { Engine } from "./engine.js";
-import { EventLog } from "./primitives/event-log.js";
-import { KVStore } from "./primitives/kv-store.js";
-import { StateCells } from "./primitives/state-cells.js";
-import { TraceStore } from "./primitives/trace-store.js";
 import { type RetryOptions, type RetryPlan, retryDelayMs, retryPlan } from "./retry.js";
+import { Primitives } from "./run-primitives.js";
 import { RunWriter } from "./run-writer.js";
 import { Snapshot } from "./snapshot.js";
 import { type BeginOptions, Transaction } from "./transaction.js";
 import { TransactionWriter } from "./transaction-writer.js";
-import { GRAPH_INSTEAD, unsupported } from "./unsupported.js";
 
 /** How a transaction that is a callback is to be made. */
 export interface TransactionOptions extends BeginOptions {
@@ -31,41 +27,18 @@ export interface AsyncTransactionOptions extends TransactionOptions {
 }
 
 /** One agent run of a database. Cheap: get it by its id whenever it is needed. */
-export class Run {
+export class Run extends Primitives {
   readonly #engine: Engine;
   readonly #writer: RunWriter;
   /** The run's name. */
   readonly id: string;
-  /** The run's key-values. */
-  readonly kv: KVStore;
-  #events: EventLog | undefined;
-  #state: StateCells | undefined;
-  #traces: TraceStore | undefined;
-
   /** @internal */
   constructor(engine: Engine, id: string) {
+    const writer = new RunWriter(engine, id);
+    super(writer);
     this.#engine = engine;
+    this.#writer = writer;
     this.id = id;
-    this.#writer = new RunWriter(engine, id);
-    this.kv = new KVStore(this.#writer);
-  }
-
-  /** The run's event log. */
-  get events(): EventLog {
-    this.#events ??= new EventLog(this.#writer);
-    return this.#events;
-  }
-
-  /** The run's state cells. */
-  get state(): StateCells {
-    this.#state ??= new StateCells(this.#writer);
-    return this.#state;
-  }
-
-  /** The run's traces. */
-  get traces(): TraceStore {
-    this.#traces ??= new TraceStore(this.#writer);
-    return this.#traces;
   }
 
   /** The run as its primitives write it. @internal */
@@ -83,11 +56,6 @@ export class Run {
   count(): number {
     this.#engine.assertOpen();
     return this.#engine.core.runCount(this.#writer.resolve(), false);
-  }
-
-  /** The run's graph. @throws HoldfastError `UNSUPPORTED` in this release. */
-  get graph(): never {
-    throw unsupported("run.graph", GRAPH_INSTEAD);
   }
 
   /**

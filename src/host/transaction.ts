@@ -3,12 +3,8 @@
  */
 import { HoldfastError } from "../errors.js";
 import type { DurabilityOption } from "./durability-mode.js";
-import { EventLog } from "./primitives/event-log.js";
-import { KVStore } from "./primitives/kv-store.js";
-import { StateCells } from "./primitives/state-cells.js";
-import { TraceStore } from "./primitives/trace-store.js";
+import { Primitives } from "./run-primitives.js";
 import type { TransactionWriter } from "./transaction-writer.js";
-import { GRAPH_INSTEAD, unsupported } from "./unsupported.js";
 
 /** How a transaction is to be made. */
 export interface BeginOptions {
@@ -19,45 +15,13 @@ export interface BeginOptions {
 }
 
 /** A transaction on one run. It is never used again after its end. */
-export class Transaction implements Disposable {
+export class Transaction extends Primitives implements Disposable {
   readonly #writer: TransactionWriter;
-  #kv: KVStore | undefined;
-  #events: EventLog | undefined;
-  #state: StateCells | undefined;
-  #traces: TraceStore | undefined;
 
   /** @internal */
   constructor(writer: TransactionWriter) {
+    super(writer);
     this.#writer = writer;
-  }
-
-  /** The key-values as the transaction sees and changes them. */
-  get kv(): KVStore {
-    this.#kv ??= new KVStore(this.#writer);
-    return this.#kv;
-  }
-
-  /** The event log as the transaction sees and changes it. */
-  get events(): EventLog {
-    this.#events ??= new EventLog(this.#writer);
-    return this.#events;
-  }
-
-  /** The state cells as the transaction sees and changes them. */
-  get state(): StateCells {
-    this.#state ??= new StateCells(this.#writer);
-    return this.#state;
-  }
-
-  /** The traces as the transaction sees and changes them. */
-  get traces(): TraceStore {
-    this.#traces ??= new TraceStore(this.#writer);
-    return this.#traces;
-  }
-
-  /** The graph. @throws HoldfastError `UNSUPPORTED` in this release. */
-  get graph(): never {
-    throw unsupported("tx.graph", GRAPH_INSTEAD);
   }
 
   /** Whether it has neither been committed nor rolled back. */

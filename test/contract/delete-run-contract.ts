@@ -74,6 +74,8 @@ function wholeCases(): Case[] {
         equal(run.kv.get("key 0"), round, "get");
         equal(db.deleteRun(RUN, DEFERRED), true, "deleted");
         equal(run.kv.get("key 0"), undefined, "the same handle sees nothing");
+        equal(run.kv.delete("key 0", DEFERRED), false, "nor has it anything to delete");
+        equal(db.stats().runs, 0, "and looking made no run");
       }
       equal(db.verify().valid, true, "heap");
     }),

@@ -11,8 +11,8 @@ import {
   type Value,
 } from "../../src/index.js";
 import { deepEqual, equal, ok, throwsCode } from "./assert.js";
-import type { Case, Context } from "./context.js";
-import { byUtf8, HOSTILE_KEYS, hostileObject, nested, RUN, sampleValues } from "./samples.js";
+import type { Case } from "./context.js";
+import { byUtf8, eachView, HOSTILE_KEYS, hostileObject, nested, onRun, RUN, sampleValues } from "./samples.js";
 
 /** The whole suite. */
 export function eventsContract(): Case[] {
@@ -28,28 +28,9 @@ export function eventsContract(): Case[] {
   ];
 }
 
-/** A case that works on one run with nothing in it. */
-function on(name: string, use: (run: Run, db: Database, context: Context) => Promise<void> | void): Case {
-  return {
-    name,
-    async run(context) {
-      const db = await context.open();
-      await use(db.run(RUN), db, context);
-    },
-  };
-}
-
-/** Lets `check` read the log through every view there is; each must show the same. */
+/** Lets `check` read through every view there is; each must show the same. */
 function throughEveryView(db: Database, check: (events: EventLogReader, view: string) => void): void {
-  const run = db.run(RUN);
-  check(run.events, "run");
-  run.transaction((tx) => check(tx.events, "transaction"));
-  const snapshot = run.snapshot();
-  check(snapshot.events, "snapshot");
-  snapshot.dispose();
-  const whole = db.snapshot();
-  check(whole.run(RUN).events, "database snapshot");
-  whole.dispose();
+  eachView(db, (views, view) => check(views.events, view));
 }
 
 /** Appends events of types in turn, in one transaction, numbered from 0. */
@@ -70,7 +51,7 @@ async function sha256(...parts: readonly Uint8Array[]): Promise<Uint8Array> {
 
 function appendCases(): Case[] {
   return [
-    on("an empty log has no events, no head, no types, and is valid", (_run, db) => {
+    onRun("an empty log has no events, no head, no types, and is valid", (_run, db) => {
       throughEveryView(db, (events, view) => {
         equal(events.length, 0, view);
         equal(events.head(), undefined, view);
@@ -84,7 +65,7 @@ function appendCases(): Case[] {
       });
       equal(db.stats().runs, 0, "runs after reads");
     }),
-    on("events get sequences from 0 on, and are read as they were appended", (run, db) => {
+    onRun("events get sequences from 0 on, and are read as they were appended", (run, db) => {
       const before = Date.now();
       const first = run.events.append("tool", { name: "grep" });
       const second = run.events.append("thought", null);
@@ -105,7 +86,7 @@ function appendCases(): Case[] {
         equal(events.read(Number.MAX_SAFE_INTEGER), undefined, view);
       });
     }),
-    on("a payload is any value, and comes back as it was", (run, db) => {
+    onRun("a payload is any value, and comes back as it was", (run, db) => {
       const values = sampleValues().filter(([name]) => name !== "64 levels");
       for (const [name, value] of values) run.events.append(name, value);
       throughEveryView(db, (events, view) => {
@@ -121,7 +102,7 @@ function appendCases(): Case[] {
         deepEqual(events.verify(), { valid: true, length: values.length }, view);
       });
     }),
-    on("what was read or given can be changed, and changes nothing that is stored", (run) => {
+    onRun("what was read or given can be changed, and changes nothing that is stored", (run) => {
       const payload = { list: [1] };
       const { hash } = run.events.append("step", payload);
       payload.list.push(2);
@@ -135,13 +116,13 @@ function appendCases(): Case[] {
       run.events.append("step", 2);
       deepEqual(run.events.verify(), { valid: true, length: 2 });
     }),
-    on("each event counts once among the entries of the run", (run, db) => {
+    onRun("each event counts once among the entries of the run", (run, db) => {
       appendMany(run, 30, ["a", "b", "c"]);
       equal(run.count(), 30, "run.count()");
       equal(db.totalCount(), 30, "db.totalCount()");
       equal(run.kv.count(), 0, "keys");
     }),
-    on("runs have logs of their own", (run, db) => {
+    onRun("runs have logs of their own", (run, db) => {
       appendMany(run, 3);
       equal(db.run("other").events.append("step", 0).sequence, 0);
       deepEqual([run.events.length, db.run("other").events.length], [3, 1]);
@@ -167,7 +148,7 @@ function appendCases(): Case[] {
 
 function hashCases(): Case[] {
   return [
-    on("a hash is SHA-256 over the event's bytes and the hash before it, which anybody can compute", async (run) => {
+    onRun("a hash is SHA-256 over the event's bytes and the hash before it, which anybody can compute", async (run) => {
       run.events.append("a", null);
       const { timestamp, hash } = run.events.read(0) as LogEvent;
       // CBOR: an array of four: 0, "a", null, and the timestamp as a float64.
@@ -176,7 +157,7 @@ function hashCases(): Case[] {
       new DataView(bytes.buffer).setFloat64(6, timestamp);
       deepEqual(hash, await sha256(bytes.subarray(0, 14), new Uint8Array(32)));
     }),
-    on("no two events have the same hash, equal ones included", (run) => {
+    onRun("no two events have the same hash, equal ones included", (run) => {
       appendMany(run, 50);
       run.transaction((tx) => {
         for (let i = 0; i < 50; i++) tx.events.append("same", "same");
@@ -184,7 +165,7 @@ function hashCases(): Case[] {
       const hashes = new Set([...run.events.range()].map(({ hash }) => hash.join()));
       equal(hashes.size, 100);
     }),
-    on("verify walks the whole chain", (run, db) => {
+    onRun("verify walks the whole chain", (run, db) => {
       appendMany(run, 600, ["a", "b\u0000", "\u0001"]);
       throughEveryView(db, (events, view) => deepEqual(events.verify(), { valid: true, length: 600 }, view));
     }),
@@ -193,7 +174,7 @@ function hashCases(): Case[] {
 
 function rangeCases(): Case[] {
   return [
-    on("a range is half-open, and ends where the log does", (run, db) => {
+    onRun("a range is half-open, and ends where the log does", (run, db) => {
       appendMany(run, 10);
       throughEveryView(db, (events, view) => {
         deepEqual(sequences(events.range()), upTo(10), view);
@@ -215,7 +196,7 @@ function rangeCases(): Case[] {
         deepEqual([...events.range(10)], [], view);
       });
     }),
-    on("a range longer than a chunk is whole and in order", (run, db) => {
+    onRun("a range longer than a chunk is whole and in order", (run, db) => {
       appendMany(run, 1000);
       throughEveryView(db, (events, view) => {
         deepEqual(payloads(events.range()), upTo(1000), view);
@@ -223,7 +204,7 @@ function rangeCases(): Case[] {
         deepEqual(payloads(events.range(256, 512)), upTo(512, 256), view);
       });
     }),
-    on("a range can be walked again, and left before its end", (run) => {
+    onRun("a range can be walked again, and left before its end", (run) => {
       appendMany(run, 600);
       const range = run.events.range(1, 500);
       for (const { sequence } of range) if (sequence === 300) break;
@@ -232,7 +213,7 @@ function rangeCases(): Case[] {
       const [one, two] = [range[Symbol.iterator](), range[Symbol.iterator]()];
       deepEqual([one.next().value?.sequence, two.next().value?.sequence, one.next().value?.sequence], [1, 1, 2]);
     }),
-    on("what is appended after the call is not in its range", (run) => {
+    onRun("what is appended after the call is not in its range", (run) => {
       appendMany(run, 300);
       const [open, finite] = [run.events.range(), run.events.range(290, 310)];
       const iterator = open[Symbol.iterator]();
@@ -243,7 +224,7 @@ function rangeCases(): Case[] {
       deepEqual(sequences(finite), upTo(300, 290));
       deepEqual(sequences(run.events.range(290, 310)), upTo(310, 290));
     }),
-    on("a range of a transaction ends with it", (run) => {
+    onRun("a range of a transaction ends with it", (run) => {
       appendMany(run, 3);
       const range = run.transaction((tx) => tx.events.range());
       throwsCode("TRANSACTION_CLOSED", () => [...range]);
@@ -253,7 +234,7 @@ function rangeCases(): Case[] {
 
 function typeCases(): Case[] {
   return [
-    on("events are found by their type, in order, from either end, as many as asked for", (run, db) => {
+    onRun("events are found by their type, in order, from either end, as many as asked for", (run, db) => {
       appendMany(run, 30, ["a", "b", "c"]);
       throughEveryView(db, (events, view) => {
         deepEqual(
@@ -269,7 +250,7 @@ function typeCases(): Case[] {
         deepEqual(events.types(), ["a", "b", "c"], view);
       });
     }),
-    on("a type may be any text of 1 to 256 bytes, and no two are taken for one another", (run, db) => {
+    onRun("a type may be any text of 1 to 256 bytes, and no two are taken for one another", (run, db) => {
       const nulls = [
         "\u0000",
         "\u0001",
@@ -297,7 +278,7 @@ function typeCases(): Case[] {
 
 function transactionCases(): Case[] {
   return [
-    on("a transaction sees what it appends, and nobody else does before the commit", (run) => {
+    onRun("a transaction sees what it appends, and nobody else does before the commit", (run) => {
       run.events.append("old", 0);
       run.transaction((tx) => {
         const { sequence, hash } = tx.events.append("new", 1);
@@ -317,7 +298,7 @@ function transactionCases(): Case[] {
       deepEqual(payloads(run.events.range()), [0, 1, 2]);
       deepEqual(run.events.verify(), { valid: true, length: 3 });
     }),
-    on("an append that is rolled back leaves nothing and burns no sequence", (run) => {
+    onRun("an append that is rolled back leaves nothing and burns no sequence", (run) => {
       run.events.append("kept", 0);
       throwsCode("NOT_FOUND", () =>
         run.transaction((tx) => {
@@ -335,7 +316,7 @@ function transactionCases(): Case[] {
       equal(run.events.append("next", 1).sequence, 1);
       deepEqual(run.events.verify(), { valid: true, length: 2 });
     }),
-    on("events commit together with what else a transaction writes", async (run) => {
+    onRun("events commit together with what else a transaction writes", async (run) => {
       await run.transactionAsync(async (tx) => {
         tx.events.append("a", 1);
         await Promise.resolve();
@@ -351,7 +332,7 @@ function transactionCases(): Case[] {
       );
       equal(run.events.length, 1);
     }),
-    on("an append that is refused in a transaction leaves the rest of it whole", (run) => {
+    onRun("an append that is refused in a transaction leaves the rest of it whole", (run) => {
       run.transaction((tx) => {
         tx.events.append("a", 0);
         throwsCode("INVALID_VALUE", () => tx.events.append("b", undefined as unknown as Value));
@@ -363,7 +344,7 @@ function transactionCases(): Case[] {
       deepEqual(run.events.types(), ["a"]);
       deepEqual(run.events.verify(), { valid: true, length: 2 });
     }),
-    on("a payload whose own code appends to the same transaction changes no order", (run) => {
+    onRun("a payload whose own code appends to the same transaction changes no order", (run) => {
       run.transaction((tx) => {
         const payload = new Proxy<Record<string, Value>>(
           { a: 1 },
@@ -384,7 +365,7 @@ function transactionCases(): Case[] {
 
 function conflictCases(): Case[] {
   return [
-    on("two transactions that append are in conflict; an append on the run never is", (run) => {
+    onRun("two transactions that append are in conflict; an append on the run never is", (run) => {
       const transaction = run.begin();
       transaction.events.append("mine", 0);
       equal(run.events.append("theirs", 0).sequence, 0);
@@ -392,7 +373,7 @@ function conflictCases(): Case[] {
       deepEqual(run.events.types(), ["theirs"]);
       equal(run.events.append("mine", 1).sequence, 1);
     }),
-    on("whoever has read an event, or a range inside the log, is in no conflict with an append", (run) => {
+    onRun("whoever has read an event, or a range inside the log, is in no conflict with an append", (run) => {
       appendMany(run, 10);
       const reads: ((tx: { events: EventLogReader }) => unknown)[] = [
         ({ events }) => events.read(9),
@@ -408,7 +389,7 @@ function conflictCases(): Case[] {
       }
       equal(run.kv.count(), 3);
     }),
-    on("whoever has read where the log ends is in conflict with an append", (run) => {
+    onRun("whoever has read where the log ends is in conflict with an append", (run) => {
       const reads: ((tx: { events: EventLogReader }) => unknown)[] = [
         ({ events }) => events.length,
         ({ events }) => events.head(),
@@ -427,7 +408,7 @@ function conflictCases(): Case[] {
       }
       equal(run.kv.has("lost"), false);
     }),
-    on("whoever has read the types is in conflict with a new one only", (run) => {
+    onRun("whoever has read the types is in conflict with a new one only", (run) => {
       run.events.append("a", 0);
       const read = (type: string): (() => void) => {
         const transaction = run.begin();
@@ -440,7 +421,7 @@ function conflictCases(): Case[] {
       throwsCode("CONFLICT", read("b"));
       equal(run.kv.get("read"), "a");
     }),
-    on("whoever has read one type is in no conflict with another", (run) => {
+    onRun("whoever has read one type is in no conflict with another", (run) => {
       run.events.append("a", 0);
       run.events.append("b", 0);
       const transaction = run.begin();
@@ -450,7 +431,7 @@ function conflictCases(): Case[] {
       transaction.commit();
       equal(run.kv.has("read"), true);
     }),
-    on("asynchronous transactions that append all get through with retry", async (run) => {
+    onRun("asynchronous transactions that append all get through with retry", async (run) => {
       const append = (i: number): Promise<number> =>
         run.transactionAsync((tx) => tx.events.append("step", i).sequence, { retry: { attempts: 100, baseMs: 1 } });
       const given = await Promise.all(upTo(20).map(append));
@@ -465,7 +446,7 @@ function conflictCases(): Case[] {
 
 function snapshotCases(): Case[] {
   return [
-    on("a snapshot holds the log as it was", (run, db) => {
+    onRun("a snapshot holds the log as it was", (run, db) => {
       appendMany(run, 300, ["a", "b"]);
       const [snapshot, whole] = [run.snapshot(), db.snapshot()];
       const range = snapshot.events.range();
@@ -499,14 +480,14 @@ function revoked(target: object): never {
 function refusalCases(): Case[] {
   const loose = (value: unknown): never => value as never;
   return [
-    on("a type that is none is INVALID_KEY, wherever it is given", (run) => {
+    onRun("a type that is none is INVALID_KEY, wherever it is given", (run) => {
       for (const type of ["", "x".repeat(257), "é".repeat(129), "\uD800", 7, null, undefined, {}, ["a"]].map(loose)) {
         throwsCode("INVALID_KEY", () => run.events.append(type, 1));
         throwsCode("INVALID_KEY", () => run.events.readByType(type));
       }
       equal(run.events.length, 0);
     }),
-    on("a payload that is no value is INVALID_VALUE, with the path to it from the payload itself", (run, db) => {
+    onRun("a payload that is no value is INVALID_VALUE, with the path to it from the payload itself", (run, db) => {
       const path = (payload: unknown): unknown =>
         throwsCode("INVALID_VALUE", () => run.events.append("a", loose(payload))).details["path"];
       equal(path(undefined), "$");
@@ -519,7 +500,7 @@ function refusalCases(): Case[] {
       run.events.append("a", hostileObject());
       deepEqual(payloads(run.events.range()), [nested(63), hostileObject()]);
     }),
-    on("a sequence that is none is INVALID_ARGUMENT", (run) => {
+    onRun("a sequence that is none is INVALID_ARGUMENT", (run) => {
       for (const bad of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, "0", null, 1n, {}].map(loose)) {
         throwsCode("INVALID_ARGUMENT", () => run.events.read(bad));
         throwsCode("INVALID_ARGUMENT", () => run.events.range(bad));
@@ -527,7 +508,7 @@ function refusalCases(): Case[] {
       }
       throwsCode("INVALID_ARGUMENT", () => run.events.read(loose(undefined)));
     }),
-    on("what throws when it is looked at gives a typed error", (run) => {
+    onRun("what throws when it is looked at gives a typed error", (run) => {
       throwsCode("INVALID_VALUE", () => run.events.append("a", revoked({})));
       throwsCode("INVALID_VALUE", () => run.events.append("a", [revoked([])]));
       throwsCode("INVALID_ARGUMENT", () => run.events.append("a", 1, revoked({})));
@@ -536,7 +517,7 @@ function refusalCases(): Case[] {
       throwsCode("INVALID_ARGUMENT", () => run.events.range(revoked({})));
       equal(run.events.length, 0);
     }),
-    on("options that there are not are INVALID_ARGUMENT", (run) => {
+    onRun("options that there are not are INVALID_ARGUMENT", (run) => {
       for (const bad of [null, 1, "strict", { durable: true }, { durability: "maybe" }].map(loose)) {
         throwsCode("INVALID_ARGUMENT", () => run.events.append("a", 1, bad));
       }
@@ -547,7 +528,7 @@ function refusalCases(): Case[] {
       run.events.append("a", 1, { durability: "in-memory" });
       equal(run.events.length, 1);
     }),
-    on(
+    onRun(
       "the durability of an append is handed on: a storage that cannot keep it refuses, and nothing has changed",
       (run, db, context) => {
         const { capabilities } = context;
@@ -562,7 +543,7 @@ function refusalCases(): Case[] {
         else equal(run.events.length, 0);
       },
     ),
-    on("a closed database appends and reads nothing", async (run, db) => {
+    onRun("a closed database appends and reads nothing", async (run, db) => {
       run.events.append("a", 1);
       const range = run.events.range();
       await db.close();

@@ -2,7 +2,8 @@
  * What the contract suites of the API share: one value of every kind, the order of keys, and the four views that a
  * key-value can be read through.
  */
-import type { Database, KVReader, ListOptions, Value } from "../../src/index.js";
+import type { Database, KVReader, ListOptions, Run, RunSnapshot, Value } from "../../src/index.js";
+import type { Case, Context } from "./context.js";
 
 /** One value of every kind and at every edge of its encoding, named. */
 export function sampleValues(): readonly (readonly [name: string, value: Value])[] {
@@ -171,4 +172,31 @@ export function gateway(): { readonly passed: Promise<void>; open(): void } {
     open = resolve;
   });
   return { passed, open: () => open() };
+}
+
+/** A case that works on one run with nothing in it. */
+export function onRun(name: string, use: (run: Run, db: Database, context: Context) => Promise<void> | void): Case {
+  return {
+    name,
+    async run(context) {
+      const db = await context.open();
+      await use(db.run(RUN), db, context);
+    },
+  };
+}
+
+/** What can be read of a run, whoever shows it. */
+type Views = Pick<RunSnapshot, "kv" | "events" | "state" | "traces">;
+
+/** Lets `check` look at the run of a case in every way there is. */
+export function eachView(db: Database, check: (views: Views, view: string) => void): void {
+  const run = db.run(RUN);
+  check(run, "run");
+  run.transaction((tx) => check(tx, "transaction"));
+  const snapshot = run.snapshot();
+  check(snapshot, "snapshot");
+  snapshot.dispose();
+  const whole = db.snapshot();
+  check(whole.run(RUN), "database snapshot");
+  whole.dispose();
 }

@@ -11,8 +11,8 @@ import {
   type Value,
 } from "../../src/index.js";
 import { deepEqual, equal, ok, throwsCode } from "./assert.js";
-import type { Case, Context } from "./context.js";
-import { byUtf8, HOSTILE_KEYS, nested, RUN, sampleValues } from "./samples.js";
+import type { Case } from "./context.js";
+import { byUtf8, eachView, HOSTILE_KEYS, nested, onRun, RUN, sampleValues } from "./samples.js";
 
 /** The whole suite. */
 export function stateContract(): Case[] {
@@ -27,28 +27,9 @@ export function stateContract(): Case[] {
   ];
 }
 
-/** A case that works on one run with nothing in it. */
-function on(name: string, use: (run: Run, db: Database, context: Context) => Promise<void> | void): Case {
-  return {
-    name,
-    async run(context) {
-      const db = await context.open();
-      await use(db.run(RUN), db, context);
-    },
-  };
-}
-
-/** Lets `check` read the cells through every view there is; each must show the same. */
+/** Lets `check` read through every view there is; each must show the same. */
 function throughEveryView(db: Database, check: (state: StateCellsReader, view: string) => void): void {
-  const run = db.run(RUN);
-  check(run.state, "run");
-  run.transaction((tx) => check(tx.state, "transaction"));
-  const snapshot = run.snapshot();
-  check(snapshot.state, "snapshot");
-  snapshot.dispose();
-  const whole = db.snapshot();
-  check(whole.run(RUN).state, "database snapshot");
-  whole.dispose();
+  eachView(db, (views, view) => check(views.state, view));
 }
 
 /** What a cell holds, without the time. */
@@ -60,7 +41,7 @@ const loose = (value: unknown): never => value as never;
 
 function writeCases(): Case[] {
   return [
-    on("what is missing is undefined, false or empty, and a delete of it does nothing", (run, db) => {
+    onRun("what is missing is undefined, false or empty, and a delete of it does nothing", (run, db) => {
       throughEveryView(db, (state, view) => {
         equal(state.read("missing"), undefined, view);
         equal(state.has("missing"), false, view);
@@ -71,7 +52,7 @@ function writeCases(): Case[] {
       equal(run.state.delete("missing"), false);
       equal(db.stats().runs, 0, "runs");
     }),
-    on("init makes a cell at version 1, once", (run, db) => {
+    onRun("init makes a cell at version 1, once", (run, db) => {
       const before = Date.now();
       equal(run.state.init("phase", "plan"), 1);
       const after = Date.now();
@@ -87,13 +68,13 @@ function writeCases(): Case[] {
         equal(state.has("phase"), true, view);
       });
     }),
-    on("set makes a cell or writes over it, one version further each time", (run) => {
+    onRun("set makes a cell or writes over it, one version further each time", (run) => {
       deepEqual([run.state.set("a", 1), run.state.set("a", 2), run.state.set("a", 2)], [1, 2, 3]);
       run.kv.put("unrelated", 1);
       equal(run.state.set("b", 1), 1, "version of another cell");
       deepEqual(held(run.state.read("a")), [2, 3]);
     }),
-    on("a deleted cell that is made again goes on counting, however it is made and however often", (run) => {
+    onRun("a deleted cell that is made again goes on counting, however it is made and however often", (run) => {
       run.state.init("a", "first");
       run.state.set("a", "second");
       equal(run.state.delete("a"), true);
@@ -113,7 +94,7 @@ function writeCases(): Case[] {
       run.state.init("a", "sixth");
       equal(run.state.set("a", "seventh"), 7);
     }),
-    on("a value is any, and comes back as it was, independent of what was given", (run, db) => {
+    onRun("a value is any, and comes back as it was, independent of what was given", (run, db) => {
       const values = sampleValues().filter(([name]) => name !== "64 levels");
       for (const [name, value] of values) run.state.set(name, value);
       throughEveryView(db, (state, view) => {
@@ -125,7 +106,7 @@ function writeCases(): Case[] {
       ((run.state.read("given") as Cell).value as typeof given).list.push(3);
       deepEqual(run.state.read("given")?.value, { list: [1] });
     }),
-    on("live cells count among the entries of the run, deleted ones do not", (run, db) => {
+    onRun("live cells count among the entries of the run, deleted ones do not", (run, db) => {
       for (const name of ["a", "b", "c"]) run.state.set(name, 1);
       run.state.set("a", 2);
       equal(run.count(), 3);
@@ -153,7 +134,7 @@ function writeCases(): Case[] {
 
 function casCases(): Case[] {
   return [
-    on("cas writes only at the version that was expected", (run) => {
+    onRun("cas writes only at the version that was expected", (run) => {
       run.state.init("a", 1);
       equal(run.state.cas("a", 1, 2), 2);
       const error = throwsCode("VERSION_MISMATCH", () => run.state.cas("a", 1, 3));
@@ -161,14 +142,14 @@ function casCases(): Case[] {
       throwsCode("VERSION_MISMATCH", () => run.state.cas("a", 3, 3));
       deepEqual(held(run.state.read("a")), [2, 2]);
     }),
-    on("cas of a cell that is missing is NOT_FOUND", (run, db) => {
+    onRun("cas of a cell that is missing is NOT_FOUND", (run, db) => {
       equal(throwsCode("NOT_FOUND", () => run.state.cas("a", 1, 1)).details["name"], "a");
       equal(db.stats().runs, 0, "runs");
       run.state.init("a", 1);
       run.state.delete("a");
       throwsCode("NOT_FOUND", () => run.state.cas("a", 1, 1));
     }),
-    on("an expectation that no cell could meet is INVALID_ARGUMENT", (run) => {
+    onRun("an expectation that no cell could meet is INVALID_ARGUMENT", (run) => {
       run.state.init("a", 1);
       for (const bad of [0, -1, 1.5, Number.NaN, "1", 1n, null, undefined, {}].map(loose)) {
         throwsCode("INVALID_ARGUMENT", () => run.state.cas("a", bad, 2));
@@ -180,7 +161,7 @@ function casCases(): Case[] {
 
 function transitionCases(): Case[] {
   return [
-    on("transition computes the next value from the last, and passes a result on", (run) => {
+    onRun("transition computes the next value from the last, and passes a result on", (run) => {
       run.state.init("n", 1);
       const result = { any: () => 1 };
       equal(
@@ -193,7 +174,7 @@ function transitionCases(): Case[] {
       );
       deepEqual(held(run.state.read("n")), [2, 3]);
     }),
-    on("transition of a missing cell is NOT_FOUND, and calls nothing", (run, db) => {
+    onRun("transition of a missing cell is NOT_FOUND, and calls nothing", (run, db) => {
       let called = false;
       throwsCode("NOT_FOUND", () =>
         run.state.transition("n", () => {
@@ -204,7 +185,7 @@ function transitionCases(): Case[] {
       equal(called, false, "whether it was called");
       equal(db.stats().runs, 0, "runs");
     }),
-    on("transitionOrInit starts from the initial value where there is no cell", (run) => {
+    onRun("transitionOrInit starts from the initial value where there is no cell", (run) => {
       const count = (): number => run.state.transitionOrInit("n", 0, (n) => [(n as number) + 1, (n as number) + 1]);
       deepEqual([count(), count(), count()], [1, 2, 3]);
       deepEqual(held(run.state.read("n")), [3, 3]);
@@ -216,7 +197,7 @@ function transitionCases(): Case[] {
       deepEqual(run.state.read("o")?.value, { list: [1, 2] });
       deepEqual(initial, { list: [1] }, "what was given");
     }),
-    on("a throw in a transition passes through, and nothing has changed", (run) => {
+    onRun("a throw in a transition passes through, and nothing has changed", (run) => {
       run.state.init("n", 1);
       const mine = new Error("mine");
       let caught: unknown;
@@ -230,7 +211,7 @@ function transitionCases(): Case[] {
       equal(caught, mine, "what was thrown");
       deepEqual(held(run.state.read("n")), [1, 1]);
     }),
-    on("a function that returns no pair is INVALID_ARGUMENT, one that returns no value INVALID_VALUE", (run) => {
+    onRun("a function that returns no pair is INVALID_ARGUMENT, one that returns no value INVALID_VALUE", (run) => {
       run.state.init("n", 1);
       const rejected = Promise.reject(new Error("nobody waits for this"));
       for (const bad of [undefined, null, 1, [], [1], [1, 2, 3], { 0: 1, 1: 2, length: 2 }, rejected]) {
@@ -243,7 +224,7 @@ function transitionCases(): Case[] {
       deepEqual(held(run.state.read("n")), [1, 1]);
       equal(run.state.has("m"), false);
     }),
-    on("a transition runs again when somebody has come between", (run) => {
+    onRun("a transition runs again when somebody has come between", (run) => {
       run.state.init("n", 1);
       let attempts = 0;
       const seen = run.state.transition("n", (n) => {
@@ -254,7 +235,7 @@ function transitionCases(): Case[] {
       deepEqual([attempts, seen], [2, 10]);
       deepEqual(held(run.state.read("n")), [11, 3]);
     }),
-    on("in a transaction, a function that changes its own cell is refused", (run) => {
+    onRun("in a transaction, a function that changes its own cell is refused", (run) => {
       run.transaction((tx) => {
         tx.state.init("other", 1);
         throwsCode("INVALID_ARGUMENT", () =>
@@ -272,7 +253,7 @@ function transitionCases(): Case[] {
 
 function listCases(): Case[] {
   return [
-    on("cells are listed by name, in the order of UTF-8, within bounds", (run, db) => {
+    onRun("cells are listed by name, in the order of UTF-8, within bounds", (run, db) => {
       const names = ["b", "a:2", "a:1", "a", "é", "\u{10000}", "\uFFFD"];
       for (const [i, name] of names.entries()) run.state.set(name, i);
       run.state.set("gone", 1);
@@ -291,7 +272,7 @@ function listCases(): Case[] {
         deepEqual([state.count(), state.count("a"), state.count("x")], [7, 3, 0], view);
       });
     }),
-    on("names are 1 to 1,022 bytes of any text", (run) => {
+    onRun("names are 1 to 1,022 bytes of any text", (run) => {
       const names = [...HOSTILE_KEYS, "n".repeat(1022), "\u0000".repeat(1022), "é".repeat(511)];
       for (const [i, name] of names.entries()) equal(run.state.init(name, i), 1, JSON.stringify(name));
       for (const name of names) equal(run.state.delete(name), true);
@@ -303,7 +284,7 @@ function listCases(): Case[] {
 
 function transactionCases(): Case[] {
   return [
-    on("a transaction sees what it does to cells, and nobody else does before the commit", (run) => {
+    onRun("a transaction sees what it does to cells, and nobody else does before the commit", (run) => {
       run.state.init("a", 1);
       run.transaction((tx) => {
         equal(tx.state.cas("a", 1, 2), 2);
@@ -328,7 +309,7 @@ function transactionCases(): Case[] {
         ],
       );
     }),
-    on("what is rolled back leaves no cell and no version", (run) => {
+    onRun("what is rolled back leaves no cell and no version", (run) => {
       run.state.init("a", 1);
       throwsCode("NOT_FOUND", () =>
         run.transaction((tx) => {
@@ -342,7 +323,7 @@ function transactionCases(): Case[] {
       equal(run.state.set("a", 2), 2);
       equal(run.state.init("b", 1), 1);
     }),
-    on("two transactions that count up the same cell are in conflict", (run) => {
+    onRun("two transactions that count up the same cell are in conflict", (run) => {
       run.state.init("n", 0);
       const count = (tx: { state: Run["state"] }): number =>
         tx.state.transition("n", (n) => [(n as number) + 1, (n as number) + 1]);
@@ -352,7 +333,7 @@ function transactionCases(): Case[] {
       throwsCode("CONFLICT", () => two.commit());
       equal(count(run), 2);
     }),
-    on("whoever has seen that there is no cell is in conflict with who makes it", (run) => {
+    onRun("whoever has seen that there is no cell is in conflict with who makes it", (run) => {
       for (const see of [(tx: Run) => tx.state.has("a"), (tx: Run) => tx.state.init("a", 1)]) {
         const transaction = run.begin();
         see(transaction as unknown as Run);
@@ -363,7 +344,7 @@ function transactionCases(): Case[] {
       }
       equal(run.kv.has("lost"), false);
     }),
-    on("a refusal in a transaction leaves the rest of it whole", (run) => {
+    onRun("a refusal in a transaction leaves the rest of it whole", (run) => {
       run.transaction((tx) => {
         tx.state.init("a", 1);
         throwsCode("ALREADY_EXISTS", () => tx.state.init("a", 2));
@@ -374,7 +355,7 @@ function transactionCases(): Case[] {
       });
       deepEqual(held(run.state.read("a")), [1, 1]);
     }),
-    on("asynchronous transactions that count all get through with retry", async (run) => {
+    onRun("asynchronous transactions that count all get through with retry", async (run) => {
       await Promise.all(
         Array.from({ length: 20 }, () =>
           run.transactionAsync((tx) => tx.state.transitionOrInit("n", 0, (n) => [(n as number) + 1, null]), {
@@ -389,7 +370,7 @@ function transactionCases(): Case[] {
 
 function snapshotCases(): Case[] {
   return [
-    on("a snapshot holds the cells as they were", (run, db) => {
+    onRun("a snapshot holds the cells as they were", (run, db) => {
       run.state.init("a", 1);
       run.state.init("b", 1);
       const [snapshot, whole] = [run.snapshot(), db.snapshot()];
@@ -424,7 +405,7 @@ function revoked(target: object): never {
 
 function refusalCases(): Case[] {
   return [
-    on("a name that is none is INVALID_KEY, wherever it is given", (run) => {
+    onRun("a name that is none is INVALID_KEY, wherever it is given", (run) => {
       for (const name of ["", "n".repeat(1023), "é".repeat(512), "\uD800", 7, null, undefined, {}].map(loose)) {
         const { state } = run;
         const uses: (() => unknown)[] = [
@@ -441,7 +422,7 @@ function refusalCases(): Case[] {
       }
       equal(run.state.count(), 0);
     }),
-    on("a value that is none is INVALID_VALUE, with the path to it from the value itself", (run, db) => {
+    onRun("a value that is none is INVALID_VALUE, with the path to it from the value itself", (run, db) => {
       const path = (value: unknown): unknown =>
         throwsCode("INVALID_VALUE", () => run.state.set("a", loose(value))).details["path"];
       equal(path(undefined), "$");
@@ -454,7 +435,7 @@ function refusalCases(): Case[] {
       run.state.set("a", nested(63));
       deepEqual(run.state.read("a")?.value, nested(63));
     }),
-    on("what throws when it is looked at gives a typed error", (run) => {
+    onRun("what throws when it is looked at gives a typed error", (run) => {
       run.state.init("a", 1);
       throwsCode("INVALID_VALUE", () => run.state.set("a", revoked({})));
       throwsCode("INVALID_VALUE", () => run.state.transition("a", () => [revoked([]), 1]));
@@ -466,7 +447,7 @@ function refusalCases(): Case[] {
       throwsCode("INVALID_KEY", () => run.state.set(revoked({}), 1));
       deepEqual(held(run.state.read("a")), [1, 1]);
     }),
-    on("options that there are not are INVALID_ARGUMENT", (run) => {
+    onRun("options that there are not are INVALID_ARGUMENT", (run) => {
       run.state.init("a", 1);
       for (const bad of [null, 1, { ifVersion: 1 }, { durability: "maybe" }].map(loose)) {
         throwsCode("INVALID_ARGUMENT", () => run.state.init("b", 1, bad));
@@ -480,7 +461,7 @@ function refusalCases(): Case[] {
       deepEqual(held(run.state.read("a")), [1, 1]);
       equal(run.state.set("a", 2, { durability: "in-memory" }), 2);
     }),
-    on(
+    onRun(
       "the durability of every write is handed on: a storage that cannot keep it refuses, and nothing has changed",
       (run, db, context) => {
         const { capabilities } = context;
@@ -507,7 +488,7 @@ function refusalCases(): Case[] {
           );
       },
     ),
-    on("a closed database keeps its cells to itself", async (run, db) => {
+    onRun("a closed database keeps its cells to itself", async (run, db) => {
       run.state.init("a", 1);
       await db.close();
       throwsCode("CLOSED", () => run.state.read("a"));

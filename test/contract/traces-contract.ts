@@ -4,7 +4,6 @@
 import {
   type Database,
   HoldfastError,
-  type Run,
   type StepOptions,
   type Trace,
   type TraceEntry,
@@ -12,8 +11,8 @@ import {
   type TraceTree,
 } from "../../src/index.js";
 import { deepEqual, equal, ok, throwsCode } from "./assert.js";
-import type { Case, Context } from "./context.js";
-import { HOSTILE_KEYS, hostileObject, nested, pause, RUN, sampleValues } from "./samples.js";
+import type { Case } from "./context.js";
+import { eachView, HOSTILE_KEYS, hostileObject, nested, onRun, pause, RUN, sampleValues } from "./samples.js";
 
 /** The whole suite. */
 export function tracesContract(): Case[] {
@@ -28,28 +27,9 @@ export function tracesContract(): Case[] {
   ];
 }
 
-/** A case that works on one run with nothing in it. */
-function on(name: string, use: (run: Run, db: Database, context: Context) => Promise<void> | void): Case {
-  return {
-    name,
-    async run(context) {
-      const db = await context.open();
-      await use(db.run(RUN), db, context);
-    },
-  };
-}
-
-/** Lets `check` read the traces through every view there is; each must show the same. */
+/** Lets `check` read through every view there is; each must show the same. */
 function throughEveryView(db: Database, check: (traces: TraceStoreReader, view: string) => void): void {
-  const run = db.run(RUN);
-  check(run.traces, "run");
-  run.transaction((tx) => check(tx.traces, "transaction"));
-  const snapshot = run.snapshot();
-  check(snapshot.traces, "snapshot");
-  snapshot.dispose();
-  const whole = db.snapshot();
-  check(whole.run(RUN).traces, "database snapshot");
-  whole.dispose();
+  eachView(db, (views, view) => check(views.traces, view));
 }
 
 const loose = (value: unknown): never => value as never;
@@ -71,7 +51,7 @@ const ENTRIES: readonly TraceEntry[] = [
 
 function recordCases(): Case[] {
   return [
-    on("where there is nothing, nothing is found", (_run, db) => {
+    onRun("where there is nothing, nothing is found", (_run, db) => {
       throughEveryView(db, (traces, view) => {
         equal(traces.get("missing"), undefined, view);
         equal(traces.has("missing"), false, view);
@@ -89,7 +69,7 @@ function recordCases(): Case[] {
       });
       equal(db.stats().runs, 0, "runs after reads");
     }),
-    on("every type of entry comes back as it was recorded", (run, db) => {
+    onRun("every type of entry comes back as it was recorded", (run, db) => {
       const before = Date.now();
       const recorded = ENTRIES.map((entry) => run.traces.record(entry));
       const after = Date.now();
@@ -104,7 +84,7 @@ function recordCases(): Case[] {
         equal(traces.count(), ENTRIES.length, view);
       });
     }),
-    on("parent, tags, metadata and id come back as they were given", (run, db) => {
+    onRun("parent, tags, metadata and id come back as they were given", (run, db) => {
       equal(run.traces.record(thought("root"), { id: "root" }), "root");
       const metadata = { model: "m-1", nested: hostileObject() };
       run.traces.record(thought("child"), { id: "child", parent: "root", tags: ["b", "a", "b"], metadata });
@@ -119,7 +99,7 @@ function recordCases(): Case[] {
       const { timestamp: _, ...plain } = run.traces.get(id) as Trace;
       deepEqual(plain, { id, entry: thought("plain"), tags: [] });
     }),
-    on("values in a trace are any, and independent of what was given", (run) => {
+    onRun("values in a trace are any, and independent of what was given", (run) => {
       const values = sampleValues().filter(([name]) => name !== "64 levels");
       for (const [name, value] of values) {
         const id = run.traces.record({ type: "tool-call", name, args: value, result: value });
@@ -134,7 +114,7 @@ function recordCases(): Case[] {
       read().list.push(3);
       deepEqual(read(), { list: [1] });
     }),
-    on("an id that is made has 20 characters and is above those made before it, in every run", (run, db) => {
+    onRun("an id that is made has 20 characters and is above those made before it, in every run", (run, db) => {
       const made: string[] = [];
       for (let i = 0; i < 200; i++) made.push(db.run(`run-${i % 3}`).traces.record(thought(`${i}`)));
       run.transaction((tx) => {
@@ -146,7 +126,7 @@ function recordCases(): Case[] {
         `ids of 20 characters: ${made[0]}`,
       );
     }),
-    on("an id that is there is ALREADY_EXISTS, and nothing has changed", (run) => {
+    onRun("an id that is there is ALREADY_EXISTS, and nothing has changed", (run) => {
       run.traces.record(thought("first"), { id: "a", tags: ["first"] });
       const error = throwsCode("ALREADY_EXISTS", () =>
         run.traces.record(thought("second"), { id: "a", tags: ["second"] }),
@@ -155,13 +135,13 @@ function recordCases(): Case[] {
       deepEqual(run.traces.get("a")?.entry, thought("first"));
       deepEqual([run.traces.count(), run.traces.byTag("second").length, run.traces.list().length], [1, 0, 1]);
     }),
-    on("a parent that is missing is NOT_FOUND, and nothing is recorded", (run, db) => {
+    onRun("a parent that is missing is NOT_FOUND, and nothing is recorded", (run, db) => {
       const error = throwsCode("NOT_FOUND", () => run.traces.record(thought("a"), { parent: "missing", tags: ["t"] }));
       equal(error.details["id"], "missing");
       throwsCode("NOT_FOUND", () => run.traces.record(thought("a"), { id: "a", parent: "a" }));
       deepEqual([run.traces.count(), run.traces.byTag("t").length, db.stats().runs], [0, 0, 0]);
     }),
-    on("each trace counts once among the entries of the run", (run, db) => {
+    onRun("each trace counts once among the entries of the run", (run, db) => {
       for (let i = 0; i < 10; i++) run.traces.record(thought("a"), { tags: ["a", "b", "c"] });
       deepEqual([run.count(), db.totalCount(), run.traces.count()], [10, 10, 10]);
     }),
@@ -186,7 +166,7 @@ function recordCases(): Case[] {
 
 function findCases(): Case[] {
   return [
-    on("traces are found by type, and custom ones by their name too", (run, db) => {
+    onRun("traces are found by type, and custom ones by their name too", (run, db) => {
       const recorded = ENTRIES.map((entry) => run.traces.record(entry));
       run.traces.record({ type: "custom", name: "a\u0000", data: 1 }, { id: "null" });
       run.traces.record({ type: "custom", name: "a", data: 1 }, { id: "plain" });
@@ -202,7 +182,7 @@ function findCases(): Case[] {
         deepEqual(traces.byType("custom", { name: "none" }), [], view);
       });
     }),
-    on("traces are found by each of their tags, whatever text these are", (run, db) => {
+    onRun("traces are found by each of their tags, whatever text these are", (run, db) => {
       const nulls = ["\u0000", "\u0001", "\u0001\u0001", "\u0001\u0002", "a\u0000", "a\u0001", "a\u0001\u0001"];
       const long = ["x".repeat(256), "\u0000".repeat(256), "é".repeat(128)];
       const tags = [...new Set([...HOSTILE_KEYS, ...nulls, ...long])];
@@ -215,7 +195,7 @@ function findCases(): Case[] {
         deepEqual(traces.byTag("none"), [], view);
       });
     }),
-    on("ids may be any text of 1 to 256 bytes, and no two are taken for one another", (run, db) => {
+    onRun("ids may be any text of 1 to 256 bytes, and no two are taken for one another", (run, db) => {
       const nulls = ["\u0001", "\u0000\u0000", "\u0001\u0001", "a\u0001", "a\u0001\u0001", "\u0000".repeat(256)];
       const all = [...new Set([...HOSTILE_KEYS, ...nulls, "x".repeat(256), "😀".repeat(64)])];
       for (const id of all) run.traces.record(thought("parent"), { id, tags: ["\u0000".repeat(256)] });
@@ -238,7 +218,7 @@ function findCases(): Case[] {
 function treeCases(): Case[] {
   const shape = (tree: TraceTree | undefined): unknown => [tree?.trace.id, ...(tree?.children ?? []).map(shape)];
   return [
-    on("children, roots and tree show who belongs to whom", (run, db) => {
+    onRun("children, roots and tree show who belongs to whom", (run, db) => {
       const record = (id: string, parent?: string): string => run.traces.record(thought(id), { id, parent });
       record("a");
       record("b");
@@ -254,7 +234,7 @@ function treeCases(): Case[] {
         deepEqual(traces.tree("b"), { trace: traces.get("b"), children: [] }, view);
       });
     }),
-    on("a tree may be very deep, and very wide", (run) => {
+    onRun("a tree may be very deep, and very wide", (run) => {
       run.transaction((tx) => {
         let parent = tx.traces.record(thought("top"), { id: "top" });
         for (let i = 0; i < 5000; i++) parent = tx.traces.record(thought("deep"), { parent });
@@ -270,7 +250,7 @@ function treeCases(): Case[] {
 
 function timeCases(): Case[] {
   return [
-    on("everything is listed in the order of time, and of ids within one millisecond", async (run, db) => {
+    onRun("everything is listed in the order of time, and of ids within one millisecond", async (run, db) => {
       for (const id of ["c", "a", "b"]) run.traces.record(thought(id), { id, tags: ["t"] });
       await pause(5);
       run.traces.record(thought("later"), { id: "0", tags: ["t"] });
@@ -286,7 +266,7 @@ function timeCases(): Case[] {
         deepEqual(traces.list({ limit: 0 }), [], view);
       });
     }),
-    on("byTime is half-open, and takes any times", async (run, db) => {
+    onRun("byTime is half-open, and takes any times", async (run, db) => {
       const first = run.traces.record(thought("first"));
       await pause(5);
       const second = run.traces.record(thought("second"));
@@ -309,7 +289,7 @@ function timeCases(): Case[] {
 
 function transactionCases(): Case[] {
   return [
-    on("a transaction sees what it records, and nobody else does before the commit", (run) => {
+    onRun("a transaction sees what it records, and nobody else does before the commit", (run) => {
       run.transaction((tx) => {
         const root = tx.traces.record(thought("root"), { tags: ["t"] });
         const child = tx.traces.record(thought("child"), { parent: root });
@@ -321,7 +301,7 @@ function transactionCases(): Case[] {
       });
       equal(run.traces.count(), 2);
     }),
-    on("what is rolled back leaves no trace, in no index", (run) => {
+    onRun("what is rolled back leaves no trace, in no index", (run) => {
       throwsCode("NOT_FOUND", () =>
         run.transaction((tx) => {
           tx.traces.record(thought("lost"), { id: "lost", tags: ["t"] });
@@ -336,7 +316,7 @@ function transactionCases(): Case[] {
       );
       run.traces.record(thought("again"), { id: "lost" });
     }),
-    on("transactions that only record are never in conflict, nor are those that read another tag", (run) => {
+    onRun("transactions that only record are never in conflict, nor are those that read another tag", (run) => {
       run.traces.record(thought("root"), { id: "root", tags: ["seen"] });
       const [one, two] = [run.begin(), run.begin()];
       one.traces.record(thought("one"), { parent: "root", tags: ["t"] });
@@ -346,7 +326,7 @@ function transactionCases(): Case[] {
       two.commit();
       deepEqual([run.traces.children("root").length, run.traces.byTag("t").length], [2, 2]);
     }),
-    on("whoever has listed is in conflict with who records into that list", (run) => {
+    onRun("whoever has listed is in conflict with who records into that list", (run) => {
       run.traces.record(thought("root"), { id: "root" });
       const reads: ((tx: { traces: TraceStoreReader }) => unknown)[] = [
         ({ traces }) => traces.children("root"),
@@ -364,7 +344,7 @@ function transactionCases(): Case[] {
         throwsCode("CONFLICT", () => transaction.commit());
       }
     }),
-    on("a refusal in a transaction leaves the rest of it whole", (run) => {
+    onRun("a refusal in a transaction leaves the rest of it whole", (run) => {
       run.transaction((tx) => {
         tx.traces.record(thought("a"), { id: "a" });
         throwsCode("ALREADY_EXISTS", () => tx.traces.record(thought("b"), { id: "a" }));
@@ -379,7 +359,7 @@ function transactionCases(): Case[] {
 
 function snapshotCases(): Case[] {
   return [
-    on("a snapshot holds the traces as they were", (run, db) => {
+    onRun("a snapshot holds the traces as they were", (run, db) => {
       run.traces.record(thought("root"), { id: "root", tags: ["t"] });
       const [snapshot, whole] = [run.snapshot(), db.snapshot()];
       run.traces.record(thought("child"), { id: "child", parent: "root", tags: ["t"] });
@@ -407,7 +387,7 @@ function revoked(target: object): never {
 
 function refusalCases(): Case[] {
   return [
-    on("an entry that is not as its type says is INVALID_ARGUMENT, naming the field", (run) => {
+    onRun("an entry that is not as its type says is INVALID_ARGUMENT, naming the field", (run) => {
       const bad: [entry: unknown, named: string][] = [
         [undefined, "type"],
         [null, "type"],
@@ -450,7 +430,7 @@ function refusalCases(): Case[] {
       throwsCode("INVALID_ARGUMENT", () => run.traces.record(loose(throwing)));
       equal(run.traces.count(), 0);
     }),
-    on("an id, a parent, a tag or a custom name that is none is INVALID_KEY", (run) => {
+    onRun("an id, a parent, a tag or a custom name that is none is INVALID_KEY", (run) => {
       for (const name of ["", "x".repeat(257), "é".repeat(129), "\uD800", 7, null, {}].map(loose)) {
         const uses: (() => unknown)[] = [
           () => run.traces.record(thought("a"), { id: name }),
@@ -470,7 +450,7 @@ function refusalCases(): Case[] {
       }
       equal(run.traces.count(), 0);
     }),
-    on("what throws when it is looked at gives a typed error", (run) => {
+    onRun("what throws when it is looked at gives a typed error", (run) => {
       throwsCode("INVALID_ARGUMENT", () => run.traces.record(revoked({})));
       const decision = { type: "decision", question: "a", chosen: "b" } as const;
       throwsCode("INVALID_ARGUMENT", () => run.traces.record({ ...decision, options: revoked([]) }));
@@ -483,13 +463,13 @@ function refusalCases(): Case[] {
       throwsCode("INVALID_ARGUMENT", () => run.traces.byTime(revoked({}), 1));
       equal(run.traces.count(), 0);
     }),
-    on("a trace has at most 256 tags", (run) => {
+    onRun("a trace has at most 256 tags", (run) => {
       const tags = Array.from({ length: 257 }, (_, i) => `tag-${i}`);
       throwsCode("INVALID_ARGUMENT", () => run.traces.record(thought("a"), { tags }));
       const id = run.traces.record(thought("a"), { tags: tags.slice(1) });
       deepEqual([run.traces.get(id)?.tags.length, ids(run.traces.byTag("tag-256"))], [256, [id]]);
     }),
-    on("a value that is none is INVALID_VALUE, with the path to it from the trace", (run, db) => {
+    onRun("a value that is none is INVALID_VALUE, with the path to it from the trace", (run, db) => {
       const path = (entry: unknown, metadata?: unknown): unknown =>
         throwsCode("INVALID_VALUE", () => run.traces.record(loose(entry), { metadata: loose(metadata) })).details[
           "path"
@@ -507,7 +487,7 @@ function refusalCases(): Case[] {
       equal(db.stats().runs, 0, "runs after refusals");
       run.traces.record({ type: "custom", name: "a", data: nested(62) });
     }),
-    on("options and arguments that are none are INVALID_ARGUMENT", (run) => {
+    onRun("options and arguments that are none are INVALID_ARGUMENT", (run) => {
       const options = [
         null,
         1,
@@ -536,7 +516,7 @@ function refusalCases(): Case[] {
       run.traces.record(thought("a"), { durability: "in-memory" });
       equal(run.traces.count(), 1);
     }),
-    on(
+    onRun(
       "the durability of a record is handed on: a storage that cannot keep it refuses, and nothing has changed",
       (run, db, context) => {
         const { capabilities } = context;
@@ -551,7 +531,7 @@ function refusalCases(): Case[] {
         else equal(run.traces.count(), 0);
       },
     ),
-    on("a closed database keeps its traces to itself", async (run, db) => {
+    onRun("a closed database keeps its traces to itself", async (run, db) => {
       run.traces.record(thought("a"), { id: "a" });
       await db.close();
       throwsCode("CLOSED", () => run.traces.get("a"));
