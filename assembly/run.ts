@@ -241,32 +241,48 @@ export function runRetire(run: Run, version: u64): void {
   run.liveKv = 0;
   run.flags &= ~RUN_DELETING;
   run.generation++;
-  run.nextFree = sb.retiredRuns;
-  sb.retiredRuns = changetype<usize>(run);
   sb.runsLive--;
+  retiredPush(sb, run);
+}
+
+function retiredPush(sb: Superblock, run: Run): void {
+  run.nextFree = 0;
+  if (sb.retiredLast) changetype<Run>(sb.retiredLast).nextFree = changetype<usize>(run);
+  else sb.retiredRuns = changetype<usize>(run);
+  sb.retiredLast = changetype<usize>(run);
+}
+
+/** Takes the first deleted run off the queue, which is not empty. */
+function retiredPop(sb: Superblock): Run {
+  const run = changetype<Run>(sb.retiredRuns);
+  sb.retiredRuns = run.nextFree;
+  if (sb.retiredRuns == 0) sb.retiredLast = 0;
+  return run;
 }
 
 /** Deletes a run that nobody can hold a snapshot of: while a log is read back. */
 export function runDrop(run: Run, version: u64): void {
   runRetire(run, version);
-  superblock().retiredRuns = run.nextFree;
-  runReclaim(run);
+  // While a log is read back nobody holds a snapshot, so that no other stands in the queue.
+  runReclaim(retiredPop(superblock()));
 }
 
+/** Deleted runs that one call looks at. */
+const RETIRED_PER_STEP: u32 = 32;
+
 /**
- * Gives back the deleted runs that no held snapshot sees any more and none can come to see. The floor stands at `horizon`
- * or above.
+ * Gives back deleted runs that no held snapshot sees any more and none can come to see: it looks at some, and those that
+ * must stay go to the queue's end. The floor stands at `horizon` or above.
  */
 export function retiredReclaim(horizon: u64): void {
-  let link = changetype<usize>(superblock()) + offsetof<Superblock>("retiredRuns");
-  for (let at = load<usize>(link); at; at = load<usize>(link)) {
-    const run = changetype<Run>(at);
-    if (keeps(RULE_RETIRED_STAYS) && (run.deleted > horizon || heldBetween(0, run.deleted))) {
-      link = at + offsetof<Run>("nextFree");
-    } else {
-      store<usize>(link, run.nextFree);
-      runReclaim(run);
-    }
+  const sb = superblock();
+  const last = sb.retiredLast;
+  for (let left = RETIRED_PER_STEP; left > 0 && sb.retiredRuns != 0; left--) {
+    const run = retiredPop(sb);
+    const stays = run.deleted > horizon || heldBetween(0, run.deleted);
+    if (stays && keeps(RULE_RETIRED_STAYS)) retiredPush(sb, run);
+    else runReclaim(run);
+    if (changetype<usize>(run) == last) return;
   }
 }
 

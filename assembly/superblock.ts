@@ -159,9 +159,9 @@ export class Superblock {
   /** Entries moved by the last put, and the most by any: the bound on the longest put is a count, not a time. */
   movedMax: u32;
   undoneCommits: u32;
-  /** Deleted runs that a snapshot may still see, linked. */
+  /** Deleted runs that a snapshot may still see: a queue. */
   retiredRuns: usize;
-  pad21: u32;
+  retiredLast: usize;
   /** Commits of runs that are gone. */
   commitsForgotten: u64;
 }

@@ -4,22 +4,26 @@
  * What a crash may take: the oracle counts how many commits are certain to survive a killed process and a power cut; what is
  * found after it must be exactly the state after some number of commits that is not smaller.
  */
-import { Database, HoldfastError, type KVReader, type Transaction, type Value } from "../../src/index.js";
+import { isDeepStrictEqual } from "node:util";
+import { Database, HoldfastError, type RunIndexReader, type Transaction, type Value } from "../../src/index.js";
 import { type Build, moduleOf } from "../support/builds.js";
-import {
-  type Cell,
-  expectSame,
-  History,
-  isInRange,
-  listOf,
-  type Mode,
-  overlay,
-  type RangeOptions,
-  type State,
-} from "../support/history.js";
+import { expectSame, History, isInRange, type Mode, overlay, type State } from "../support/history.js";
 import { SeededEnvironment, turn } from "../support/seeded-environment.js";
 import { SimulatedDisk } from "../support/simulated-storage.js";
-import { type Expectation, KEYS, type Operation, type Read, RUNS } from "./operations.js";
+import { type Act, callbackError, codeOfResult, isWrite, look, perform, resultOf, type View } from "./acts.js";
+import { entriesOf, expectImage, findAll, prefixOf } from "./image.js";
+import { type Operation, RUNS } from "./operations.js";
+import {
+  bind,
+  type IndexWrite,
+  indexList,
+  infoOf,
+  type Prediction,
+  predict,
+  predictIndex,
+  type Scan,
+  type Writes,
+} from "./primitives-oracle.js";
 
 export interface SubjectOptions {
   readonly build: Build;
@@ -30,6 +34,15 @@ export interface SubjectOptions {
   readonly maxPendingWrites: number;
 }
 
+/** An act that was done in a transaction. */
+interface Done {
+  readonly act: Act;
+  readonly nowMs: number;
+  /** What the transaction had written by then. */
+  readonly own: Writes;
+  readonly result: unknown;
+}
+
 interface OpenTransaction {
   readonly run: string;
   readonly mode: Mode;
@@ -37,19 +50,25 @@ interface OpenTransaction {
   readonly handle: Transaction;
   readonly before: State;
   readonly writes: Map<string, Value | undefined>;
-  /** The versions of keys when they were first read, 0 where there was none. */
+  /** The versions of items when they were first read, 0 where there was none. */
   readonly reads: Map<string, number>;
-  readonly scans: RangeOptions[];
+  readonly scans: Scan[];
+  readonly touches: Prediction["touches"][];
+  readonly done: Done[];
 }
 
 interface HeldSnapshot {
-  readonly version: number;
-  readonly views: readonly { readonly reader: () => KVReader; readonly state: State }[];
+  readonly views: readonly { readonly view: () => View; readonly state: State }[];
+  /** Of all runs together: their index. */
+  readonly runs: (() => RunIndexReader) | undefined;
   readonly dispose: () => void;
 }
 
 const INTERVAL_MS = 100;
 const MEMORY_BYTES_MAX = 64 * 1024 * 1024;
+/** Deferred commits of less than this are never refused for want of room. */
+const DEFERRED_BYTES_SURE = 900_000;
+const MADE_ID = /^[0-9a-z]{20}$/;
 
 /** The code that a call throws, `undefined` if it returns. */
 export function codeOf(call: () => unknown): string | undefined {
@@ -60,6 +79,23 @@ export function codeOf(call: () => unknown): string | undefined {
     if (HoldfastError.is(error)) return error.code;
     throw error;
   }
+}
+
+/** The newest id that was made for a trace: later ones are above it. */
+let lastMadeId = "";
+
+/** An act with the id that was made for it. */
+export function withMadeId(act: Act, result: unknown): Act {
+  if (act.do !== "traces.record" || act.id !== undefined || typeof result !== "string") return act;
+  if (!MADE_ID.test(result) || result <= lastMadeId) throw new Error(`${result} was made as an id after ${lastMadeId}`);
+  lastMadeId = result;
+  return { ...act, id: result };
+}
+
+function bytesIn(writes: Writes): number {
+  let bytes = 0;
+  for (const value of writes.values()) bytes += value instanceof Uint8Array ? value.length : 1000;
+  return bytes;
 }
 
 export class Subject {
@@ -74,6 +110,8 @@ export class Subject {
   #killFloor = 0;
   #powerFloor = 0;
   #versionMax = 0;
+  /** What deferred commits may have left waiting in memory. */
+  #deferredBytes = 0;
 
   private constructor(options: SubjectOptions) {
     this.#options = options;
@@ -90,6 +128,7 @@ export class Subject {
   async #open(): Promise<void> {
     const { build, mode, persistent, maxPendingWrites } = this.#options;
     const buffered = { mode, flushIntervalMs: INTERVAL_MS, maxPendingWrites } as const;
+    this.#deferredBytes = 0;
     this.#database = await Database.open({
       wasm: await moduleOf(build),
       shared: build.shared,
@@ -104,24 +143,26 @@ export class Subject {
 
   async apply(operation: Operation): Promise<void> {
     switch (operation.op) {
-      case "put":
-        return this.#write(operation.run, operation.key, operation.value, operation.mode, operation.expect);
-      case "delete":
-        return this.#write(operation.run, operation.key, undefined, operation.mode, operation.expect);
-      case "read":
-        return this.#read(operation);
+      case "do":
+        return this.#do(operation.run, operation.act, operation.mode);
+      case "look":
+        return this.#look(operation);
       case "begin":
         return this.#begin(operation.run, operation.mode);
-      case "txPut":
-        return this.#writeIn(operation.index, operation.key, operation.value, operation.expect);
-      case "txDelete":
-        return this.#writeIn(operation.index, operation.key, undefined, operation.expect);
+      case "in":
+        return this.#doIn(this.#transaction(operation.index), operation.act);
       case "commit":
         return this.#commit(operation.index);
       case "rollback":
         return this.#take(this.#transactions, operation.index)?.handle.rollback();
       case "callback":
         return this.#callback(operation);
+      case "index":
+        return this.#changeIndex(operation.act, operation.mode);
+      case "runs":
+        return this.#listRuns(operation);
+      case "deleteRun":
+        return this.#deleteRun(operation.run, operation.mode, operation.byIndex);
       case "snapshot":
         return this.#snapshot(operation.run);
       case "dispose":
@@ -161,74 +202,60 @@ export class Subject {
     return mode ?? this.#options.mode;
   }
 
+  get #nowMs(): number {
+    return this.#environment.wallMs();
+  }
+
   /** The mode if a synchronous commit can be made in it; without a storage only what stays in memory. */
   #isUnsupported(mode: Mode | undefined): boolean {
     return !this.#options.persistent && this.#mode(mode) !== "in-memory";
   }
 
-  #expected(expect: Expectation, cell: Cell | undefined): { ifVersion?: number | null } {
-    if (expect === "any") return {};
-    if (expect === "null") return { ifVersion: null };
-    if (expect === "wrong") return { ifVersion: (cell?.version ?? 0) + 1 };
-    return { ifVersion: cell === undefined || cell.version === 0 ? null : cell.version };
-  }
-
-  #isAsExpected(options: { ifVersion?: number | null }, cell: Cell | undefined): boolean {
-    if (options.ifVersion === undefined) return true;
-    return options.ifVersion === null ? cell === undefined : cell?.version === options.ifVersion;
-  }
-
   /** Notes a commit that returned. */
-  #committed(run: string, version: number, mode: Mode, writes: ReadonlyMap<string, Value | undefined>): void {
+  #committed(run: string, version: number, mode: Mode, writes: Writes, deletesRun = false): void {
     if (!(version > this.#versionMax)) throw new Error(`version ${version} does not rise above ${this.#versionMax}`);
     this.#versionMax = version;
-    this.history.commits.push({ run, version, mode, writes });
+    this.history.commits.push({ run, version, mode, writes, ...(deletesRun ? { deletesRun } : {}) });
     const count = this.history.commits.length;
     if (mode !== "in-memory") this.#killFloor = count;
     if (mode === "strict") this.#powerFloor = count;
+    this.#deferredBytes = mode === "in-memory" ? this.#deferredBytes + bytesIn(writes) : 0;
     expectSame("db.version", this.#database.version, version);
-    expectSame("run.version", this.#database.run(run).version, version);
+    expectSame("run.version", this.#database.run(run).version, deletesRun ? 0 : version);
   }
 
   /** Whether a call failed for want of room, which must have left no trace. */
-  #isRefusedForRoom(code: string | undefined, mode: Mode): boolean {
-    return code === "STORAGE_FULL" && mode !== "in-memory" && this.#disk.room < 1e6;
+  #isRefusedForRoom(code: string | undefined, mode: Mode, writes: Writes): boolean {
+    if (code !== "STORAGE_FULL" || this.#disk.room >= 1e6) return false;
+    return mode !== "in-memory" || this.#deferredBytes + bytesIn(writes) > DEFERRED_BYTES_SURE;
   }
 
-  #write(run: string, key: string, value: Value | undefined, mode: Mode | undefined, expect: Expectation): void {
-    const { kv } = this.#database.run(run);
-    const cell = this.history.state(run).get(key);
-    const expected = this.#expected(expect, cell);
-    const options = { ...expected, ...(mode === undefined ? {} : { durability: mode }) };
-    let version = 0;
-    let existed = false;
-    const code = codeOf(() => {
-      if (value === undefined) existed = kv.delete(key, options);
-      else version = kv.put(key, value, options);
-    });
+  /**
+   * Judges an implicit write by its result, and notes its commit. After a refusal for want of room the versions that were
+   * taken are gone for good; the next ones must still rise.
+   */
+  #judge(what: string, run: string, mode: Mode, result: unknown, { writes, result: expected }: Prediction): void {
+    if (writes.size > 0 && this.#isRefusedForRoom(codeOfResult(result), mode, writes)) {
+      this.check();
+      return;
+    }
+    expectSame(what, result, expected);
+    if (writes.size > 0) this.#committed(run, this.#database.version, mode, writes);
+  }
+
+  #do(run: string, given: Act, mode: Mode | undefined): void {
+    const state = this.history.state(run);
+    const bound = bind(state, given);
+    const result = perform(this.#database.run(run), bound, mode);
     if (this.#isUnsupported(mode)) {
-      expectSame("the mode", code, "SYNC_COMMIT_UNSUPPORTED");
+      expectSame("the mode", codeOfResult(result), "SYNC_COMMIT_UNSUPPORTED");
       return;
     }
-    if (!this.#isAsExpected(expected, cell)) {
-      expectSame("ifVersion", code, "VERSION_MISMATCH");
-      return;
-    }
-    const isNothing = value === undefined && cell === undefined;
-    if (!isNothing && this.#isRefusedForRoom(code, this.#mode(mode))) {
-      this.#versionsBurnt();
-      return;
-    }
-    expectSame("the write", code, undefined);
-    if (value === undefined) expectSame("delete", existed, cell !== undefined);
-    if (isNothing) return;
-    if (value === undefined) version = this.#database.run(run).version;
-    this.#committed(run, version, this.#mode(mode), new Map([[key, value]]));
-  }
-
-  /** After a refusal the versions that were taken are gone for good; the next ones must still rise. */
-  #versionsBurnt(): void {
-    this.check();
+    const act = withMadeId(bound, result);
+    const prediction = predict(state, act, this.#nowMs);
+    const isPut = act.do === "kv.put" && prediction.writes.size > 0 && typeof result === "number";
+    if (isPut) expectSame("the version of a put", result, this.#database.version);
+    this.#judge(act.do, run, this.#mode(mode), isPut ? 0 : result, prediction);
   }
 
   #begin(run: string, mode: Mode | undefined): void {
@@ -243,51 +270,67 @@ export class Subject {
       return;
     }
     const handle = this.#database.run(run).begin(options);
+    this.#transactions.push(this.#opened(run, this.#mode(mode), start, handle));
+  }
+
+  #opened(run: string, mode: Mode, start: number, handle: Transaction): OpenTransaction {
     const before = this.history.state(run);
-    const [writes, reads] = [new Map<string, Value | undefined>(), new Map<string, number>()];
-    this.#transactions.push({ run, mode: this.#mode(mode), start, handle, before, writes, reads, scans: [] });
+    return {
+      run,
+      mode,
+      start,
+      handle,
+      before,
+      writes: new Map(),
+      reads: new Map(),
+      scans: [],
+      touches: [],
+      done: [],
+    };
   }
 
   #transaction(index: number): OpenTransaction | undefined {
     return this.#transactions[index % Math.max(1, this.#transactions.length)];
   }
 
-  #noteRead(transaction: OpenTransaction, key: string): void {
-    const { reads, writes, before } = transaction;
-    if (!writes.has(key) && !reads.has(key)) reads.set(key, before.get(key)?.version ?? 0);
-  }
-
-  #writeIn(index: number, key: string, value: Value | undefined, expect: Expectation): void {
-    const transaction = this.#transaction(index);
+  /** Reads or writes in a transaction, and notes what that means for its commit. */
+  #doIn(transaction: OpenTransaction | undefined, given: Act): void {
     if (transaction === undefined) return;
-    const { handle, before, writes } = transaction;
-    const cell = overlay(before, writes).get(key);
-    const expected = this.#expected(expect, cell);
-    let existed = false;
-    const code = codeOf(() => {
-      if (value === undefined) existed = handle.kv.delete(key, expected);
-      else expectSame("tx put", handle.kv.put(key, value, expected), 0);
-    });
-    if (expected.ifVersion !== undefined || value === undefined) this.#noteRead(transaction, key);
-    if (!this.#isAsExpected(expected, cell)) {
-      expectSame("tx ifVersion", code, "VERSION_MISMATCH");
-      return;
+    const { handle, before, writes, reads, scans, touches, done } = transaction;
+    const state = overlay(before, writes);
+    const bound = bind(state, given);
+    const result = perform(handle, bound);
+    const act = withMadeId(bound, result);
+    const prediction = predict(state, act, this.#nowMs);
+    expectSame(`${act.do} in a transaction`, result, prediction.result);
+    for (const item of prediction.reads) {
+      if (!writes.has(item) && !reads.has(item)) reads.set(item, before.get(item)?.version ?? 0);
     }
-    expectSame("tx write", code, undefined);
-    if (value === undefined) expectSame("tx delete", existed, cell !== undefined);
-    if (value !== undefined || cell !== undefined) writes.set(key, value);
+    scans.push(...prediction.scans);
+    touches.push(prediction.touches);
+    done.push({ act, nowMs: this.#nowMs, own: new Map(writes), result });
+    for (const [item, value] of prediction.writes) writes.set(item, value);
   }
 
-  /** Whether a commit has to conflict, and whether it may: something in a range that it scanned was written. */
-  #conflict({ run, start, before, reads, scans }: OpenTransaction): { must: boolean; may: boolean } {
+  /** Whether a commit has to conflict, and whether it may. */
+  #conflict({ run, start, before, reads, scans, touches, done }: OpenTransaction): { must: boolean; may: boolean } {
     const now = this.history.state(run);
-    const written = this.history.writtenSince(run, start);
-    const readsMoved = [...reads].some(([key, seen]) => (now.get(key)?.version ?? 0) !== seen);
-    const membershipMoved = scans.some((range) =>
-      [...written].some((key) => isInRange(key, range) && now.has(key) !== before.has(key)),
+    const written = [...this.history.writtenSince(run, start)];
+    const isDeleted = this.history.commits.some(
+      (commit) => commit.run === run && commit.version > start && commit.deletesRun === true,
     );
-    const rangeMoved = scans.some((range) => [...written].some((key) => isInRange(key, range)));
-    return { must: readsMoved || membershipMoved, may: readsMoved || rangeMoved };
+    const readsMoved = [...reads].some(([item, seen]) => (now.get(item)?.version ?? 0) !== seen);
+    const membershipMoved = scans.some(({ table, range }) =>
+      written.some((item) => {
+        const isInside = item.startsWith(`${table}:`) && range.limit !== 0 && isInRange(item.slice(2), range);
+        return isInside && now.has(item) !== before.has(item);
+      }),
+    );
+    const resultsMoved = done.some(
+      ({ act, nowMs, own, result }) => !isDeepStrictEqual(predict(overlay(now, own), act, nowMs).result, result),
+    );
+    const must = isDeleted || readsMoved || membershipMoved || resultsMoved;
+    return { must, may: must || written.some((item) => touches.some((test) => test(item, now.get(item)?.value))) };
   }
 
   #commit(index: number): void {
@@ -315,57 +358,132 @@ export class Subject {
       return;
     }
     const live = this.history.state(run);
-    const effective = new Map([...writes].filter(([key, value]) => value !== undefined || live.has(key)));
-    if (effective.size > 0 && this.#isRefusedForRoom(code, mode)) {
-      this.#versionsBurnt();
+    const effective = new Map([...writes].filter(([item, value]) => value !== undefined || live.has(item)));
+    if (effective.size > 0 && this.#isRefusedForRoom(code, mode, effective)) {
+      this.check();
       return;
     }
     expectSame("the commit", code, undefined);
     if (effective.size > 0) this.#committed(run, version, mode, effective);
   }
 
-  #callback({ run, mode, writes, fails }: Extract<Operation, { op: "callback" }>): void {
+  #callback({ run, mode, acts, fails }: Extract<Operation, { op: "callback" }>): void {
     const options = mode === undefined ? {} : { durability: mode };
-    let result: number | undefined;
-    const marker = new HoldfastError("NOT_FOUND", "the callback throws");
-    const code = codeOf(() => {
-      result = this.#database.run(run).transaction((tx) => {
-        for (const [key, value] of writes) tx.kv.put(key, value);
-        if (fails) throw marker;
+    const before = this.history.state(run);
+    const writes = new Map<string, Value | undefined>();
+    const result = resultOf(() =>
+      this.#database.run(run).transaction((tx) => {
+        const inside = { ...this.#opened(run, this.#mode(mode), this.history.newest(), tx), writes };
+        for (const act of acts) this.#doIn(inside, act);
+        if (fails) throw callbackError();
         return tx.kv.count();
-      }, options);
-    });
+      }, options),
+    );
+    const code = codeOfResult(result);
     if (this.#isUnsupported(mode)) {
       expectSame("the mode", code, "SYNC_COMMIT_UNSUPPORTED");
       return;
     }
     if (fails) {
-      expectSame("a callback that throws", code, "NOT_FOUND");
+      expectSame("a callback that throws", code, "INVALID_TRANSITION");
       return;
     }
-    if (writes.length > 0 && this.#isRefusedForRoom(code, this.#mode(mode))) {
-      this.#versionsBurnt();
+    const effective = new Map([...writes].filter(([item, value]) => value !== undefined || before.has(item)));
+    const count = [...overlay(before, writes).keys()].filter((item) => item.startsWith("k:")).length;
+    const prediction = { result: count, writes: effective, reads: [], scans: [], touches: () => false };
+    this.#judge("transaction", run, this.#mode(mode), result, prediction);
+  }
+
+  // Runs.
+
+  #changeIndex(act: IndexWrite, mode: Mode | undefined): void {
+    const { runs } = this.#database;
+    const options = mode === undefined ? {} : { durability: mode };
+    const parent = act.do === "create" && act.parent !== undefined ? this.history.state(act.parent) : new Map();
+    const prediction = predictIndex(this.history.state(act.run), act, parent, this.#nowMs);
+    const nowMs = this.#nowMs;
+    const result = resultOf(() => {
+      switch (act.do) {
+        case "create":
+          return runs.create(
+            { name: act.run, parent: act.parent, tags: act.tags, metadata: { note: act.note } },
+            options,
+          );
+        case "fail":
+          return runs.fail(act.run, "why", options);
+        case "addTags":
+        case "removeTags":
+          return runs[act.do](act.run, act.tags, options);
+        case "updateMetadata":
+          return runs.updateMetadata(act.run, { [`at ${nowMs}`]: act.note }, options);
+        default:
+          return runs[act.do](act.run, options);
+      }
+    });
+    if (this.#isUnsupported(mode)) {
+      const isExpected = ["SYNC_COMMIT_UNSUPPORTED", codeOfResult(prediction.result)].includes(codeOfResult(result));
+      if (!isExpected) throw new Error(`the mode is unsupported, ${act.do} gave ${JSON.stringify(result)}`);
       return;
     }
-    expectSame("transaction", code, undefined);
-    if (writes.length > 0) this.#committed(run, this.#database.run(run).version, this.#mode(mode), new Map(writes));
-    expectSame("what the callback returned", result, this.history.state(run).size);
+    this.#judge(`runs.${act.do}`, act.run, this.#mode(mode), result, prediction);
+  }
+
+  #listRuns({ view, index, query }: Extract<Operation, { op: "runs" }>): void {
+    if (view === "run") {
+      const states = RUNS.map((run) => this.history.state(run));
+      this.#compareRuns("the index", this.#database.runs, states, query);
+      return;
+    }
+    const held = this.#snapshots.filter(({ runs }) => runs !== undefined);
+    const snapshot = held[index % Math.max(1, held.length)];
+    if (snapshot?.runs === undefined) return;
+    this.#compareRuns(
+      "the index of a snapshot",
+      snapshot.runs(),
+      snapshot.views.map(({ state }) => state),
+      query,
+    );
+  }
+
+  #compareRuns(what: string, runs: RunIndexReader, states: readonly State[], query: object): void {
+    const infos = states.map(infoOf);
+    expectSame(`${what}: list`, runs.list(query), indexList(infos, query));
+    for (const [i, info] of infos.entries()) expectSame(`${what}: get`, runs.get(RUNS[i] as string), info);
+    const known = infos.filter((info) => info !== undefined);
+    const count = (status: string): number => known.filter((info) => info.status === status).length;
+    const { total, byStatus } = runs.stats();
+    expectSame(`${what}: total`, total, known.length);
+    for (const [status, found] of Object.entries(byStatus)) expectSame(`${what}: ${status}`, found, count(status));
+  }
+
+  #deleteRun(run: string, mode: Mode | undefined, byIndex: boolean): void {
+    const options = mode === undefined ? {} : { durability: mode };
+    const exists = this.history.versionOf(run) !== 0;
+    const result = resultOf(() =>
+      byIndex ? this.#database.runs.delete(run, options) : this.#database.deleteRun(run, options),
+    );
+    if (this.#isUnsupported(mode)) {
+      expectSame("the mode", codeOfResult(result), "SYNC_COMMIT_UNSUPPORTED");
+      return;
+    }
+    if (exists && this.#isRefusedForRoom(codeOfResult(result), this.#mode(mode), new Map())) {
+      this.check();
+      return;
+    }
+    expectSame("deleteRun", result, exists);
+    if (exists) this.#committed(run, this.#database.version, this.#mode(mode), new Map(), true);
   }
 
   #snapshot(run: string | undefined): void {
     if (run !== undefined) {
       const snapshot = this.#database.run(run).snapshot();
-      const state = this.history.state(run);
-      this.#snapshots.push({
-        version: snapshot.version,
-        views: [{ reader: () => snapshot.kv, state }],
-        dispose: () => snapshot.dispose(),
-      });
+      const views = [{ view: () => snapshot, state: this.history.state(run) }];
+      this.#snapshots.push({ views, runs: undefined, dispose: () => snapshot.dispose() });
       return;
     }
     const snapshot = this.#database.snapshot();
-    const views = RUNS.map((id) => ({ reader: () => snapshot.run(id).kv, state: this.history.state(id) }));
-    this.#snapshots.push({ version: snapshot.version, views, dispose: () => snapshot.dispose() });
+    const views = RUNS.map((id) => ({ view: () => snapshot.run(id), state: this.history.state(id) }));
+    this.#snapshots.push({ views, runs: () => snapshot.runs, dispose: () => snapshot.dispose() });
   }
 
   // The storage.
@@ -383,6 +501,7 @@ export class Subject {
     expectSame("flush", code, undefined);
     this.#killFloor = this.history.commits.length;
     this.#powerFloor = this.#killFloor;
+    this.#deferredBytes = 0;
   }
 
   #forget(): void {
@@ -417,9 +536,9 @@ export class Subject {
   async #recover(least: number): Promise<void> {
     this.#disk.room = Number.POSITIVE_INFINITY;
     await this.#open();
-    const found = new Map(RUNS.map((run) => [run, this.#stateOf(this.#database.run(run).kv)]));
-    const count = this.history.prefixOf(found, least);
-    this.history.commits = this.history.commits.slice(0, count);
+    const { history } = this;
+    const count = prefixOf(history, findAll(this.#database, RUNS), least);
+    history.commits = history.commits.slice(0, count);
     this.#killFloor = count;
     this.#powerFloor = count;
     this.check();
@@ -427,70 +546,23 @@ export class Subject {
 
   // Seeing.
 
-  #stateOf(kv: KVReader): Map<string, Cell> {
-    return new Map(kv.keys().map((key) => [key, kv.getVersioned(key) as Cell]));
-  }
-
-  #read(operation: Extract<Operation, { op: "read" }>): void {
-    if (operation.view === "run") {
-      this.#compareRead("run", this.#database.run(operation.run).kv, this.history.state(operation.run), operation);
+  #look({ view, run, index, act }: Extract<Operation, { op: "look" }>): void {
+    if (view === "transaction") {
+      this.#doIn(this.#transaction(index), act);
       return;
     }
-    if (operation.view === "snapshot") {
-      const snapshot = this.#snapshots[operation.index % Math.max(1, this.#snapshots.length)];
-      const view = snapshot?.views[operation.index % snapshot.views.length];
-      if (view !== undefined) this.#compareRead("snapshot", view.reader(), view.state, operation);
+    if (view === "run") {
+      this.#compare("a run", this.#database.run(run), this.history.state(run), act);
       return;
     }
-    const transaction = this.#transaction(operation.index);
-    if (transaction === undefined) return;
-    const { handle, before, writes } = transaction;
-    this.#compareRead("transaction", handle.kv, overlay(before, writes), operation);
-    this.#noteReadOf(transaction, operation);
+    const snapshot = this.#snapshots[index % Math.max(1, this.#snapshots.length)];
+    const held = snapshot?.views[index % snapshot.views.length];
+    if (held !== undefined) this.#compare("a snapshot", held.view(), held.state, act);
   }
 
-  #noteReadOf(transaction: OpenTransaction, { kind, key, range }: Read): void {
-    if (kind === "get" || kind === "versioned" || kind === "has") {
-      this.#noteRead(transaction, key);
-      return;
-    }
-    if (kind === "many") {
-      for (const one of KEYS) this.#noteRead(transaction, one);
-    } else if (kind === "count") {
-      transaction.scans.push(range.prefix === undefined ? {} : { prefix: range.prefix });
-    } else if (range.limit !== 0 && range.end !== "") {
-      transaction.scans.push(range);
-      if (kind !== "list") return;
-      for (const [found] of listOf(overlay(transaction.before, transaction.writes), range))
-        this.#noteRead(transaction, found);
-    }
-  }
-
-  #compareRead(where: string, kv: KVReader, state: State, { kind, key, range }: Read): void {
-    const cell = state.get(key);
-    const what = `${kind} of ${where}`;
-    if (kind === "get") expectSame(what, kv.get(key), cell?.value);
-    else if (kind === "versioned") expectSame(what, kv.getVersioned(key), cell);
-    else if (kind === "has") expectSame(what, kv.has(key), cell !== undefined);
-    else if (kind === "many")
-      expectSame(
-        what,
-        kv.getMany(KEYS),
-        KEYS.map((one) => state.get(one)?.value),
-      );
-    else if (kind === "count") expectSame(what, kv.count(range.prefix), listOf(state, prefixOf(range)).length);
-    else if (kind === "keys")
-      expectSame(
-        what,
-        kv.keys(range),
-        listOf(state, range).map(([found]) => found),
-      );
-    else
-      expectSame(
-        what,
-        kv.list(range),
-        listOf(state, range).map(([found, { value }]) => [found, value]),
-      );
+  #compare(where: string, view: View, state: State, act: Act): void {
+    if (isWrite(act)) return;
+    expectSame(`${act.do} of ${where}`, look(view, act), predict(state, act, this.#nowMs).result);
   }
 
   /** The heap is sound. */
@@ -502,21 +574,19 @@ export class Subject {
   check(): void {
     this.verify();
     let entries = 0;
-    for (const run of RUNS) {
-      const state = this.history.state(run);
-      const { kv } = this.#database.run(run);
-      expectSame(`the state of run ${run}`, this.#stateOf(kv), state);
-      expectSame(
-        `list of run ${run}`,
-        kv.list(),
-        listOf(state).map(([key, { value }]) => [key, value]),
-      );
-      expectSame(`count of run ${run}`, kv.count(), state.size);
-      entries += state.size;
+    for (const id of RUNS) {
+      const state = this.history.state(id);
+      const run = this.#database.run(id);
+      expectImage(`run ${id}`, run, this.#database.runs.get(id), state);
+      expectSame(`count of run ${id}`, run.count(), entriesOf(state));
+      entries += entriesOf(state);
     }
     expectSame("totalCount", this.#database.totalCount(), entries);
-    for (const { views } of this.#snapshots) {
-      for (const { reader, state } of views) expectSame("a held snapshot", this.#stateOf(reader()), state);
+    for (const { views, runs } of this.#snapshots) {
+      for (const [i, { view, state }] of views.entries()) {
+        const info = runs === undefined ? infoOf(state) : runs().get(RUNS[i] as string);
+        expectImage("a held snapshot", view(), info, state);
+      }
     }
   }
 
@@ -535,8 +605,4 @@ export class Subject {
     this.#disk.crash({ kind: "kill" });
     await this.#database.close().catch(() => {});
   }
-}
-
-function prefixOf(range: RangeOptions): RangeOptions {
-  return range.prefix === undefined ? {} : { prefix: range.prefix };
 }

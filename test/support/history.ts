@@ -14,6 +14,8 @@ export interface Commit {
   readonly mode: Mode;
   /** What it wrote, `undefined` for a deletion. */
   readonly writes: ReadonlyMap<string, Value | undefined>;
+  /** It deleted the run as a whole. */
+  readonly deletesRun?: boolean;
 }
 
 export interface Cell {
@@ -77,12 +79,19 @@ export class History {
     const state = new Map<string, Cell>();
     for (const commit of this.commits.slice(0, count)) {
       if (commit.run !== run || commit.version > version) continue;
+      if (commit.deletesRun === true) state.clear();
       for (const [key, value] of commit.writes) {
         if (value === undefined) state.delete(key);
         else state.set(key, { value, version: commit.version });
       }
     }
     return state;
+  }
+
+  /** The version of a run that readers see: that of its last commit, 0 once that has deleted it. */
+  versionOf(run: string, count = this.commits.length): number {
+    const last = this.commits.slice(0, count).findLast((commit) => commit.run === run);
+    return last === undefined || last.deletesRun === true ? 0 : last.version;
   }
 
   /** The keys of a run that commits above `version` have written. */
@@ -93,26 +102,6 @@ export class History {
     }
     return keys;
   }
-
-  /**
-   * How many commits a recovered database holds: the most, of at least `least`, after which every run was exactly so.
-   * Throws if there is no such prefix.
-   */
-  prefixOf(recovered: ReadonlyMap<string, State>, least: number): number {
-    for (let count = this.commits.length; count >= least; count--) {
-      const same = [...recovered].every(([run, state]) => sameState(state, this.state(run, undefined, count)));
-      if (same) return count;
-    }
-    throw new Error(
-      `the recovered state is none of the prefixes of ${least} to ${this.commits.length} commits\n${show(recovered)}`,
-    );
-  }
-}
-
-export function sameState(a: State, b: State): boolean {
-  if (a.size !== b.size) return false;
-  for (const [key, cell] of a) if (!isDeepStrictEqual(cell, b.get(key))) return false;
-  return true;
 }
 
 export function show(value: unknown): string {
