@@ -27,6 +27,7 @@ import { RunIndex } from "./primitives/run-index.js";
 import type { StepOptions } from "./reader-writer.js";
 import { type LogState, type RecoveredInfo, recoverLog } from "./recovery.js";
 import { Run } from "./run.js";
+import { RunWriter } from "./run-writer.js";
 import { DatabaseSnapshot } from "./snapshot.js";
 import { unsupported } from "./unsupported.js";
 
@@ -414,7 +415,8 @@ export class Database implements AsyncDisposable {
         this.#engine.assertOpen();
         return this.#engine.core.runIds(-1);
       },
-      reader: (id) => this.run(id).writer,
+      // A handle of its own for each run that is only looked at would cost more than the look.
+      reader: (id) => this.#runs.get(id)?.deref()?.writer ?? new RunWriter(this.#engine, id),
       writer: (id) => this.run(id).writer,
       deleteRun: (id, options) => this.run(id).writer.deleteRun(options),
     });
