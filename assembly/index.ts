@@ -46,7 +46,7 @@ import {
   runShows,
   systemArena,
 } from "./run";
-import { matchBase, Range, scanCollect, scanMatched, scanNoteReads, scanOrder } from "./scan";
+import { matchBase, Range, scanCollect, scanMatched, scanNarrow, scanNoteReads, scanOrder } from "./scan";
 import {
   scratchBounds,
   scratchCursors,
@@ -344,7 +344,7 @@ export function transactionScan(
   if (prefixBytes + startBytes + endBytes > SCRATCH_BOUNDS_BYTES) return STATUS_INVALID_ARGUMENT;
   if (transactionIsDoomed(transaction)) return STATUS_UNDONE;
   const range = boundsRange(prefixBytes, startBytes, endBytes);
-  const status = noteScan(transaction, tag, range.prefix, prefixBytes, startBytes, endBytes);
+  const status = noteScan(transaction, tag, range.prefix, prefixBytes, startBytes, endBytes, isLimited(limit));
   if (status != STATUS_OK) return status;
   return scanCollect(
     changetype<Run>(transaction.run),
@@ -356,6 +356,18 @@ export function transactionScan(
     limit,
     reverse != 0,
   );
+}
+
+function isLimited(limit: u32): bool {
+  return limit != 0 && limit != 0xffffffff;
+}
+
+/** Ends the range that a transaction has just scanned where its ordered listing ends, if that is at its limit; a status. */
+export function transactionNarrow(handle: usize, generation: u32): u32 {
+  const transaction = changetype<Transaction>(handle);
+  if (!transactionIs(transaction, generation)) return STATUS_TRANSACTION_CLOSED;
+  scanNarrow(transaction);
+  return STATUS_OK;
 }
 
 /** How many keys the last scan has collected. */
@@ -670,7 +682,7 @@ export function arenaUse(): void {
     extents += arena.extentBytes as u64;
     used += arena.usedBytes as u64;
     free += arena.freeBytes as u64;
-    dead += deadBytes(changetype<Run>(at));
+    dead += changetype<Run>(at).deleted != 0 ? (arena.usedBytes as u64) : deadBytes(changetype<Run>(at));
   }
   store<f64>(scratchResult(), extents as f64);
   store<f64>(scratchResult(), used as f64, 8);

@@ -279,7 +279,8 @@ export function retiredReclaim(horizon: u64): void {
   const last = sb.retiredLast;
   for (let left = RETIRED_PER_STEP; left > 0 && sb.retiredRuns != 0; left--) {
     const run = retiredPop(sb);
-    const stays = run.deleted > horizon || heldBetween(0, run.deleted);
+    // Whoever holds a version from before its first commit sees nothing of it, unless it is a transaction on it.
+    const stays = run.deleted > horizon || run.transactions != 0 || heldBetween(run.born, run.deleted);
     if (stays && keeps(RULE_RETIRED_STAYS)) retiredPush(sb, run);
     else runReclaim(run);
     if (changetype<usize>(run) == last) return;

@@ -15,6 +15,7 @@ import { Run, runTable } from "./run";
 import { groupBytes, groupTable, isIndex, tableOf } from "./run-tables";
 import { directoryLeaf, leafSlot, leafSpan, Table } from "./table";
 import {
+  narrowScan,
   noteRead,
   TOUCHED_WRITTEN,
   Transaction,
@@ -324,6 +325,13 @@ export function scanOrder(): u32 {
     sink(0, left);
   }
   return matchCount;
+}
+
+/** Ends the range that a transaction has just noted at the last key of its ordered listing, where that is at its limit. */
+export function scanNarrow(transaction: Transaction): void {
+  if (matchCount == 0 || matchCount != matchLimit) return;
+  const last = matchAt(matchCount - 1);
+  narrowScan(transaction, last.key, last.keyBytes, matchReverse);
 }
 
 /**

@@ -100,6 +100,15 @@ function standsBehind(sb: Superblock, run: Run): bool {
   return run.unpublished != 0 && (sb.capabilities & CAPABILITY_SYNC_FLUSH) == 0 && keeps(RULE_BUSY_BEFORE_INSTALL);
 }
 
+/**
+ * What a lack of memory is called: where records wait that could be written now, their memory is to be had by that, and the
+ * host writes them before it tries again.
+ */
+function refuseMemory(sb: Superblock): u32 {
+  const canDrain = (sb.capabilities & CAPABILITY_SYNC_APPEND) != 0 && sb.queueUnwrittenBytes != 0;
+  return canDrain ? STATUS_DRAIN_FIRST : STATUS_STORE_FULL;
+}
+
 /** The run id's bytes, which stand as the key of the run's entry in the directory. */
 function nameOf(run: Run): Entry {
   return changetype<Entry>(run.entry);
@@ -206,7 +215,7 @@ function commitOneLocked(
 
   const arena = runArena(run);
   const record = versionMake(arena, length);
-  if (record === null) return -(STATUS_STORE_FULL as i64);
+  if (record === null) return -(refuseMemory(sb) as i64);
   const made = entry === null;
   if (made) entry = entryInsert(run, tag, hash, key, keyBytes);
   const valueBytes = length == TOMBSTONE ? 0 : length;
@@ -216,7 +225,7 @@ function commitOneLocked(
   if (status != STATUS_OK || entry === null) {
     versionFree(arena, record);
     if (made && entry !== null) entryRemove(run, entry);
-    return -(status as i64);
+    return -((status == STATUS_STORE_FULL ? refuseMemory(sb) : status) as i64);
   }
 
   bytesCopy(versionValue(record), value, valueBytes);
@@ -329,7 +338,7 @@ function commitDeletionLocked(run: Run, generation: u32, mode: u32, worker: u32)
   }
   const recordBytes = recordOverhead(nameBytesOf(run)) + operationBytes(0, 0);
   const status = reservePlace(sb, recordBytes, mode);
-  if (status != STATUS_OK) return -(status as i64);
+  if (status != STATUS_OK) return -((status == STATUS_STORE_FULL ? refuseMemory(sb) : status) as i64);
   const item = place(sb, run, recordBytes, mode, 1);
   item.deletesRun = 1;
   operationWrite(recordHeader(run, item), OPERATION_DELETE_RUN, 0, 0, 0, 0, 0);
@@ -379,7 +388,7 @@ function commitTransactionLocked(
   if (status == STATUS_OK && operations != 0 && logged) status = reservePlace(sb, recordBytes, mode);
   if (status != STATUS_OK) {
     giveBackWrites(run, transaction);
-    return -(status as i64);
+    return -((status == STATUS_STORE_FULL ? refuseMemory(sb) : status) as i64);
   }
   if (operations == 0) return transaction.start as i64;
   snapshotRelease(transaction.slot);

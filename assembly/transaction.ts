@@ -15,6 +15,7 @@
 
 import { arenaAllocate, EXTENT_HEADER_BYTES, extentAllocate, extentFree, extentOrder, orderFor } from "./arena";
 import {
+  KEY_BYTES_MAX,
   OPERATION_HEADER_BYTES,
   STATUS_BUSY_SNAPSHOTS,
   STATUS_LIMIT,
@@ -299,12 +300,33 @@ export function transactionEnd(transaction: Transaction): void {
   const sb = superblock();
   const run = changetype<Run>(transaction.run);
   if (transaction.slot != NO_SLOT) snapshotRelease(transaction.slot);
-  const stale = !runIs(run, transaction.runGeneration);
+  const generation = transaction.runGeneration;
   contextReturn(transaction);
   sb.transactionsOpen--;
-  if (stale) return;
+  // A deleted run counts those that are open on it until it is given back.
   run.transactions--;
+  if (!runIs(run, generation)) return;
   if (run.transactions == 0 && run.installed == 0 && run.unpublished == 0) runForget(run);
+}
+
+/**
+ * Ends the range that was noted last at a key: what lies behind it in the listing's order was not looked at. The range was
+ * noted as limited.
+ */
+export function narrowScan(transaction: Transaction, key: usize, keyBytes: u32, reverse: bool): void {
+  const scan = scanAt(transaction, scanCount(transaction) - 1);
+  const start = transaction.data + ((scan.bounds + scan.prefixBytes) as usize);
+  const end = start + (scan.startBytes as usize);
+  if (reverse) {
+    memory.copy(start + (keyBytes as usize), end, scan.endBytes);
+    memory.copy(start, key, keyBytes);
+    scan.startBytes = keyBytes;
+    return;
+  }
+  // The first key behind a key is that key with a zero byte.
+  memory.copy(end, key, keyBytes);
+  store<u8>(end + (keyBytes as usize), 0);
+  scan.endBytes = keyBytes + 1;
 }
 
 /** Whether an append failed since the transaction began, so that it may have read what was undone. */
@@ -410,10 +432,13 @@ export function noteScan(
   prefixBytes: u32,
   startBytes: u32,
   endBytes: u32,
+  limited: bool,
 ): u32 {
   const bytes = prefixBytes + startBytes + endBytes;
+  // Where a listing ends early the last key that it returned becomes a bound: room for that is made now.
+  const room = limited ? KEY_BYTES_MAX + 1 : 0;
   let status = bufferReserve(scansBuffer(transaction), SCAN_BYTES, 1);
-  if (status == STATUS_OK) status = bufferReserve(dataBuffer(transaction), bytes, DATA_BYTES_MIN);
+  if (status == STATUS_OK) status = bufferReserve(dataBuffer(transaction), bytes + room, DATA_BYTES_MIN);
   if (status != STATUS_OK) return status;
   const scan = scanAt(transaction, scanCount(transaction));
   transaction.scansUsed += SCAN_BYTES;
@@ -423,7 +448,7 @@ export function noteScan(
   scan.endBytes = endBytes;
   scan.bounds = transaction.dataUsed;
   memory.copy(transaction.data + (transaction.dataUsed as usize), bounds, bytes);
-  transaction.dataUsed += bytes;
+  transaction.dataUsed += bytes + room;
   return STATUS_OK;
 }
 

@@ -12,8 +12,9 @@
  * session, and nowhere else.
  */
 import type { StorageSession } from "./adapters/storage.js";
+import { checkFunction, describe, readOptions, refuseArgument } from "./host/arguments.js";
 import type { CoreExports } from "./host/core-loader.js";
-import type { Instrument } from "./host/instrument.js";
+import type { Attachment, Instrument } from "./host/instrument.js";
 
 /** What one commit has cost. Times are in nanoseconds, as fine as the platform's clock. */
 export interface PerfTrace {
@@ -51,9 +52,9 @@ export type PerfSummary = { readonly commits: number } & { readonly [M in Measur
 
 /** How a tracer is made. */
 export interface TraceOptions {
-  /** How many of the newest commits are kept; by default 1,000. */
+  /** How many of the newest commits are kept, at least one; by default 1,000. */
   readonly keep?: number | undefined;
-  /** Told of each commit as soon as readers see it. It must not use the database. */
+  /** Told of each commit right after readers see it, once the caller's turn is over. What it throws is ignored. */
   readonly onCommit?: ((trace: PerfTrace) => void) | undefined;
 }
 
@@ -90,19 +91,15 @@ function nowNs(): number {
   return performance.now() * 1e6;
 }
 
-/** Measures the commits of one database: pass it to `Database.open` as `trace`. */
+/** Measures the commits of every database that it is passed to as `trace`. */
 export class Tracer implements Instrument {
   readonly #keep: number;
   readonly #onCommit: ((trace: PerfTrace) => void) | undefined;
-  readonly #opened = new Map<number, Opened>();
   #commits: PerfTrace[] = [];
-  #pending: Pending[] = [];
-  #core: CoreExports = {};
-  #persistent = false;
 
   /** @internal */
-  constructor({ keep, onCommit }: TraceOptions) {
-    this.#keep = keep ?? KEEP;
+  constructor(keep: number, onCommit: ((trace: PerfTrace) => void) | undefined) {
+    this.#keep = keep;
     this.#onCommit = onCommit;
   }
 
@@ -119,11 +116,45 @@ export class Tracer implements Instrument {
   }
 
   /** @internal */
-  exports(exports: CoreExports, persistent: boolean): CoreExports {
-    this.#core = exports;
+  attach(exports: CoreExports, persistent: boolean): Attachment {
+    return new Tap(exports, persistent, (commit) => this.#note(commit));
+  }
+
+  #note(commit: PerfTrace): void {
+    this.#commits.push(commit);
+    if (this.#commits.length >= 2 * this.#keep) this.#commits = this.#commits.slice(-this.#keep);
+    const listener = this.#onCommit;
+    // Not at once: the listener may use the database, which is in the middle of a call.
+    if (listener !== undefined) queueMicrotask(() => tell(listener, commit));
+  }
+}
+
+/** What a listener throws is its own affair. */
+function tell(listener: (trace: PerfTrace) => void, commit: PerfTrace): void {
+  try {
+    listener(commit);
+  } catch {}
+}
+
+/** Measures the commits of one database. */
+class Tap implements Attachment {
+  readonly exports: CoreExports;
+  readonly #core: CoreExports;
+  readonly #persistent: boolean;
+  readonly #note: (commit: PerfTrace) => void;
+  readonly #opened = new Map<number, Opened>();
+  #pending: Pending[] = [];
+
+  constructor(core: CoreExports, persistent: boolean, note: (commit: PerfTrace) => void) {
+    this.#core = core;
     this.#persistent = persistent;
+    this.#note = note;
+    this.exports = this.#wrapped();
+  }
+
+  #wrapped(): CoreExports {
     return {
-      ...exports,
+      ...this.#core,
       put: (...numbers) => this.#single("put", 0, numbers),
       remove: (...numbers) => this.#single("remove", 1, numbers),
       runDelete: (...numbers) => this.#single("runDelete", 0, numbers),
@@ -143,7 +174,6 @@ export class Tracer implements Instrument {
     };
   }
 
-  /** @internal */
   session(session: StorageSession): StorageSession {
     const timed =
       <A extends unknown[], R>(measure: "walAppendNs" | "fsyncNs", call: (...input: A) => R) =>
@@ -257,9 +287,7 @@ export class Tracer implements Instrument {
 
   #finish({ trace, startedNs }: Pending): void {
     trace.commitTotalNs = nowNs() - startedNs;
-    this.#commits.push(trace);
-    if (this.#commits.length >= 2 * this.#keep) this.#commits = this.#commits.slice(-this.#keep);
-    this.#onCommit?.(trace);
+    this.#note(trace);
   }
 
   /** What was undone for want of room was no commit. */
@@ -294,7 +322,15 @@ function spreadOf(values: readonly number[]): Spread {
   };
 }
 
-/** A tracer for one database. */
-export function trace(options: TraceOptions = {}): Tracer {
-  return new Tracer(options);
+/**
+ * A tracer, to be passed to `Database.open` as `trace`.
+ * @throws HoldfastError `INVALID_ARGUMENT`.
+ */
+export function trace(options?: TraceOptions): Tracer {
+  const { keep, onCommit } = readOptions<TraceOptions>(options, ["keep", "onCommit"], "trace");
+  if (keep !== undefined && !(Number.isSafeInteger(keep) && keep >= 1)) {
+    throw refuseArgument(`keep must be a whole number of at least 1, got ${describe(keep)}.`);
+  }
+  if (onCommit !== undefined) checkFunction(onCommit, "onCommit");
+  return new Tracer(keep ?? KEEP, onCommit);
 }

@@ -132,5 +132,11 @@ export function isPlainObject(value: unknown): value is { readonly [key: string]
 
 /** Whether something would be awaited. */
 export function isThenable(value: unknown): boolean {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+  if ((typeof value !== "object" && typeof value !== "function") || value === null) return false;
+  try {
+    return "then" in value && typeof value.then === "function";
+  } catch {
+    // A Proxy that cannot be asked is no promise.
+    return false;
+  }
 }

@@ -368,6 +368,11 @@ export class Core implements Scratch {
     return this.#call("scanSort") >>> 0;
   }
 
+  /** Ends the range that a transaction has just scanned where its ordered listing ends, if that is at its limit; a status. */
+  narrowScan(pointer: number, generation: number): number {
+    return this.#call("transactionNarrow", pointer, generation);
+  }
+
   /** Notes the first `count` keys of the last scan as read by a transaction; a status. */
   noteScanned(pointer: number, generation: number, table: number, count: number): number {
     return this.#call("transactionNoteScanned", pointer, generation, table, count);

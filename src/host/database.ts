@@ -21,6 +21,7 @@ import { DurableLog, databaseMode } from "./durability.js";
 import { bufferedDefault, type DurabilityMode, type DurabilityOption, parseDurability } from "./durability-mode.js";
 import { Engine } from "./engine.js";
 import { type Environment, platformEnvironment } from "./environment.js";
+import type { Attachment } from "./instrument.js";
 import { maxBytesOf, type OpenOptions, parseOptions } from "./options.js";
 import { platformStorage, temporaryPlace } from "./platform.js";
 import { RunIndex } from "./primitives/run-index.js";
@@ -116,13 +117,17 @@ class Listeners {
     return () => listeners.delete(listener);
   }
 
+  /** Tells one listener, if it still listens. */
+  emitTo(listener: Listener, event: string, payload: unknown): void {
+    if (!this.#byEvent.get(event)?.has(listener)) return;
+    try {
+      (listener as (payload: unknown) => void)(payload);
+    } catch {}
+  }
+
   /** Tells every listener. What one throws is its own affair: it must not take the place of what the writer is told. */
   emit<E extends keyof DatabaseEvents>(event: E, payload: DatabaseEvents[E]): void {
-    for (const listener of [...(this.#byEvent.get(event) ?? [])]) {
-      try {
-        (listener as (payload: unknown) => void)(payload);
-      } catch {}
-    }
+    for (const listener of [...(this.#byEvent.get(event) ?? [])]) this.emitTo(listener, event, payload);
   }
 }
 
@@ -163,19 +168,24 @@ async function chooseStorage(options: OpenOptions): Promise<Storage> {
   );
 }
 
-async function makeCore(options: OpenOptions, storage: StorageCapabilities, environment: Environment): Promise<Core> {
+async function makeCore(
+  options: OpenOptions,
+  storage: StorageCapabilities,
+  environment: Environment,
+): Promise<{ readonly core: Core; readonly attachment: Attachment | undefined }> {
   const memoryOfCore = makeMemory(options);
   const bare = await loadCore(options.wasm, memoryOfCore, options.shared ?? false);
-  const exports = options.trace?.exports(bare, storage.persistent) ?? bare;
+  const attachment = options.trace?.attach(bare, storage.persistent);
   const seed = new Uint32Array(2);
   environment.randomBytes(new Uint8Array(seed.buffer));
   const overhead = RECORD_HEADER_BYTES + RUN_ID_BYTES_MAX + RECORD_TRAILER_BYTES;
-  return Core.format(exports, memoryOfCore, options.shared ?? false, {
+  const core = Core.format(attachment?.exports ?? bare, memoryOfCore, options.shared ?? false, {
     maxBytes: maxBytesOf(options),
     seed,
     capabilities: capabilityBits(storage),
     recordBytesMax: Math.min(storage.recordBytesMax, RECORD_BYTES_MAX) - overhead,
   });
+  return { core, attachment };
 }
 
 /** Reads the log back, or for a database in memory does nothing. */
@@ -202,7 +212,7 @@ async function openParts(options: OpenOptions, remove: (() => Promise<void>) | u
   const { capabilities } = storage;
   const mode = databaseMode(options.durability, capabilities);
   const readOnly = options.readOnly ?? false;
-  const core = await makeCore(options, capabilities, environment);
+  const { core, attachment } = await makeCore(options, capabilities, environment);
   const listeners = new Listeners();
   const owned: { session?: StorageSession; engine?: Engine; lost?: string } = {};
   const bareSession = await storage.open({
@@ -216,7 +226,7 @@ async function openParts(options: OpenOptions, remove: (() => Promise<void>) | u
       queueMicrotask(() => owned.session?.close().catch(() => {}));
     },
   });
-  const session = options.trace?.session(bareSession) ?? bareSession;
+  const session = attachment?.session(bareSession) ?? bareSession;
   owned.session = session;
   try {
     const state = capabilities.persistent ? await recover(options, session, core, environment) : undefined;
@@ -350,7 +360,8 @@ export class Database implements AsyncDisposable {
     checkFunction(listener, "A listener");
     const { recovered } = this.#info;
     if (event === "recovered" && recovered !== undefined) {
-      queueMicrotask(() => (listener as (payload: RecoveredInfo) => void)(recovered));
+      // As every event: to those who still listen, and what one throws is its own affair.
+      queueMicrotask(() => this.#listeners.emitTo(listener as Listener, event, recovered));
     }
     return this.#listeners.add(event, listener as Listener);
   }
@@ -391,7 +402,7 @@ export class Database implements AsyncDisposable {
    * @throws HoldfastError `STORAGE_FULL`, `STORE_FAILED`, `COMMIT_INDETERMINATE`, `CLOSED`.
    */
   flush(): Promise<void> {
-    return this.#engine.track(this.#flush());
+    return this.#engine.track(() => this.#flush());
   }
 
   async #flush(): Promise<void> {
@@ -495,7 +506,8 @@ export class Database implements AsyncDisposable {
 
   /**
    * Takes no new work, waits for what is in flight, makes everything durable, and gives up ownership. Doing so again
-   * waits for the same.
+   * waits for the same. The callback of a transactionAsync is in flight until it settles: awaiting `close` in one waits
+   * for itself.
    * @throws HoldfastError `STORAGE_FULL`, `STORE_FAILED`, `COMMIT_INDETERMINATE` if not everything became durable;
    *   ownership is given up all the same.
    */

@@ -88,6 +88,8 @@ export class DurableLog {
   readonly #group: GroupCommit;
   readonly #modes: readonly Durability[];
   #marked = 0;
+  /** Set once the log is being ended: what came now would stand behind the note that it was closed. */
+  #isEnding = false;
 
   constructor(
     core: Core,
@@ -132,6 +134,7 @@ export class DurableLog {
 
   /** Throws if no write can be taken now; before anything is changed. */
   assertWritable(): void {
+    if (this.#isEnding) throw new HoldfastError("CLOSED", "The database is being closed; nothing has changed.");
     this.#writer.assertUsable();
     if (this.#capabilities.syncAppend || this.#core.unwrittenBytes <= PENDING_BYTES_MAX) return;
     this.#writer.pump();
@@ -274,6 +277,7 @@ export class DurableLog {
     await this.#flusher.stop();
     await this.#group.settle();
     await this.#writer.settle();
+    this.#isEnding = true;
     const { failure } = this.#writer;
     if (failure !== undefined) {
       if (this.#writer.isDirty) throw this.#writer.fail(failure);

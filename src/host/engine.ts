@@ -51,7 +51,7 @@ export class Engine {
   /** Why nothing new is taken, once closing; and why nothing can be done any more, once closed or locked out. */
   #closing: string | undefined;
   #closed: string | undefined;
-  #inFlight = new Set<Promise<unknown>>();
+  #inFlight = new Set<Promise<void>>();
   /** Open handles of this turn; held on to until it is over. */
   readonly #recent: Holder[] = [];
   #isSettling = false;
@@ -61,8 +61,8 @@ export class Engine {
    */
   keptSnapshot: object | undefined;
   keptTransaction: object | undefined;
-  /** When versions were first seen to be held beyond a turn. */
-  readonly #heldSinceMs = new Map<number, number>();
+  /** When versions were first seen to be held beyond a turn, and by how many handles. */
+  readonly #heldSince = new Map<number, { readonly sinceMs: number; holders: number }>();
   readonly #leaks = new FinalizationRegistry<Held>((held) => this.#reclaim(held));
 
   constructor(parts: EngineParts) {
@@ -149,19 +149,34 @@ export class Engine {
     if (this.log !== undefined) this.log.mode(mode).commit(run, version);
   }
 
-  /** Counts an asynchronous operation as in flight, so that `close` waits for it. */
-  track<T>(work: Promise<T>): Promise<T> {
-    this.#inFlight.add(work);
-    const done = (): void => {
-      this.#inFlight.delete(work);
-    };
+  /** Milliseconds since 1970, which are stored: whatever else a clock may return is refused. */
+  wallMs(): number {
+    const nowMs: unknown = this.environment.wallMs();
+    if (typeof nowMs === "number" && Number.isFinite(nowMs)) return nowMs;
+    throw new HoldfastError(
+      "INVALID_ARGUMENT",
+      "The clock gives no time: wallMs, or Date.now, must return a finite number of milliseconds; nothing has changed.",
+    );
+  }
+
+  /** Counts an asynchronous operation as in flight from before it begins, so that `close` waits for it. */
+  track<T>(start: () => Promise<T>): Promise<T> {
+    let done = (): void => {};
+    const gate = new Promise<void>((resolve) => {
+      done = () => {
+        this.#inFlight.delete(gate);
+        resolve();
+      };
+    });
+    this.#inFlight.add(gate);
+    const work = start();
     work.then(done, done);
     return work;
   }
 
   /** Waits for every operation in flight, whatever becomes of it. */
   async drainInFlight(): Promise<void> {
-    while (this.#inFlight.size > 0) await Promise.allSettled([...this.#inFlight]);
+    while (this.#inFlight.size > 0) await Promise.all(this.#inFlight);
   }
 
   /**
@@ -179,8 +194,10 @@ export class Engine {
 
   unwatch(holder: Holder): void {
     const { place } = holder;
-    if (place === WATCHED) this.#leaks.unregister(holder);
-    else if (place >= 0) this.#forgetRecent(place);
+    if (place === WATCHED) {
+      this.#leaks.unregister(holder);
+      this.#forgetHeld(holder.held().version);
+    } else if (place >= 0) this.#forgetRecent(place);
     holder.place = UNWATCHED;
   }
 
@@ -197,25 +214,30 @@ export class Engine {
       const held = holder.held();
       holder.place = WATCHED;
       this.#leaks.register(holder, held, holder);
-      this.#noteHeldSince(held.version);
+      this.#noteHeld(held.version);
     }
     this.#recent.length = 0;
   };
 
   /** For how long a version has been held, in milliseconds; `undefined` where no turn has ended since. */
   heldForMs(version: number): number | undefined {
-    const sinceMs = this.#heldSinceMs.get(version);
-    return sinceMs === undefined ? undefined : this.environment.monotonicMs() - sinceMs;
+    const note = this.#heldSince.get(version);
+    return note === undefined ? undefined : this.environment.monotonicMs() - note.sinceMs;
   }
 
-  #noteHeldSince(version: number): void {
-    if (!this.#heldSinceMs.has(version)) this.#heldSinceMs.set(version, this.environment.monotonicMs());
-    if (this.#heldSinceMs.size <= HELD_NOTES_MAX || !this.isLive) return;
-    const oldest = this.core.oldestSnapshot;
-    for (const noted of this.#heldSinceMs.keys()) if (noted < oldest) this.#heldSinceMs.delete(noted);
+  #noteHeld(version: number): void {
+    const note = this.#heldSince.get(version);
+    if (note === undefined) this.#heldSince.set(version, { sinceMs: this.environment.monotonicMs(), holders: 1 });
+    else note.holders++;
+  }
+
+  #forgetHeld(version: number): void {
+    const note = this.#heldSince.get(version);
+    if (note !== undefined && --note.holders === 0) this.#heldSince.delete(version);
   }
 
   #reclaim(held: Held): void {
+    this.#forgetHeld(held.version);
     if (!this.isLive) return;
     if (held.slot !== undefined) this.core.dropSnapshot(held.slot, held.pointer, held.generation);
     else this.core.end(held.pointer, held.generation);
@@ -225,5 +247,3 @@ export class Engine {
 /** The place of a handle that nobody watches, and of one that the collector does. */
 const UNWATCHED = -1;
 const WATCHED = -2;
-/** Beyond this many notes those that nobody needs any more go. */
-const HELD_NOTES_MAX = 4096;

@@ -5,10 +5,16 @@
 import type { StorageSession } from "../adapters/storage.js";
 import type { CoreExports } from "./core-loader.js";
 
-/** Wraps what a database stands on when it is opened. */
-export interface Instrument {
-  /** The core's exports, as they are to be called. `persistent`: whether commits go to a log. */
-  exports(exports: CoreExports, persistent: boolean): CoreExports;
+/** What stands between one database and what it stands on. */
+export interface Attachment {
+  /** The core's exports, as they are to be called. */
+  readonly exports: CoreExports;
   /** The storage's session, as it is to be called. */
   session(session: StorageSession): StorageSession;
+}
+
+/** Made by whoever wants to measure. */
+export interface Instrument {
+  /** Stands in when a database is opened; `persistent`: whether commits go to a log. */
+  attach(exports: CoreExports, persistent: boolean): Attachment;
 }

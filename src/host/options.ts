@@ -81,7 +81,7 @@ function checkParts({ storage, environment, trace }: OpenOptions): void {
       `storage must be a Storage such as memory() from "holdfast/adapters/memory", got ${describe(storage)}.`,
     );
   }
-  if (trace !== undefined && !hasFunctions(trace, ["exports", "session"])) {
+  if (trace !== undefined && !hasFunctions(trace, ["attach"])) {
     throw refuseArgument(`trace must be what trace() of "holdfast/trace" returns, got ${describe(trace)}.`);
   }
   const parts = ["monotonicMs", "wallMs", "randomBytes", "schedule"];

@@ -57,6 +57,31 @@ export interface Writer extends Reader {
   randomBytes(bytes: Uint8Array): void;
 }
 
+/** What a caller's function threw in the middle of a step, to tell it from a step that was cut off. */
+export class CallerError extends Error {
+  constructor(override readonly cause: unknown) {
+    super();
+  }
+
+  /** Runs a caller's function within a step. */
+  static within<T>(call: () => T): T {
+    try {
+      return call();
+    } catch (cause) {
+      throw new CallerError(cause);
+    }
+  }
+
+  /** Makes a step with a caller's function in it; what that threw passes through as it was. */
+  static unwrap<T>(step: () => T): T {
+    try {
+      return step();
+    } catch (error) {
+      throw error instanceof CallerError ? error.cause : error;
+    }
+  }
+}
+
 /** The runs of a database, as the index of runs reads them. */
 export interface RunsReader {
   /** The ids of all runs that exist. */

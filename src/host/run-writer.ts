@@ -33,7 +33,7 @@ import { expectedVersion, readWriteOptions, versionMismatch } from "./write-opti
 /** No expectation of a key's version. */
 const ANY_VERSION = -1;
 /** Attempts of an implicit operation that meets conflicts: each means that somebody else has got on. */
-const STEP_ATTEMPTS_MAX = 1000;
+const STEP_ATTEMPTS_MAX = 100;
 
 /** The core's side of a run: the primitives' {@link Writer}, one call for each operation. */
 export class RunWriter implements Writer {
@@ -227,7 +227,14 @@ export class RunWriter implements Writer {
     // Once the storage has failed, what is installed and not published never will be.
     const fromInstalled = asynchronous && log !== undefined && !log.hasFailed;
     let run = this.handle();
-    while (run.pointer === 0 || !writer.begin(run, mode, asynchronous, fromInstalled, deadlineMs)) run = this.create();
+    try {
+      while (run.pointer === 0 || !writer.begin(run, mode, asynchronous, fromInstalled, deadlineMs))
+        run = this.create();
+    } catch (error) {
+      // One that was made for this and not begun on would stay.
+      this.#engine.core.discardRun(run);
+      throw error;
+    }
   }
 
   step<T>(body: (writer: Writer) => T, options: StepOptions | undefined): T {
@@ -255,7 +262,7 @@ export class RunWriter implements Writer {
   }
 
   nowMs(): number {
-    return this.#engine.environment.wallMs();
+    return this.#engine.wallMs();
   }
 
   randomBytes(bytes: Uint8Array): void {

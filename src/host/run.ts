@@ -4,7 +4,7 @@
  */
 import { HoldfastError } from "../errors.js";
 import { MODE_BUFFERED } from "./abi.js";
-import { checkFunction, checkSignal, describe, readOptions, refuseArgument } from "./arguments.js";
+import { checkFunction, checkSignal, describe, isThenable, readOptions, refuseArgument } from "./arguments.js";
 import type { RunHandle } from "./core.js";
 import type { Engine } from "./engine.js";
 import { type RetryOptions, type RetryPlan, retryDelayMs, retryPlan } from "./retry.js";
@@ -22,7 +22,7 @@ export interface TransactionOptions extends BeginOptions {
 
 /** How an asynchronous transaction is to be made. */
 export interface AsyncTransactionOptions extends TransactionOptions {
-  /** Ends waiting and retrying; the transaction is rolled back unless it has come to its commit. */
+  /** Ends waiting, for the callback too, and retrying; it is rolled back unless it has come to its commit. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -134,7 +134,7 @@ export class Run extends Primitives {
     body: (transaction: Transaction) => Promise<T> | T,
     options?: AsyncTransactionOptions,
   ): Promise<T> {
-    return this.#engine.track(this.#transactionAsync(body, options));
+    return this.#engine.track(() => this.#transactionAsync(body, options));
   }
 
   async #transactionAsync<T>(
@@ -173,7 +173,8 @@ export class Run extends Primitives {
     const run = this.#writer.handle();
     let result: T;
     try {
-      result = await body(new Transaction(writer));
+      const transaction = new Transaction(writer);
+      result = await (signal === undefined ? body(transaction) : untilAborted(() => body(transaction), signal));
       throwIfAborted(signal);
     } catch (error) {
       await this.#published(run, writer.abandon());
@@ -212,10 +213,6 @@ export class Run extends Primitives {
   }
 }
 
-function isThenable(result: unknown): boolean {
-  return typeof result === "object" && result !== null && "then" in result && typeof result.then === "function";
-}
-
 function asyncBody(): HoldfastError {
   return new HoldfastError(
     "INVALID_ARGUMENT",
@@ -227,6 +224,22 @@ function aborted(signal: AbortSignal | undefined): HoldfastError {
   return new HoldfastError("TIMEOUT", "The transaction was aborted by its signal; nothing has changed.", {
     cause: signal?.reason,
   });
+}
+
+/** What `start` comes to, unless the signal is aborted before; nobody waits for it then. */
+async function untilAborted<T>(start: () => Promise<T> | T, signal: AbortSignal): Promise<T> {
+  let stop = (): void => {};
+  const stopped = new Promise<never>((_, reject) => {
+    stop = () => reject(aborted(signal));
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  const work = (async () => start())();
+  work.catch(() => {});
+  try {
+    return await Promise.race([work, stopped]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
 }
 
 function throwIfAborted(signal: AbortSignal | undefined): void {

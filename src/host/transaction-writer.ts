@@ -20,7 +20,14 @@ import type { Value } from "./codec.js";
 import { encodeKey, encodeValue } from "./codec.js";
 import { type Core, type RunHandle, statusError } from "./core.js";
 import type { Engine, Held, Holder } from "./engine.js";
-import type { Reader, StepOptions, Versioned, WriteOptions, Writer } from "./reader-writer.js";
+import {
+  CallerError,
+  type Reader,
+  type StepOptions,
+  type Versioned,
+  type WriteOptions,
+  type Writer,
+} from "./reader-writer.js";
 import type { ListOptions } from "./scan.js";
 import { countKeys, listEntries, listKeys } from "./view.js";
 import { expectedVersion, readWriteOptions, refuseDurability, versionMismatch } from "./write-options.js";
@@ -123,8 +130,10 @@ export class TransactionWriter implements Writer, Holder {
 
   list(table: number, options: ListOptions | undefined): [string, Value][] {
     const core = this.#live();
-    const note = (count: number): void =>
+    const note = (count: number): void => {
+      check(core.narrowScan(this.#pointer, this.#generation), "The listing");
       check(core.noteScanned(this.#pointer, this.#generation, table, count), "The listing");
+    };
     return listEntries(
       core,
       options,
@@ -135,8 +144,11 @@ export class TransactionWriter implements Writer, Holder {
 
   keys(table: number, options: ListOptions | undefined): string[] {
     const core = this.#live();
-    return listKeys(core, options, (request, collect) =>
-      core.transactionScan(this.#pointer, this.#generation, table, request, collect),
+    return listKeys(
+      core,
+      options,
+      (request, collect) => core.transactionScan(this.#pointer, this.#generation, table, request, collect),
+      () => check(core.narrowScan(this.#pointer, this.#generation), "The listing"),
     );
   }
 
@@ -169,11 +181,10 @@ export class TransactionWriter implements Writer, Holder {
 
   put(table: number, key: string, value: Value, options: WriteOptions | undefined): number {
     this.#engine.assertWritable();
+    // The value first: encoding it may call into objects of the caller, which may use the transaction, or end it.
+    const valueBytes = encodeValue(value, this.#live());
     this.#checkOptions(table, key, options);
-    let core = this.#live();
-    const valueBytes = encodeValue(value, core);
-    // Encoding may have called into objects of the caller, which may have ended the transaction.
-    core = this.#live();
+    const core = this.#live();
     check(core.transactionPut(this.#pointer, this.#generation, table, encodeKey(key, core), valueBytes), "The write");
     this.#writes++;
     return 0;
@@ -198,14 +209,14 @@ export class TransactionWriter implements Writer, Holder {
     try {
       return body(this);
     } catch (error) {
-      // Half of a step must never be committed.
-      if (this.#writes !== before) this.#broken ??= error;
+      // Half of a step must never be committed. What a caller's function has done before it threw is whole by itself.
+      if (this.#writes !== before && !(error instanceof CallerError)) this.#broken ??= error;
       throw error;
     }
   }
 
   nowMs(): number {
-    return this.#engine.environment.wallMs();
+    return this.#engine.wallMs();
   }
 
   randomBytes(bytes: Uint8Array): void {

@@ -18,7 +18,7 @@ function collect(core: Core, options: ListOptions | undefined, scan: Scanner): n
   return core.scanSort();
 }
 
-/** Keys and values of a range, in order. `note` is told how many there are before they are read. */
+/** Keys and values of a range, in order. `note` is told how many there are. */
 export function listEntries(
   core: Core,
   options: ListOptions | undefined,
@@ -32,11 +32,17 @@ export function listEntries(
   return entries;
 }
 
-/** Keys of a range, in order. */
-export function listKeys(core: Core, options: ListOptions | undefined, scan: Scanner): string[] {
+/** Keys of a range, in order. `note` is told when they are read. */
+export function listKeys(
+  core: Core,
+  options: ListOptions | undefined,
+  scan: Scanner,
+  note?: (count: number) => void,
+): string[] {
   const count = collect(core, options, scan);
   const keys: string[] = [];
   core.eachScanned(count, (key) => keys.push(key));
+  if (count > 0) note?.(count);
   return keys;
 }
 

@@ -114,9 +114,17 @@ function predictKvRead(state: State, act: KvRead): Prediction {
   }
   const found = listOf(kv, range);
   const keys = found.map(([key]) => key);
-  if (act.do === "kv.keys") return predicted(keys, scanned("k", range));
+  const looked = upTo(range, keys);
+  if (act.do === "kv.keys") return predicted(keys, scanned("k", looked));
   const result = found.map(([key, { value }]) => [key, value]);
-  return predicted(result, { ...scanned("k", range), reads: keys.map((key) => `k:${key}`) });
+  return predicted(result, { ...scanned("k", looked), reads: keys.map((key) => `k:${key}`) });
+}
+
+/** What a listing has looked at: where it ended at its limit, nothing behind the last key that it gave. */
+function upTo(range: RangeOptions, keys: readonly string[]): RangeOptions {
+  const last = keys.at(-1);
+  if (last === undefined || keys.length !== range.limit) return range;
+  return range.reverse === true ? { ...range, start: last } : { ...range, end: `${last}\u0000` };
 }
 
 /** A range of keys that was scanned. */

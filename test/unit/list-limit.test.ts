@@ -344,6 +344,9 @@ const MEETINGS: readonly Meeting[] = [
   }),
   ...meetings("traces.list with a limit", (tx) => tx.traces.list({ limit: 1 }), {
     "a key": [(run) => run.kv.put("a", 1), OUT_OF_IT],
+    "a trace behind those that it gave": [child("b"), OUT_OF_IT],
+  }),
+  ...meetings("traces.list from the newest", (tx) => tx.traces.list({ limit: 1, reverse: true }), {
     "any trace": [child("b"), IN_THE_WAY],
   }),
   ...meetings("events.readByType", (tx) => tx.events.readByType("x"), {

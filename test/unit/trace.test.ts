@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { Database, HoldfastError, type OpenOptions } from "../../src/index.js";
 import { type PerfTrace, trace } from "../../src/trace.js";
 import { wasm } from "../support/damage-logs.js";
+import { settled } from "../support/manual-environment.js";
 import { SimulatedDisk } from "../support/simulated-storage.js";
 
 async function traced(options: OpenOptions = {}): Promise<{ db: Database; commits: () => readonly PerfTrace[] }> {
@@ -96,6 +97,7 @@ test("the newest are kept, a listener is told of all, and a summary is made of w
   const tracer = trace({ keep: 10, onCommit: () => told++ });
   const db = await Database.open({ wasm, trace: tracer, durability: "in-memory" });
   for (let i = 0; i < 100; i++) db.run("r").kv.put("k", i);
+  await settled();
   expect(told).toBe(100);
   expect(tracer.commits.map(({ version }) => version)).toEqual([91, 92, 93, 94, 95, 96, 97, 98, 99, 100]);
   const { commits, keysWritten, commitTotalNs } = tracer.summary();

@@ -166,7 +166,7 @@ function readAll(reader: Reader, sequences: readonly number[]): LogEvent[] {
 function begunAnew(): HoldfastError {
   return new HoldfastError(
     "CONFLICT",
-    "The event log was deleted and begun anew while a range of it was read. Call range again.",
+    "The event log was deleted, and perhaps begun anew, while a range of it was read. Call range again.",
   );
 }
 

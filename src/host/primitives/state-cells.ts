@@ -11,7 +11,7 @@ import { HoldfastError } from "../../errors.js";
 import { checkFunction, copyValue, describe, isThenable, readOptions, refuseArgument, withPath } from "../arguments.js";
 import { KEY_BYTES_MAX, type Value } from "../codec.js";
 import { checkName } from "../names.js";
-import type { Reader, StepOptions, Writer } from "../reader-writer.js";
+import { CallerError, type Reader, type StepOptions, type Writer } from "../reader-writer.js";
 import type { ListOptions } from "../scan.js";
 
 /** The table of a run that cells are kept in: one entry each. */
@@ -229,11 +229,12 @@ export class StateCells extends StateCellsReader {
     checkCellName(name);
     checkFunction(fn, "The function of transition");
     const stepOptions = readOptions<StepOptions>(options, ["durability"], "transition");
-    return this.#writer.step((writer) => {
+    const step = (writer: Writer): T => {
       const cell = readCell(writer, name);
       if (cell === undefined) throw missing(name);
       return move(writer, name, cell, cell.value, fn);
-    }, stepOptions);
+    };
+    return CallerError.unwrap(() => this.#writer.step(step, stepOptions));
   }
 
   /**
@@ -245,11 +246,12 @@ export class StateCells extends StateCellsReader {
     checkFunction(fn, "The function of transitionOrInit");
     const stepOptions = readOptions<StepOptions>(options, ["durability"], "transitionOrInit");
     const first = copyForCell(initial);
-    return this.#writer.step((writer) => {
+    const step = (writer: Writer): T => {
       const cell = readCell(writer, name);
       // Each attempt gets a copy of its own, because fn may change what it is given.
       return move(writer, name, cell, cell === undefined ? copyValue(first) : cell.value, fn);
-    }, stepOptions);
+    };
+    return CallerError.unwrap(() => this.#writer.step(step, stepOptions));
   }
 
   /** Removes a cell; returns whether it was there. Its version is kept, for a cell that is made again under the name. */
@@ -267,13 +269,14 @@ export class StateCells extends StateCellsReader {
 
 /** Calls `fn` with `state`, writes the value and returns the result of what it returns. */
 function move<T>(writer: Writer, name: string, cell: Cell | undefined, state: Value, fn: Transition<T>): T {
-  const [value, result] = readPair<T>(fn(state));
-  const copy = copyForCell(value);
-  if (readCell(writer, name)?.version !== cell?.version) {
+  const [copy, result] = CallerError.within(() => {
+    const [value, told] = readPair<T>(fn(state));
+    const copied = copyForCell(value);
+    if (readCell(writer, name)?.version === cell?.version) return [copied, told] as const;
     throw refuseArgument(
       `The function of a transition has changed the cell ${describe(name)} itself. Let it return the new value only.`,
     );
-  }
+  });
   write(writer, name, cell, copy);
   return result;
 }

@@ -1,0 +1,348 @@
+/**
+ * What once went wrong, each as a test that opens with its story.
+ */
+import { afterEach, describe, expect, test } from "vitest";
+import { Database, HoldfastError, type OpenOptions, type RecoveredInfo } from "../../src/index.js";
+import { trace } from "../../src/trace.js";
+import { wasm } from "../support/damage-logs.js";
+import { settled } from "../support/manual-environment.js";
+import { SeededEnvironment } from "../support/seeded-environment.js";
+import { SimulatedDisk } from "../support/simulated-storage.js";
+
+const opened: Database[] = [];
+afterEach(async () => {
+  for (const db of opened.splice(0)) await db.close().catch(() => {});
+});
+
+async function open(options: OpenOptions = { durability: "in-memory" }): Promise<Database> {
+  const db = await Database.open({ wasm, ...options });
+  opened.push(db);
+  return db;
+}
+
+function codeOf(call: () => unknown): string | undefined {
+  try {
+    call();
+    return undefined;
+  } catch (error) {
+    return HoldfastError.is(error) ? error.code : `untyped: ${error}`;
+  }
+}
+
+describe("tracing", () => {
+  test("two databases with one tracer stay apart", async () => {
+    // The tracer kept the exports of the last database that it was given to, so that writes to the first one went into the
+    // memory of the second.
+    const tracer = trace();
+    const [a, b] = [
+      await open({ durability: "in-memory", trace: tracer }),
+      await open({ durability: "in-memory", trace: tracer }),
+    ];
+    a.run("r").kv.put("k", "A");
+    b.run("r").kv.put("k", "B");
+    a.run("r").kv.put("k2", "A2");
+    expect(a.run("r").kv.list()).toEqual([
+      ["k", "A"],
+      ["k2", "A2"],
+    ]);
+    expect(b.run("r").kv.list()).toEqual([["k", "B"]]);
+    expect(tracer.commits).toHaveLength(3);
+  });
+
+  test("a listener may throw and use the database", async () => {
+    // It was called in the middle of a call of the core: what it threw was taken for a trap, and ended the database.
+    let told = 0;
+    const tracer = trace({
+      onCommit: () => {
+        if (told++ === 0) db.run("r").kv.put("told", 1);
+        throw new Error("mine");
+      },
+    });
+    const db = await open({ durability: "in-memory", trace: tracer });
+    db.run("r").kv.put("a", 1);
+    await settled();
+    expect(db.run("r").kv.list()).toEqual([
+      ["a", 1],
+      ["told", 1],
+    ]);
+    expect(told).toBe(2);
+  });
+
+  test.each([null, 7, { keep: 0 }, { keep: Number.NaN }, { keep: "x" }, { onCommit: 5 }, { kept: 1 }])(
+    "options that are none are refused: %j",
+    (options) => {
+      expect(codeOf(() => trace(options as never))).toBe("INVALID_ARGUMENT");
+    },
+  );
+});
+
+describe("a deleted run", () => {
+  test("is given back at once where what is held cannot see it", async () => {
+    // Whatever was held anywhere kept every run that was deleted, and each deletion looked through all of them.
+    const db = await open();
+    db.run("other").kv.put("a", 1);
+    const held = db.run("other").snapshot();
+    const whole = db.snapshot();
+    const transaction = db.run("other").begin();
+    const make = (): void => {
+      db.run("n").kv.put("big", new Uint8Array(1 << 20));
+      db.deleteRun("n");
+    };
+    make();
+    const { memoryBytes } = db.stats();
+    for (let i = 0; i < 50; i++) make();
+    expect(db.stats()).toMatchObject({ memoryBytes, deadBytes: 0 });
+    for (const holder of [held, whole]) holder.dispose();
+    transaction.rollback();
+  });
+
+  test("stays for a transaction that was open on it before its first commit", async () => {
+    const db = await open();
+    const early = db.run("n").begin();
+    early.kv.get("none");
+    db.run("n").kv.put("a", 1);
+    db.deleteRun("n");
+    for (let i = 0; i < 10; i++) db.run(`x${i}`).kv.put("a", "another run's");
+    expect(early.kv.list()).toEqual([]);
+    early.kv.put("b", 1);
+    expect(codeOf(() => early.commit())).toBe("CONFLICT");
+    expect(db.verify().valid).toBe(true);
+  });
+
+  test("counts as dead while it is held", async () => {
+    const db = await open();
+    db.run("n").kv.put("big", new Uint8Array(1 << 20));
+    const held = db.run("n").snapshot();
+    db.deleteRun("n");
+    expect(db.stats().deadBytes).toBeGreaterThan(1 << 20);
+    held.dispose();
+    expect(db.stats().deadBytes).toBe(0);
+  });
+});
+
+describe("closing", () => {
+  test("waits for a transaction whose body calls it before it awaits anything", async () => {
+    // The transaction counted as in flight only from its first await on.
+    const db = await open();
+    let closing: Promise<void> | undefined;
+    const done = db.run("r").transactionAsync(async (tx) => {
+      closing = db.close();
+      await settled();
+      tx.kv.put("a", 1);
+      return "done";
+    });
+    expect(await done).toBe("done");
+    await closing;
+  });
+
+  test("refuses a commit that comes when the log is being ended", async () => {
+    // A deferred commit between the last record and the end of the log was acknowledged, and lost.
+    const disk = new SimulatedDisk();
+    const db = await open({ storage: disk.storage({ syncAppend: false }), durability: "buffered" });
+    db.run("r").kv.put("a", 1);
+    const tx = db.run("r").begin({ durability: "in-memory" });
+    tx.kv.put("b", 2);
+    disk.hold("flush");
+    const closing = db.close();
+    await settled();
+    expect(codeOf(() => tx.commit())).toBe("CLOSED");
+    await disk.release("flush");
+    await settled();
+    await disk.release("flush");
+    await closing;
+    const again = await open({ storage: disk.storage({ syncAppend: false }) });
+    expect(again.storageInfo.recovered).toBeUndefined();
+    expect(again.run("r").kv.keys()).toEqual(["a"]);
+  });
+});
+
+test("a signal ends a transaction whose callback never settles", async () => {
+  const db = await open();
+  const controller = new AbortController();
+  const never = db.run("r").transactionAsync(
+    (tx) => {
+      tx.kv.put("a", 1);
+      return new Promise<void>(() => {});
+    },
+    { signal: controller.signal },
+  );
+  controller.abort(new Error("enough"));
+  await expect(never).rejects.toMatchObject({ code: "TIMEOUT" });
+  expect(db.stats().transactionsOpen).toBe(0);
+  await db.close();
+});
+
+test("a listener for recoveries may throw, and is not told once it has gone", async () => {
+  // What it threw was thrown by a microtask, where nobody could catch it.
+  const disk = new SimulatedDisk();
+  (await open({ storage: disk.storage(), durability: "buffered" })).run("r").kv.put("a", 1);
+  disk.crash({ kind: "kill" });
+  const db = await open({ storage: disk.storage() });
+  const told: RecoveredInfo[] = [];
+  db.on("recovered", () => {
+    throw new Error("mine");
+  });
+  db.on("recovered", (info) => told.push(info))();
+  db.on("recovered", (info) => told.push(info));
+  await settled();
+  expect(told).toHaveLength(1);
+});
+
+test("operations on new runs that are BUSY leave no runs behind", async () => {
+  const db = await open();
+  const held = Array.from({ length: 1024 }, (_, i) => {
+    db.run("r").kv.put("a", i);
+    return db.run("r").snapshot();
+  });
+  db.run("r").kv.put("a", "newest");
+  expect(codeOf(() => db.run("new 1").begin())).toBe("BUSY");
+  expect(codeOf(() => db.run("new 2").state.set("a", 1))).toBe("BUSY");
+  expect(codeOf(() => db.runs.create({ name: "new 3" }))).toBe("BUSY");
+  expect(db.stats().runs).toBe(1);
+  for (const snapshot of held) snapshot.dispose();
+  expect(db.run("new 2").state.set("a", 1)).toBe(1);
+});
+
+test("memory that waits for the log is to be had by writing it", async () => {
+  // Deferred overwrites of one key filled a small store, and then not even a deletion was taken.
+  const disk = new SimulatedDisk();
+  const db = await open({ storage: disk.storage(), durability: "in-memory", maxBytes: 1 << 20 });
+  const { kv } = db.run("r");
+  for (let i = 0; i < 20_000; i++) kv.put("k", i);
+  db.run("r").transaction((tx) => tx.kv.put("k", "last"));
+  expect(kv.get("k")).toBe("last");
+  for (let i = 0; codeOf(() => kv.put(`fill ${i}`, "f".repeat(500))) === undefined; i++);
+  expect(codeOf(() => kv.delete("k"))).toBeUndefined();
+  expect(codeOf(() => db.deleteRun("r"))).toBeUndefined();
+  expect(db.verify().valid).toBe(true);
+});
+
+test("what a transition's function did before it threw is whole, and can be committed", async () => {
+  const db = await open();
+  const run = db.run("r");
+  run.state.init("c", 1);
+  run.transaction((tx) => {
+    expect(
+      codeOf(() =>
+        tx.state.transition("c", () => {
+          tx.kv.put("log", "tried");
+          throw new RangeError("rule");
+        }),
+      ),
+    ).toBe("untyped: RangeError: rule");
+    expect(
+      codeOf(() =>
+        tx.state.transition("c", () => {
+          tx.kv.put("log 2", "tried");
+          return 5 as never;
+        }),
+      ),
+    ).toBe("INVALID_ARGUMENT");
+    tx.kv.put("ok", 1);
+  });
+  expect(run.kv.keys()).toEqual(["log", "log 2", "ok"]);
+  expect(run.state.read("c")).toMatchObject({ value: 1, version: 1 });
+});
+
+describe("a listing with a limit", () => {
+  test.each([
+    [{ prefix: "q", limit: 1 }, "q3", undefined],
+    [{ prefix: "q", limit: 1 }, "q0", "CONFLICT"],
+    [{ prefix: "q", limit: 2 }, "q15", "CONFLICT"],
+    [{ prefix: "q", limit: 3 }, "q9", "CONFLICT"],
+    [{ prefix: "q", limit: 1, reverse: true }, "q1", undefined],
+    [{ prefix: "q", limit: 1, reverse: true }, "q9", "CONFLICT"],
+    [{ start: "q", end: "r", limit: 1 }, "q9", undefined],
+    [{ start: "q", end: "r", limit: 2, reverse: true }, "q15", "CONFLICT"],
+    [{ start: "q", end: "r", limit: 2, reverse: true }, "q0", undefined],
+  ] as const)("%j conflicts with %s: %s", async (range, written, expected) => {
+    // A consumer that takes the first of a queue met a conflict with everyone who put something at its end.
+    for (const read of ["list", "keys"] as const) {
+      const db = await open();
+      const run = db.run("r");
+      for (const key of ["q10", "q2"]) run.kv.put(key, 1);
+      const tx = run.begin();
+      tx.kv[read](range);
+      tx.kv.put("taken", 1);
+      run.kv.put(written, 1);
+      expect(
+        codeOf(() => tx.commit()),
+        read,
+      ).toBe(expected);
+      await db.close();
+    }
+  });
+
+  test("a transaction's own writes count for where it ends", async () => {
+    const db = await open();
+    const run = db.run("r");
+    run.kv.put("q5", 1);
+    const tx = run.begin();
+    tx.kv.put("q3", 1);
+    expect(tx.kv.keys({ prefix: "q", limit: 1 })).toEqual(["q3"]);
+    run.kv.put("q4", 1);
+    tx.commit();
+    const next = run.begin();
+    next.kv.put("q1", 1);
+    expect(next.kv.list({ prefix: "q", limit: 2 }).map(([key]) => key)).toEqual(["q1", "q3"]);
+    run.kv.put("q2", 1);
+    expect(codeOf(() => next.commit())).toBe("CONFLICT");
+  });
+});
+
+test("the age of a version counts from when it was last held", async () => {
+  const environment = new SeededEnvironment(1);
+  const db = await open({ durability: "in-memory", environment });
+  db.run("r").kv.put("a", 1);
+  const first = db.run("r").snapshot();
+  await settled();
+  first.dispose();
+  environment.advance(700);
+  const second = db.run("r").snapshot();
+  await settled();
+  environment.advance(10);
+  expect(db.stats().oldestSnapshotAgeMs).toBe(10);
+  second.dispose();
+});
+
+test.each([Number.NaN, Number.POSITIVE_INFINITY, "now", undefined])(
+  "a clock that returns %s stores nothing",
+  async (now) => {
+    const environment = Object.assign(new SeededEnvironment(1), { wallMs: () => now as number });
+    const db = await open({ durability: "in-memory", environment });
+    const run = db.run("r");
+    expect(codeOf(() => run.traces.record({ type: "thought", content: "a" }))).toBe("INVALID_ARGUMENT");
+    expect(codeOf(() => run.events.append("a", 1))).toBe("INVALID_ARGUMENT");
+    expect(codeOf(() => run.state.set("a", 1))).toBe("INVALID_ARGUMENT");
+    expect(run.count()).toBe(0);
+  },
+);
+
+test("a value that writes the key while it is encoded does not slip past ifVersion", async () => {
+  const db = await open();
+  const run = db.run("r");
+  const tx = run.begin();
+  const value = new Proxy(
+    { a: 1 },
+    {
+      ownKeys(target) {
+        tx.kv.put("new", "proxy's");
+        return Reflect.ownKeys(target);
+      },
+    },
+  );
+  expect(codeOf(() => tx.kv.put("new", value, { ifVersion: null }))).toBe("VERSION_MISMATCH");
+  tx.commit();
+  expect(run.kv.get("new")).toBe("proxy's");
+});
+
+test("a result that cannot even be asked whether it is a promise is a result", async () => {
+  const db = await open();
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  db.run("r").transaction((tx) => {
+    tx.kv.put("a", 1);
+    return proxy;
+  });
+  expect(db.run("r").kv.get("a")).toBe(1);
+});
