@@ -266,7 +266,7 @@ export class Core implements Scratch {
 
   /** Takes a run that nobody has written to away again. */
   discardRun(run: RunHandle): void {
-    this.#call("runDiscard", run.pointer, run.generation);
+    if (run.pointer !== 0) this.#call("runDiscard", run.pointer, run.generation);
   }
 
   /** The newest published version of a run; 0 where it has none or its handle is stale. */

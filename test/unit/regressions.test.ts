@@ -203,6 +203,27 @@ test("operations on new runs that are BUSY leave no runs behind", async () => {
   expect(db.run("new 2").state.set("a", 1)).toBe(1);
 });
 
+test("an operation on a new run for which there is no memory leaves the store as it was", async () => {
+  // There was no run yet to take away again, and what stands at address 0 was taken for one.
+  const db = await open({ durability: "in-memory", maxBytes: 1 << 20 });
+  const { kv } = db.run("r");
+  for (const bytes of [30_000, 900, 10]) {
+    for (let i = 0; codeOf(() => kv.put(`${bytes} ${i}`, "f".repeat(bytes))) === undefined; i++);
+  }
+  const before = db.stats();
+  let refused = 0;
+  for (let i = 0; i < 200; i++) {
+    const id = `${"n".repeat(200)} ${i}`;
+    if (codeOf(() => db.run(id).begin()) === "STORE_FULL") refused++;
+    if (codeOf(() => db.run(id).state.set("a", 1)) === "STORE_FULL") refused++;
+    if (codeOf(() => db.run(id).kv.put("a", "v".repeat(40_000))) === "STORE_FULL") refused++;
+  }
+  expect(refused).toBeGreaterThan(0);
+  expect(db.stats().entries).toBeGreaterThanOrEqual(before.entries);
+  expect(db.stats().runs).toBeGreaterThanOrEqual(1);
+  expect(db.verify()).toEqual({ valid: true });
+});
+
 test("memory that waits for the log is to be had by writing it", async () => {
   // Deferred overwrites of one key filled a small store, and then not even a deletion was taken.
   const disk = new SimulatedDisk();
