@@ -60,6 +60,8 @@ export const RUN_ID_BYTES_MAX: u32 = 256;
 export const VALUE_BYTES_MAX: u32 = 16777216;
 export const TRANSACTION_BYTES_MAX: u32 = 33554432;
 export const SNAPSHOT_SLOTS: u32 = 1024;
+/** Beyond those: for operations that end within one call, so that no number of held snapshots refuses them. */
+export const SNAPSHOT_SLOTS_RESERVED: u32 = 64;
 /** Commits that are published before they are written wait in memory up to this many bytes of log. */
 export const DEFERRED_BYTES_MAX: u32 = 1048576;
 /** Transaction buffers that are kept for reuse. */
@@ -165,6 +167,12 @@ export const SCRATCH_KEY_BYTES: u32 = 4096;
 export const SCRATCH_BOUNDS_BYTES: u32 = 16384;
 export const SCRATCH_RESULT_BYTES: u32 = 64;
 export const SCRATCH_VALUE_BYTES_MIN: u32 = 65536;
+
+// How a transaction begins.
+/** At what is installed, its outcome withheld, instead of at what is published. */
+export const BEGIN_INSTALLED: u32 = 1;
+/** As the step of one operation, which ends within the call that began it. */
+export const BEGIN_STEP: u32 = 2;
 
 // What stands in the result area after a transaction has begun, behind the version that it started at.
 export const BEGUN_DEPENDS_OFFSET: u32 = 8;

@@ -405,7 +405,7 @@ export function snapshotTake(run: usize, generation: u32): u32 {
   for (let attempt = 0; slot == NO_SLOT && attempt < 1024; attempt++) {
     const horizon = publishedHorizon();
     const version = run == 0 ? horizon : keeps(RULE_START_AT_HORIZON) ? max(header.visible, horizon) : header.visible;
-    slot = snapshotAcquire(version);
+    slot = snapshotAcquire(version, false);
   }
   if (slot != NO_SLOT) store<f64>(scratchResult(), snapshotVersion(slot) as f64);
   return slot;
@@ -433,8 +433,8 @@ function reclaimDeleted(): void {
  * Begins a transaction on a run; its context, or a status. In the result area then stand what a handle needs to know:
  * the version it started at, the newest unpublished version that it may read (0: none), and the context's generation.
  */
-export function transactionOpen(run: usize, generation: u32, asynchronous: u32): usize {
-  const handle = transactionBegin(changetype<Run>(run), generation, asynchronous);
+export function transactionOpen(run: usize, generation: u32, how: u32): usize {
+  const handle = transactionBegin(changetype<Run>(run), generation, how);
   if (handle < (STATUS_LIMIT as usize)) return handle;
   const transaction = changetype<Transaction>(handle);
   store<f64>(scratchResult(), transaction.start as f64);

@@ -14,6 +14,7 @@ import { addShared, loadShared, replaceShared, storeShared } from "./lock";
 import {
   SNAPSHOT_BITMAP_BASE,
   SNAPSHOT_BITMAP_BYTES,
+  SNAPSHOT_SLOTS_ALL,
   SNAPSHOT_SLOTS_BASE,
   Superblock,
   superblock,
@@ -80,15 +81,16 @@ function slotTake(slot: u32, version: u64): bool {
 
 /**
  * Holds a snapshot at `version`, which the caller knows to be at least the horizon at some instant since it began.
- * Returns the slot to release, or NO_SLOT: every slot is taken by other versions, or pruning has passed the version
+ * With `reserved` it may take a slot of the reserve. Returns the slot to release, or NO_SLOT: every slot is taken by other versions, or pruning has passed the version
  * (then the caller reads the newest version again and retries).
  */
-export function snapshotAcquire(version: u64): u32 {
+export function snapshotAcquire(version: u64, reserved: bool): u32 {
   const sb = superblock();
   const start = (version as u32) & (SNAPSHOT_SLOTS - 1);
   addHeld(sb, 1);
-  for (let step: u32 = 0; step < SNAPSHOT_SLOTS; step++) {
-    const slot = (start + step) & (SNAPSHOT_SLOTS - 1);
+  const slots = reserved ? SNAPSHOT_SLOTS_ALL : SNAPSHOT_SLOTS;
+  for (let step: u32 = 0; step < slots; step++) {
+    const slot = step < SNAPSHOT_SLOTS ? (start + step) & (SNAPSHOT_SLOTS - 1) : step;
     if (!slotTake(slot, version)) continue;
     if (loadShared(changetype<usize>(sb) + offsetof<Superblock>("floor")) <= version) return slot;
     slotDrop(slot);
@@ -151,7 +153,7 @@ function snapshotsHeld(): u32 {
 export function heldBetween(from: u64, to: u64): bool {
   if (snapshotsHeld() == 0) return false;
   if (SHARED) {
-    for (let slot: u32 = 0; slot < SNAPSHOT_SLOTS; slot++) {
+    for (let slot: u32 = 0; slot < SNAPSHOT_SLOTS_ALL; slot++) {
       if (slotHeldIn(slot, from, to)) return true;
     }
     return false;
@@ -184,7 +186,7 @@ export function nextVersion(): u64 {
 /** The lowest version that is held; 0 where none is. For those who look inside: it looks at every slot. */
 export function oldestHeld(): u64 {
   let oldest: u64 = 0;
-  for (let slot: u32 = 0; slot < SNAPSHOT_SLOTS; slot++) {
+  for (let slot: u32 = 0; slot < SNAPSHOT_SLOTS_ALL; slot++) {
     const word = loadShared(slotAddress(slot));
     const version = word >> HOLDER_BITS;
     if (word != 0 && (oldest == 0 || version < oldest)) oldest = version;

@@ -5,7 +5,7 @@
  *   1024  Superblock          counters, each contended one on a cache line of its own
  *         buddy lists         the first free extent of each order
  *         snapshot bitmap     one bit for each slot in use
- *         snapshot slots      SNAPSHOT_SLOTS words: version << 11 | holders
+ *         snapshot slots      SNAPSHOT_SLOTS_ALL words: version << 11 | holders
  *         worker slots        one line for each instance: the lower bound of the version that it is committing
  *         checksum tables     8 × 256 words, computed when the memory is formatted
  *         system arena        run headers, the run directory and transaction contexts live in it
@@ -14,7 +14,7 @@
  * The compiler is told to keep everything below HEAP_BASE free (`memoryBase`), and the release modules have no static
  * data at all, so that instantiating one over a memory that is in use changes nothing in it.
  */
-import { SNAPSHOT_SLOTS } from "./constants";
+import { SNAPSHOT_SLOTS, SNAPSHOT_SLOTS_RESERVED } from "./constants";
 
 export const CACHE_LINE_BYTES: usize = 64;
 
@@ -31,9 +31,12 @@ export const SUPERBLOCK_BYTES: usize = 1024;
 export const BUDDY_LISTS_BASE: usize = SUPERBLOCK_BASE + SUPERBLOCK_BYTES;
 export const BUDDY_LISTS_BYTES: usize = 128;
 export const SNAPSHOT_BITMAP_BASE: usize = BUDDY_LISTS_BASE + BUDDY_LISTS_BYTES;
-export const SNAPSHOT_BITMAP_BYTES: usize = SNAPSHOT_SLOTS / 8;
+/** Every slot, with those in reserve. */
+export const SNAPSHOT_SLOTS_ALL: u32 = SNAPSHOT_SLOTS + SNAPSHOT_SLOTS_RESERVED;
+/** Whole cache lines, so that what comes behind begins one. */
+export const SNAPSHOT_BITMAP_BYTES: usize = ((SNAPSHOT_SLOTS_ALL / 8 + 63) & ~63) as usize;
 export const SNAPSHOT_SLOTS_BASE: usize = SNAPSHOT_BITMAP_BASE + SNAPSHOT_BITMAP_BYTES;
-export const SNAPSHOT_SLOTS_BYTES: usize = SNAPSHOT_SLOTS * 8;
+export const SNAPSHOT_SLOTS_BYTES: usize = SNAPSHOT_SLOTS_ALL * 8;
 export const WORKER_SLOTS_BASE: usize = SNAPSHOT_SLOTS_BASE + SNAPSHOT_SLOTS_BYTES;
 export const WORKER_SLOT_BYTES: usize = CACHE_LINE_BYTES;
 export const WORKER_SLOTS_BYTES: usize = (WORKER_SLOTS as usize) * WORKER_SLOT_BYTES;

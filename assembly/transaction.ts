@@ -15,6 +15,8 @@
 
 import { arenaAllocate, EXTENT_HEADER_BYTES, extentAllocate, extentFree, extentOrder, orderFor } from "./arena";
 import {
+  BEGIN_INSTALLED,
+  BEGIN_STEP,
   KEY_BYTES_MAX,
   OPERATION_HEADER_BYTES,
   STATUS_BUSY_SNAPSHOTS,
@@ -260,7 +262,8 @@ function contextReturn(transaction: Transaction): void {
  * Begins a transaction on an incarnation of a run: at what is published, or, where its outcome will be withheld, at what is
  * installed. Returns the context, or a status.
  */
-export function transactionBegin(run: Run, generation: u32, asynchronous: u32): usize {
+export function transactionBegin(run: Run, generation: u32, how: u32): usize {
+  const asynchronous: u32 = how & BEGIN_INSTALLED;
   if (!runIs(run, generation)) return STATUS_RUN_STALE as usize;
   const transaction = contextTake();
   if (transaction === null) return STATUS_STORE_FULL as usize;
@@ -269,7 +272,7 @@ export function transactionBegin(run: Run, generation: u32, asynchronous: u32): 
   for (let attempt: u32 = 0; slot == NO_SLOT && attempt < ACQUIRE_ATTEMPTS_MAX; attempt++) {
     const newest = asynchronous && (run.flags & RUN_DELETING) == 0 ? run.installed : run.visible;
     start = keeps(RULE_START_AT_HORIZON) ? max(newest, publishedHorizon()) : newest;
-    slot = snapshotAcquire(start);
+    slot = snapshotAcquire(start, (how & BEGIN_STEP) != 0);
   }
   if (slot == NO_SLOT) {
     transaction.generation++;

@@ -17,7 +17,7 @@ import {
   extentState,
   freeListOf,
 } from "./arena";
-import { MODE_STRICT, SNAPSHOT_SLOTS, TABLE_COUNT, TABLE_KV, VERSION_MAX } from "./constants";
+import { MODE_STRICT, TABLE_COUNT, TABLE_KV, VERSION_MAX } from "./constants";
 import { bytesEqual, ENTRY_QUEUED, Entry, entryKey } from "./entry";
 import { CONTROL_DELETED, CONTROL_EMPTY, controlOf } from "./group";
 import { hashKey } from "./hash";
@@ -31,6 +31,7 @@ import {
   HEAP_BASE,
   MAP_END,
   SNAPSHOT_BITMAP_BASE,
+  SNAPSHOT_SLOTS_ALL,
   SNAPSHOT_SLOTS_BASE,
   SUPERBLOCK_BASE,
   SUPERBLOCK_BYTES,
@@ -334,7 +335,7 @@ function verifyQueue(): u32 {
 
 function verifySnapshots(): u32 {
   let held: u32 = 0;
-  for (let slot: u32 = 0; slot < SNAPSHOT_SLOTS; slot++) {
+  for (let slot: u32 = 0; slot < SNAPSHOT_SLOTS_ALL; slot++) {
     const word = load<u64>(SNAPSHOT_SLOTS_BASE + ((slot as usize) << 3));
     const bits = load<u64>(SNAPSHOT_BITMAP_BASE + (((slot >>> 6) as usize) << 3));
     const marked = ((bits >> ((slot & 63) as u64)) & 1) == 1;

@@ -420,15 +420,15 @@ export class Core implements Scratch {
   // Transactions.
 
   /**
-   * Begins a transaction on a run, at what is published or at what is installed; its context, or STATUS_RUN_STALE. What a
+   * Begins a transaction on a run, as BEGIN_INSTALLED and BEGIN_STEP say; its context, or STATUS_RUN_STALE. What a
    * handle needs to know of it can be asked for right after: {@link Core.resultVersion}, {@link Core.begunDepends},
    * {@link Core.begunGeneration}.
    */
-  begin(pointer: number, generation: number, fromInstalled: boolean): number {
+  begin(pointer: number, generation: number, how: number): number {
     this.#assertSound();
     let context: number;
     try {
-      context = this.#hot.transactionOpen(pointer, generation, fromInstalled ? 1 : 0) >>> 0;
+      context = this.#hot.transactionOpen(pointer, generation, how) >>> 0;
     } catch (cause) {
       throw this.#trapped(cause);
     }
@@ -690,7 +690,7 @@ interface HotExports {
   ): number;
   snapshotTake(pointer: number, generation: number): number;
   snapshotDrop(slot: number, pointer: number, generation: number): void;
-  transactionOpen(pointer: number, generation: number, fromInstalled: number): number;
+  transactionOpen(pointer: number, generation: number, how: number): number;
   transactionGet(pointer: number, generation: number, table: number, keyBytes: number): number;
   transactionPut(pointer: number, generation: number, table: number, keyBytes: number, valueBytes: number): number;
   transactionCommit(pointer: number, generation: number, mode: number, worker: number): number;

@@ -8,6 +8,8 @@
 
 import { HoldfastError } from "../errors.js";
 import {
+  BEGIN_INSTALLED,
+  BEGIN_STEP,
   RUN_ID_BYTES_MAX,
   SLOT_RUN_STALE,
   STATUS_DRAIN_FIRST,
@@ -226,10 +228,13 @@ export class RunWriter implements Writer {
     const { log } = this.#engine;
     // Once the storage has failed, what is installed and not published never will be.
     const fromInstalled = asynchronous && log !== undefined && !log.hasFailed;
+    this.#begin(writer, mode, asynchronous, fromInstalled ? BEGIN_INSTALLED : 0, deadlineMs);
+  }
+
+  #begin(writer: TransactionWriter, mode: number, asynchronous: boolean, how: number, deadlineMs: number): void {
     let run = this.handle();
     try {
-      while (run.pointer === 0 || !writer.begin(run, mode, asynchronous, fromInstalled, deadlineMs))
-        run = this.create();
+      while (run.pointer === 0 || !writer.begin(run, mode, asynchronous, how, deadlineMs)) run = this.create();
     } catch (error) {
       // One that was made for this and not begun on would stay.
       this.#engine.core.discardRun(run);
@@ -246,7 +251,7 @@ export class RunWriter implements Writer {
     const writer = this.#spare ?? new TransactionWriter(engine);
     this.#spare = undefined;
     for (let attempt = 1; ; attempt++) {
-      this.begin(writer, mode, false, Number.POSITIVE_INFINITY);
+      this.#begin(writer, mode, false, BEGIN_STEP, Number.POSITIVE_INFINITY);
       try {
         const result = body(writer);
         writer.commit();

@@ -60,9 +60,9 @@ export class TransactionWriter implements Writer, Holder {
   }
 
   /** Opens it on a run; false where that incarnation of the run is gone. */
-  begin(run: RunHandle, mode: number, asynchronous: boolean, fromInstalled: boolean, deadlineMs: number): boolean {
+  begin(run: RunHandle, mode: number, asynchronous: boolean, how: number, deadlineMs: number): boolean {
     const core = this.#core;
-    const pointer = core.begin(run.pointer, run.generation, fromInstalled);
+    const pointer = core.begin(run.pointer, run.generation, how);
     if (pointer === STATUS_RUN_STALE) return false;
     this.#run = run;
     this.#pointer = pointer;

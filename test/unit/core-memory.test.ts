@@ -18,7 +18,7 @@ function open(build: Build): Promise<Database> {
 }
 
 function begin(core: Core, run: RunHandle): RunHandle {
-  const pointer = core.begin(run.pointer, run.generation, false);
+  const pointer = core.begin(run.pointer, run.generation, 0);
   return { pointer, generation: core.begunGeneration() };
 }
 

@@ -200,7 +200,7 @@ describe.each([SINGLE_DEBUG, SHARED_DEBUG])("where memory is full, in the $name 
       put(core, run, `key ${i}`, i);
       entries.set(`key ${i}`, i);
     }
-    const pointer = core.begin(run.pointer, run.generation, false);
+    const pointer = core.begin(run.pointer, run.generation, 0);
     const generation = core.begunGeneration();
     core.renew();
     const valueBytes = encodeValue("own", core);

@@ -188,7 +188,7 @@ test("a listener for recoveries may throw, and is not told once it has gone", as
   expect(told).toHaveLength(1);
 });
 
-test("operations on new runs that are BUSY leave no runs behind", async () => {
+test("with as many snapshots held as can be, transactions are BUSY and leave no runs behind; operations go on", async () => {
   const db = await open();
   const held = Array.from({ length: 1024 }, (_, i) => {
     db.run("r").kv.put("a", i);
@@ -196,11 +196,19 @@ test("operations on new runs that are BUSY leave no runs behind", async () => {
   });
   db.run("r").kv.put("a", "newest");
   expect(codeOf(() => db.run("new 1").begin())).toBe("BUSY");
-  expect(codeOf(() => db.run("new 2").state.set("a", 1))).toBe("BUSY");
-  expect(codeOf(() => db.runs.create({ name: "new 3" }))).toBe("BUSY");
+  expect(codeOf(() => db.run("new 2").transaction(() => 1))).toBe("BUSY");
+  expect(codeOf(() => db.snapshot())).toBe("BUSY");
   expect(db.stats().runs).toBe(1);
-  for (const snapshot of held) snapshot.dispose();
-  expect(db.run("new 2").state.set("a", 1)).toBe(1);
+  for (let i = 1; i <= 100; i++) expect(db.run("r").state.set("a", i)).toBe(i);
+  expect(db.run("r").events.append("a", 1).sequence).toBe(0);
+  db.runs.create({ name: "new 3" });
+  expect(db.run("r").state.transition("a", (a) => [a, db.run("r").state.set("b", 1)])).toBe(1);
+  expect(db.stats().snapshotsHeld).toBe(1024);
+  expect(db.verify().valid).toBe(true);
+  for (const [i, snapshot] of held.entries()) {
+    expect(snapshot.kv.get("a")).toBe(i);
+    snapshot.dispose();
+  }
 });
 
 test("an operation on a new run for which there is no memory leaves the store as it was", async () => {
