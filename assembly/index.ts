@@ -396,16 +396,17 @@ export function scanBase(): usize {
 
 /**
  * Holds what is published now, of one run or with run 0 of the database. The version stands in the result area; the slot is
- * returned, SLOT_NONE where all are taken, SLOT_RUN_STALE where the handle is.
+ * returned, SLOT_NONE where all are taken, SLOT_RUN_STALE where the handle is. With `reserved` it may be one of the reserve:
+ * for reads that let go of it within the call that took it.
  */
-export function snapshotTake(run: usize, generation: u32): u32 {
+export function snapshotTake(run: usize, generation: u32, reserved: u32): u32 {
   const header = changetype<Run>(run);
   if (run != 0 && !runIs(header, generation)) return SLOT_RUN_STALE;
   let slot = NO_SLOT;
   for (let attempt = 0; slot == NO_SLOT && attempt < 1024; attempt++) {
     const horizon = publishedHorizon();
     const version = run == 0 ? horizon : keeps(RULE_START_AT_HORIZON) ? max(header.visible, horizon) : header.visible;
-    slot = snapshotAcquire(version, false);
+    slot = snapshotAcquire(version, reserved != 0);
   }
   if (slot != NO_SLOT) store<f64>(scratchResult(), snapshotVersion(slot) as f64);
   return slot;

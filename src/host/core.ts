@@ -396,11 +396,11 @@ export class Core implements Scratch {
    * Holds what is published now, of a run or with pointer 0 of the whole database; the slot, or SLOT_RUN_STALE. Throws
    * `BUSY`.
    */
-  takeSnapshot(pointer: number, generation: number): number {
+  takeSnapshot(pointer: number, generation: number, reserved: boolean): number {
     this.#assertSound();
     let slot: number;
     try {
-      slot = this.#hot.snapshotTake(pointer, generation) >>> 0;
+      slot = this.#hot.snapshotTake(pointer, generation, reserved ? 1 : 0) >>> 0;
     } catch (cause) {
       throw this.#trapped(cause);
     }
@@ -688,7 +688,7 @@ interface HotExports {
     expected: number,
     worker: number,
   ): number;
-  snapshotTake(pointer: number, generation: number): number;
+  snapshotTake(pointer: number, generation: number, reserved: number): number;
   snapshotDrop(slot: number, pointer: number, generation: number): void;
   transactionOpen(pointer: number, generation: number, how: number): number;
   transactionGet(pointer: number, generation: number, table: number, keyBytes: number): number;

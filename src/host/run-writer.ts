@@ -122,15 +122,15 @@ export class RunWriter implements Writer {
     engine.assertOpen();
     // Nothing else runs between the reads unless other workers share the memory.
     if (!engine.core.shared) return body(this);
-    const slot = this.takeSnapshot();
+    const slot = this.takeSnapshot(true);
     return viewOnSnapshot(engine, slot, this.#handle, body);
   }
 
-  /** Takes a snapshot of the run as it is now; its slot. What it was taken of is then {@link RunWriter.handle}. */
-  takeSnapshot(): number {
+  /** Takes a snapshot of the run as it is now, `reserved` if it is let go of within this call; its slot. What it was taken of is then {@link RunWriter.handle}. */
+  takeSnapshot(reserved: boolean): number {
     const { core } = this.#engine;
     for (let run = this.handle(); ; run = this.resolve()) {
-      const slot = core.takeSnapshot(run.pointer, run.generation);
+      const slot = core.takeSnapshot(run.pointer, run.generation, reserved);
       if (slot !== SLOT_RUN_STALE) return slot;
     }
   }

@@ -251,7 +251,7 @@ export class DatabaseSnapshot extends Hold implements RunsReader {
 
   /** @internal */
   constructor(engine: Engine) {
-    super(engine, engine.core.takeSnapshot(0, 0), 0, 0);
+    super(engine, engine.core.takeSnapshot(0, 0, false), 0, 0);
     engine.watch(this);
   }
 

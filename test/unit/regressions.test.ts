@@ -211,6 +211,23 @@ test("with as many snapshots held as can be, transactions are BUSY and leave no 
   }
 });
 
+test("nor are reads of several keys refused then, which hold a version over shared memory", async () => {
+  const db = await Database.open({ durability: "in-memory", shared: true });
+  opened.push(db);
+  const run = db.run("r");
+  const held = Array.from({ length: 1024 }, (_, i) => {
+    run.kv.put("a", i);
+    return run.snapshot();
+  });
+  run.kv.put("a", "newest");
+  expect(codeOf(() => run.snapshot())).toBe("BUSY");
+  expect(run.kv.getMany(["a", "none"])).toEqual(["newest", undefined]);
+  expect(run.traces.list()).toEqual([]);
+  expect([...run.events.range()]).toEqual([]);
+  expect(db.stats().snapshotsHeld).toBe(1024);
+  for (const snapshot of held) snapshot.dispose();
+});
+
 test("an operation on a new run for which there is no memory leaves the store as it was", async () => {
   // There was no run yet to take away again, and what stands at address 0 was taken for one.
   const db = await open({ durability: "in-memory", maxBytes: 1 << 20 });
