@@ -43,6 +43,7 @@ import {
   runForget,
   runIs,
   runMake,
+  runSeen,
   runShows,
   systemArena,
 } from "./run";
@@ -405,7 +406,7 @@ export function snapshotTake(run: usize, generation: u32, reserved: u32): u32 {
   let slot = NO_SLOT;
   for (let attempt = 0; slot == NO_SLOT && attempt < 1024; attempt++) {
     const horizon = publishedHorizon();
-    const version = run == 0 ? horizon : keeps(RULE_START_AT_HORIZON) ? max(header.visible, horizon) : header.visible;
+    const version = run == 0 ? horizon : keeps(RULE_START_AT_HORIZON) ? max(runSeen(header), horizon) : header.visible;
     slot = snapshotAcquire(version, reserved != 0);
   }
   if (slot != NO_SLOT) store<f64>(scratchResult(), snapshotVersion(slot) as f64);

@@ -98,6 +98,11 @@ export function runIs(run: Run, generation: u32): bool {
   return run.generation == generation;
 }
 
+/** The newest version that readers of a run see; before its first commit, that at which its name was last deleted. */
+export function runSeen(run: Run): u64 {
+  return run.visible == 0 && run.older != 0 ? changetype<Run>(run.older).deleted : run.visible;
+}
+
 /** Whether a handle means an incarnation that a snapshot may look into: the one that lives, or the same after its end. */
 export function runShows(run: Run, generation: u32): bool {
   return run.generation - generation <= 1;

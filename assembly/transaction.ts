@@ -31,7 +31,7 @@ import {
 } from "./constants";
 import { bytesCopy, bytesEqual, Entry } from "./entry";
 import { keeps, RULE_START_AT_HORIZON } from "./rules";
-import { RUN_DELETING, Run, runForget, runIs, systemArena } from "./run";
+import { RUN_DELETING, Run, runForget, runIs, runSeen, systemArena } from "./run";
 import { NO_SLOT, publishedHorizon, snapshotAcquire, snapshotRelease } from "./snapshots";
 import { superblock } from "./superblock";
 import { TOMBSTONE, Version, versionBytes } from "./versions";
@@ -270,7 +270,7 @@ export function transactionBegin(run: Run, generation: u32, how: u32): usize {
   let slot = NO_SLOT;
   let start: u64 = 0;
   for (let attempt: u32 = 0; slot == NO_SLOT && attempt < ACQUIRE_ATTEMPTS_MAX; attempt++) {
-    const newest = asynchronous && (run.flags & RUN_DELETING) == 0 ? run.installed : run.visible;
+    const newest = asynchronous && (run.flags & RUN_DELETING) == 0 ? max(run.installed, runSeen(run)) : runSeen(run);
     start = keeps(RULE_START_AT_HORIZON) ? max(newest, publishedHorizon()) : newest;
     slot = snapshotAcquire(start, (how & BEGIN_STEP) != 0);
   }

@@ -33,12 +33,18 @@ class Hold implements Holder, Disposable {
   place = -1;
 
   /** Right after the slot was taken. @internal */
-  constructor(engine: Engine, slot: number, pointer: number, generation: number) {
+  constructor(
+    engine: Engine,
+    slot: number,
+    pointer: number,
+    generation: number,
+    version = engine.core.resultVersion(),
+  ) {
     this.#engine = engine;
     this.#slot = slot;
     this.#pointer = pointer;
     this.#generation = generation;
-    this.version = engine.core.resultVersion();
+    this.version = version;
   }
 
   /** What it holds in the core. @internal */
@@ -198,7 +204,9 @@ export class Snapshot extends Hold {
 
   /** Right after the slot was taken. @internal */
   constructor(engine: Engine, slot: number, run: RunHandle, id: string) {
-    super(engine, slot, run.pointer, run.generation);
+    // A run that is not there is empty up to the newest version, also where it was deleted above the horizon.
+    const { core } = engine;
+    super(engine, slot, run.pointer, run.generation, run.pointer === 0 ? core.version() : core.resultVersion());
     this.#run = run;
     this.id = id;
     engine.watch(this);
