@@ -42,8 +42,8 @@ const INTERFACE = "^src/host/(reader-writer|codec|value-bytes|scan|durability-mo
 const GROUND = "^src/(errors|host/(arguments|environment|names|utf8))\\.ts$";
 const PRIMITIVE = "^src/host/primitives/";
 const CONTRACT = "^src/adapters/storage\\.ts$";
-/** The adapter over node:fs is the only one of several files: its parts are known to it alone. */
-const NODE_FS = "^src/adapters/node-fs(-lock|-owner|-platform)?\\.ts$";
+/** The adapter over node:fs is of several files, which are known to it alone. */
+const NODE_FS = "^src/adapters/node-fs(-lock|-owner|-platform|-storage|-session|-checkpoint)?\\.ts$";
 const nodeFs = (part) => `^src/adapters/node-fs-${part}\\.ts$`;
 const PLATFORM = "^src/host/(database|builder|default-storage|platform)\\.ts$";
 const NPM = "^node_modules/";

@@ -197,7 +197,8 @@ class Tap implements Attachment {
     const wrapped = Object.create(session) as { -readonly [K in keyof StorageSession]: StorageSession[K] };
     const methods = ["segments", "read", "createSegment", "createSegmentSync", "truncate", "truncateSync"] as const;
     // A session keeps what it has in private fields, so that its methods must be called on itself.
-    for (const name of [...methods, "removeSegment", "close"] as const) {
+    const checkpoints = ["checkpoints", "readCheckpoint", "beginCheckpoint", "removeCheckpoint"] as const;
+    for (const name of [...methods, "removeSegment", ...checkpoints, "close"] as const) {
       const method = session[name] as (...input: unknown[]) => unknown;
       Object.defineProperty(wrapped, name, { value: (...input: unknown[]) => method.apply(session, input) });
     }

@@ -28,9 +28,14 @@ export function sessionClosed(what: string): HoldfastError {
   return new HoldfastError("CLOSED", `${what}: the storage session is closed. Open the database again.`);
 }
 
+/** For a segment or a checkpoint that is not there. */
+export function noSuchFile(kind: "segment" | "checkpoint", number: number): HoldfastError {
+  return new HoldfastError("NOT_FOUND", `There is no ${kind} ${number}.`, { details: { [kind]: number } });
+}
+
 /** For a segment that is not there. */
 export function noSuchSegment(segment: number): HoldfastError {
-  return new HoldfastError("NOT_FOUND", `There is no segment ${segment}.`, { details: { segment } });
+  return noSuchFile("segment", segment);
 }
 
 /** Ends an `open` whose signal has fired. */

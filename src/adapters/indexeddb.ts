@@ -5,6 +5,8 @@
  *     ["meta", "flushed"]           written by every flush; its strict commit carries all that was committed before
  *     ["segment", number]           there is such a segment
  *     ["chunk", number, offset]     its bytes from `offset` on; chunks of a segment meet without gaps
+ *     ["checkpoint", number]        there is such a checkpoint, whole
+ *     ["part", number, offset]      its bytes, or those of one that was never finished: the next owner removes them
  *
  * What it keeps true:
  *  - every writing call is one transaction, so it happens whole or not at all; they run one after another, in call order;
@@ -16,8 +18,15 @@
 
 import { setMany, type UseStore, update } from "idb-keyval";
 import { HoldfastError } from "../errors.js";
-import { noSuchSegment, openedReadOnly, refuseAborted, sessionClosed, storageFull, storeFailed } from "./failures.js";
-import type { SegmentInfo, Storage, StorageCapabilities, StorageOpenOptions, StorageSession } from "./storage.js";
+import { noSuchFile, openedReadOnly, refuseAborted, sessionClosed, storageFull, storeFailed } from "./failures.js";
+import type {
+  CheckpointWriter,
+  SegmentInfo,
+  Storage,
+  StorageCapabilities,
+  StorageOpenOptions,
+  StorageSession,
+} from "./storage.js";
 
 const RECORD_BYTES_MAX = 32 * 1024 * 1024 + 64 * 1024;
 const SEGMENT_BYTES_TARGET = 64 * 1024 * 1024;
@@ -31,8 +40,13 @@ const LOCK_PREFIX = "holdfast:";
 
 const EPOCH_KEY = ["meta", "epoch"];
 const FLUSHED_KEY = ["meta", "flushed"];
-const segmentKey = (number: number): IDBValidKey => ["segment", number];
-const chunkKey = (number: number, offset: number): IDBValidKey => ["chunk", number, offset];
+
+/** How the keys of a kind of file begin: of its name, and of its bytes. */
+type FileKind = "segment" | "checkpoint";
+const BYTES_OF = { segment: "chunk", checkpoint: "part" } as const;
+
+const nameKey = (kind: FileKind, number: number): IDBValidKey => [kind, number];
+const chunkKey = (kind: FileKind, number: number, offset: number): IDBValidKey => [BYTES_OF[kind], number, offset];
 
 type Durability = "strict" | "relaxed";
 
@@ -78,7 +92,8 @@ class IndexedDbStorage implements Storage {
       refuseAborted(options.signal);
       database = await openDatabase(this.#name, options.readOnly);
       const epoch = options.readOnly ? 0 : await raiseEpoch(database);
-      const fresh = !(await hasSegments(database));
+      if (!options.readOnly) await removeUnfinished(database);
+      const fresh = !(await hasFiles(database));
       const persisted = await persistedHint();
       return new IndexedDbSession({ database, lock, epoch, fresh, persisted, onLockedOut: options.onLockedOut });
     } catch (error) {
@@ -187,25 +202,46 @@ async function raiseEpoch(database: IDBDatabase): Promise<number> {
   return epoch;
 }
 
-function segmentRange(): IDBKeyRange {
-  return IDBKeyRange.bound(["segment", 0], ["segment", Number.POSITIVE_INFINITY]);
+function nameRange(kind: FileKind): IDBKeyRange {
+  return IDBKeyRange.bound([kind, 0], [kind, Number.POSITIVE_INFINITY]);
 }
 
-function chunkRange(segment: number, from: number, to: number): IDBKeyRange {
-  return IDBKeyRange.bound(chunkKey(segment, from), chunkKey(segment, to));
+function chunkRange(kind: FileKind, number: number, from: number, to: number): IDBKeyRange {
+  return IDBKeyRange.bound(chunkKey(kind, number, from), chunkKey(kind, number, to));
 }
 
-async function hasSegments(database: IDBDatabase): Promise<boolean> {
-  return useStore(database, "relaxed")("readonly", async (store) => (await result(store.count(segmentRange()))) > 0);
+async function hasFiles(database: IDBDatabase): Promise<boolean> {
+  return useStore(database, "relaxed")("readonly", async (store) => {
+    const segments = await result(store.count(nameRange("segment")));
+    return segments > 0 || (await result(store.count(nameRange("checkpoint")))) > 0;
+  });
+}
+
+/** The numbers of all files of a kind, ascending. */
+async function numbersOf(store: IDBObjectStore, kind: FileKind): Promise<number[]> {
+  const keys = await result(store.getAllKeys(nameRange(kind)));
+  return keys.map((key) => (Array.isArray(key) ? key[1] : undefined)).filter((number) => typeof number === "number");
+}
+
+/** Removes what is left of checkpoints that were never finished. */
+async function removeUnfinished(database: IDBDatabase): Promise<void> {
+  await useStore(database, "relaxed")("readwrite", async (store) => {
+    let from = 0;
+    for (const number of [...(await numbersOf(store, "checkpoint")), Number.POSITIVE_INFINITY]) {
+      store.delete(IDBKeyRange.bound(["part", from], ["part", number], false, true));
+      from = number + 1;
+    }
+  });
 }
 
 /** The chunk that begins at or before `offset`, with where it begins. */
 async function chunkBefore(
   store: IDBObjectStore,
-  segment: number,
+  kind: FileKind,
+  number: number,
   offset: number,
 ): Promise<{ start: number; bytes: Uint8Array } | undefined> {
-  const cursor = await result(store.openCursor(chunkRange(segment, 0, offset), "prev"));
+  const cursor = await result(store.openCursor(chunkRange(kind, number, 0, offset), "prev"));
   if (cursor === null) return undefined;
   return { start: offsetOf(cursor.key), bytes: bytesOf(cursor.value) };
 }
@@ -221,11 +257,11 @@ function bytesOf(value: unknown): Uint8Array {
   return value;
 }
 
-function chunksOf(segment: number, offset: number, bytes: Uint8Array): [IDBValidKey, Uint8Array][] {
+function chunksOf(kind: FileKind, number: number, offset: number, bytes: Uint8Array): [IDBValidKey, Uint8Array][] {
   const chunks: [IDBValidKey, Uint8Array][] = [];
   for (let at = 0; at < bytes.byteLength; at += CHUNK_BYTES_MAX) {
     // A slice of its own: a view would bring the bytes of its neighbours with it.
-    chunks.push([chunkKey(segment, offset + at), bytes.slice(at, at + CHUNK_BYTES_MAX)]);
+    chunks.push([chunkKey(kind, number, offset + at), bytes.slice(at, at + CHUNK_BYTES_MAX)]);
   }
   return chunks;
 }
@@ -311,7 +347,10 @@ class IndexedDbSession implements StorageSession {
   /** Why this session must never write again. */
   #lost: HoldfastError | undefined;
   /** The chunk that was read last: a reader that goes on in small steps does not clone it again at each. */
-  #lastChunk: { readonly segment: number; readonly start: number; readonly bytes: Uint8Array } | undefined;
+  #lastChunk:
+    | { readonly kind: FileKind; readonly number: number; readonly start: number; readonly bytes: Uint8Array }
+    | undefined;
+  #isCheckpointing = false;
   #closing: Promise<void> | undefined;
 
   constructor(parts: SessionParts) {
@@ -338,47 +377,12 @@ class IndexedDbSession implements StorageSession {
 
   async segments(): Promise<readonly SegmentInfo[]> {
     this.#refuseReading("segments");
-    return this.#reading("Cannot list the segments", async (store) => {
-      const keys = await result(store.getAllKeys(segmentRange()));
-      const found: SegmentInfo[] = [];
-      for (const key of keys) {
-        const number: unknown = Array.isArray(key) ? key[1] : undefined;
-        if (typeof number !== "number") continue;
-        const last = await chunkBefore(store, number, Number.POSITIVE_INFINITY);
-        found.push({ number, byteLength: last === undefined ? 0 : last.start + last.bytes.byteLength });
-      }
-      return found;
-    });
+    return this.#listed("segment");
   }
 
   async read(segment: number, offset: number, into: Uint8Array): Promise<number> {
     this.#refuseReading("read");
-    if (this.epoch !== 0) {
-      const cached = this.#lastChunk;
-      if (cached?.segment === segment && offset >= cached.start && offset < cached.start + cached.bytes.byteLength) {
-        return copy(cached.bytes.subarray(offset - cached.start), into);
-      }
-    }
-    return this.#reading(`Cannot read segment ${segment}`, async (store) => {
-      const first = await chunkBefore(store, segment, offset);
-      if (first === undefined || offset >= first.start + first.bytes.byteLength) {
-        if (first === undefined && (await result(store.getKey(segmentKey(segment)))) === undefined) {
-          throw noSuchSegment(segment);
-        }
-        return 0;
-      }
-      let done = copy(first.bytes.subarray(offset - first.start), into);
-      let last = first;
-      if (done < into.byteLength) {
-        const rest = await result(store.getAll(chunkRange(segment, offset + done, offset + into.byteLength - 1)));
-        for (const value of rest) {
-          last = { start: offset + done, bytes: bytesOf(value) };
-          done += copy(last.bytes, into.subarray(done));
-        }
-      }
-      this.#lastChunk = { segment, ...last };
-      return done;
-    });
+    return this.#readFrom("segment", segment, offset, into);
   }
 
   createSegment(number: number, content: Uint8Array): Promise<void> {
@@ -389,14 +393,14 @@ class IndexedDbSession implements StorageSession {
       this.#refuseGap();
       let exists = false;
       const prepare = (store: IDBObjectStore): void => {
-        store.getKey(segmentKey(number)).onsuccess = ({ target }) => {
+        store.getKey(nameKey("segment", number)).onsuccess = ({ target }) => {
           exists = (target as IDBRequest<IDBValidKey | undefined>).result !== undefined;
           if (exists) store.transaction.abort();
         };
       };
       try {
         await setMany(
-          [[segmentKey(number), copied.byteLength], ...chunksOf(number, 0, copied)],
+          [[nameKey("segment", number), copied.byteLength], ...chunksOf("segment", number, 0, copied)],
           this.#fenced("strict", prepare),
         );
       } catch (error) {
@@ -413,7 +417,7 @@ class IndexedDbSession implements StorageSession {
       this.#refuseGap();
       const current = this.#segment("append");
       try {
-        await setMany(chunksOf(current.number, current.byteLength, copied), this.#fenced("relaxed"));
+        await setMany(chunksOf("segment", current.number, current.byteLength, copied), this.#fenced("relaxed"));
       } catch (error) {
         this.#gap = failure("append", error);
         throw this.#gap;
@@ -439,10 +443,10 @@ class IndexedDbSession implements StorageSession {
       }
       this.#lastChunk = undefined;
       await this.#fenced("strict")("readwrite", async (store) => {
-        const last = byteLength === 0 ? undefined : await chunkBefore(store, current.number, byteLength - 1);
-        store.delete(chunkRange(current.number, byteLength, Number.POSITIVE_INFINITY));
+        const last = byteLength === 0 ? undefined : await chunkBefore(store, "segment", current.number, byteLength - 1);
+        store.delete(chunkRange("segment", current.number, byteLength, Number.POSITIVE_INFINITY));
         if (last !== undefined && last.start + last.bytes.byteLength > byteLength) {
-          store.put(last.bytes.slice(0, byteLength - last.start), chunkKey(current.number, last.start));
+          store.put(last.bytes.slice(0, byteLength - last.start), chunkKey("segment", current.number, last.start));
         }
       });
       current.byteLength = byteLength;
@@ -452,13 +456,63 @@ class IndexedDbSession implements StorageSession {
 
   removeSegment(number: number): Promise<void> {
     return this.#enqueue("removeSegment", async () => {
-      this.#lastChunk = undefined;
-      await this.#fenced("strict")("readwrite", (store) => {
-        store.delete(segmentKey(number));
-        store.delete(chunkRange(number, 0, Number.POSITIVE_INFINITY));
-      });
+      await this.#remove("segment", number);
       if (this.#current?.number === number) this.#current = undefined;
     });
+  }
+
+  async checkpoints(): Promise<readonly SegmentInfo[]> {
+    this.#refuseReading("checkpoints");
+    return this.#listed("checkpoint");
+  }
+
+  async readCheckpoint(checkpoint: number, offset: number, into: Uint8Array): Promise<number> {
+    this.#refuseReading("readCheckpoint");
+    return this.#readFrom("checkpoint", checkpoint, offset, into);
+  }
+
+  /** Its pieces go between the appends of the log, each as a transaction of its own. */
+  async beginCheckpoint(number: number): Promise<CheckpointWriter> {
+    if (this.#isCheckpointing) throw storeFailed("beginCheckpoint: another checkpoint is being written");
+    this.#isCheckpointing = true;
+    const end = (): void => {
+      this.#isCheckpointing = false;
+    };
+    let byteLength = 0;
+    const clear = (): Promise<void> =>
+      this.#enqueue("beginCheckpoint", async () => {
+        const isThere = await this.#reading("Cannot begin a checkpoint", (store) =>
+          result(store.getKey(nameKey("checkpoint", number))),
+        );
+        if (isThere !== undefined) throw storeFailed(`beginCheckpoint: checkpoint ${number} is already there`);
+        await this.#fenced("relaxed")("readwrite", (store) => {
+          store.delete(chunkRange("checkpoint", number, 0, Number.POSITIVE_INFINITY));
+        });
+      });
+    await clear().catch((error: unknown) => {
+      end();
+      throw error;
+    });
+    return {
+      write: (bytes) => {
+        const chunks = chunksOf("checkpoint", number, byteLength, bytes);
+        byteLength += bytes.byteLength;
+        return this.#enqueue("Cannot write the checkpoint", () => setMany(chunks, this.#fenced("relaxed")));
+      },
+      commit: () =>
+        this.#enqueue("Cannot finish the checkpoint", () =>
+          setMany([[nameKey("checkpoint", number), byteLength]], this.#fenced("strict")),
+        ).finally(end),
+      abandon: async () => {
+        if (!this.#isCheckpointing) return;
+        end();
+        await clear().catch(() => {});
+      },
+    };
+  }
+
+  removeCheckpoint(number: number): Promise<void> {
+    return this.#enqueue("removeCheckpoint", () => this.#remove("checkpoint", number));
   }
 
   createSegmentSync(): void {
@@ -522,6 +576,53 @@ class IndexedDbSession implements StorageSession {
         store.transaction.abort();
       };
       prepare?.(store);
+    });
+  }
+
+  #listed(kind: FileKind): Promise<readonly SegmentInfo[]> {
+    return this.#reading(`Cannot list the ${kind}s`, async (store) => {
+      const found: SegmentInfo[] = [];
+      for (const number of await numbersOf(store, kind)) {
+        const last = await chunkBefore(store, kind, number, Number.POSITIVE_INFINITY);
+        found.push({ number, byteLength: last === undefined ? 0 : last.start + last.bytes.byteLength });
+      }
+      return found;
+    });
+  }
+
+  async #readFrom(kind: FileKind, number: number, offset: number, into: Uint8Array): Promise<number> {
+    if (this.epoch !== 0) {
+      const cached = this.#lastChunk;
+      const isCached = cached?.kind === kind && cached.number === number && offset >= cached.start;
+      if (isCached && offset < cached.start + cached.bytes.byteLength) {
+        return copy(cached.bytes.subarray(offset - cached.start), into);
+      }
+    }
+    return this.#reading(`Cannot read ${kind} ${number}`, async (store) => {
+      const first = await chunkBefore(store, kind, number, offset);
+      const isThere = (await result(store.getKey(nameKey(kind, number)))) !== undefined;
+      if (!isThere) throw noSuchFile(kind, number);
+      if (first === undefined || offset >= first.start + first.bytes.byteLength) return 0;
+      let done = copy(first.bytes.subarray(offset - first.start), into);
+      let last = first;
+      if (done < into.byteLength) {
+        const rest = await result(store.getAll(chunkRange(kind, number, offset + done, offset + into.byteLength - 1)));
+        for (const value of rest) {
+          last = { start: offset + done, bytes: bytesOf(value) };
+          done += copy(last.bytes, into.subarray(done));
+        }
+      }
+      this.#lastChunk = { kind, number, ...last };
+      return done;
+    });
+  }
+
+  /** In a writing call. */
+  async #remove(kind: FileKind, number: number): Promise<void> {
+    this.#lastChunk = undefined;
+    await this.#fenced("strict")("readwrite", (store) => {
+      store.delete(nameKey(kind, number));
+      store.delete(chunkRange(kind, number, 0, Number.POSITIVE_INFINITY));
     });
   }
 

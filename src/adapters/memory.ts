@@ -8,7 +8,7 @@
  */
 
 import { HoldfastError } from "../errors.js";
-import { noSuchSegment, openedReadOnly, refuseAborted, sessionClosed } from "./failures.js";
+import { noSuchFile, noSuchSegment, openedReadOnly, refuseAborted, sessionClosed } from "./failures.js";
 import type { SegmentInfo, Storage, StorageCapabilities, StorageOpenOptions, StorageSession } from "./storage.js";
 
 const RECORD_BYTES_MAX = 64 * 1024 * 1024;
@@ -95,6 +95,24 @@ class MemorySession implements StorageSession {
 
   async removeSegment(): Promise<void> {
     throw this.#refusal("removeSegment");
+  }
+
+  async checkpoints(): Promise<readonly SegmentInfo[]> {
+    if (this.#closed) throw sessionClosed("checkpoints");
+    return [];
+  }
+
+  async readCheckpoint(checkpoint: number): Promise<number> {
+    if (this.#closed) throw sessionClosed("readCheckpoint");
+    throw noSuchFile("checkpoint", checkpoint);
+  }
+
+  async beginCheckpoint(): Promise<never> {
+    throw this.#refusal("beginCheckpoint");
+  }
+
+  async removeCheckpoint(): Promise<void> {
+    throw this.#refusal("removeCheckpoint");
   }
 
   async close(): Promise<void> {

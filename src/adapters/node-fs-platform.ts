@@ -119,6 +119,11 @@ export function syncData(node: Platform, fd: number): Promise<void> {
   });
 }
 
+/** Syncs a file, or a directory, with everything that the system keeps about it. */
+export function syncFile(node: Platform, fd: number): Promise<void> {
+  return new Promise((resolve, reject) => node.fs.fsync(fd, (error) => (error ? reject(error) : resolve())));
+}
+
 /** Windows has no way to sync a directory; there the rename itself is journalled. */
 export function openDirectory(node: Platform, directory: string): number | undefined {
   return node.name === "win32" ? undefined : node.fs.openSync(directory, node.fs.constants.O_RDONLY);

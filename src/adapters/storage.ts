@@ -7,7 +7,8 @@
  *
  * What every storage keeps true:
  *  - bytes are kept in the order in which they were appended, to the segment that was created last;
- *  - a segment comes into being whole and durable, or not at all;
+ *  - a segment comes into being whole and durable, or not at all; so does a **checkpoint**, a numbered file of another kind
+ *    that is written piece by piece beside the log;
  *  - `append` hands the bytes over (they survive the death of the process where `persistent`), `flush` makes everything
  *    that was appended before it *started* survive a power cut;
  *  - a call that fails throws a `HoldfastError`: `STORAGE_FULL` for want of room (with `details.appendedBytes`: how many
@@ -55,11 +56,24 @@ export interface Storage {
   open(options: StorageOpenOptions): Promise<StorageSession>;
 }
 
-/** One segment as it stands in the storage. */
+/** One segment, or one checkpoint, as it stands in the storage. */
 export interface SegmentInfo {
   /** The number it was created with. */
   readonly number: number;
   readonly byteLength: number;
+}
+
+/** A checkpoint that is being written: nothing of it is there until `commit` returns, and a session has one at a time. */
+export interface CheckpointWriter {
+  /** Writes the next bytes. @throws HoldfastError `STORAGE_FULL`, `STORE_FAILED`; then only `abandon` is left to call. */
+  write(bytes: Uint8Array): Promise<void>;
+  /**
+   * Makes it whole and durable under its number. Where this throws, it is there whole or not at all, and after a
+   * `STORE_FAILED` perhaps not durably.
+   */
+  commit(): Promise<void>;
+  /** Leaves nothing of it behind, as far as that is possible; what stays is removed by the next owner. Never throws. */
+  abandon(): Promise<void>;
 }
 
 /** An open storage. The methods whose name ends in `Sync` work only where the capability of that kind says so. */
@@ -103,6 +117,15 @@ export interface StorageSession {
 
   /** Removes a segment that is no longer needed, durably. Removing one that is not there is no error. */
   removeSegment(number: number): Promise<void>;
+
+  /** All checkpoints, ascending by number. One that was not committed is not among them. */
+  checkpoints(): Promise<readonly SegmentInfo[]>;
+  /** As {@link read}, of a checkpoint. @throws HoldfastError `NOT_FOUND` if there is no such checkpoint. */
+  readCheckpoint(checkpoint: number, offset: number, into: Uint8Array): Promise<number>;
+  /** Begins a checkpoint, while appends to the log go on. @throws HoldfastError `STORE_FAILED` if its number is taken. */
+  beginCheckpoint(number: number): Promise<CheckpointWriter>;
+  /** Removes a checkpoint, durably. Removing one that is not there is no error. */
+  removeCheckpoint(number: number): Promise<void>;
 
   /** Waits for what is under way and gives up ownership. Never flushes by itself. Idempotent. */
   close(): Promise<void>;

@@ -23,16 +23,18 @@ const CAPABILITIES: StorageCapabilities = {
 export class ByteStorage implements Storage {
   readonly capabilities = CAPABILITIES;
   readonly segments: Map<number, Uint8Array>;
+  readonly checkpoints: Map<number, Uint8Array>;
   /** The epoch of the newest owner. */
   epoch: number;
 
-  constructor(segments: Segments, epoch: number) {
+  constructor(segments: Segments, epoch: number, checkpoints: Segments = new Map()) {
     this.segments = new Map(segments);
+    this.checkpoints = new Map(checkpoints);
     this.epoch = epoch;
   }
 
   async open(): Promise<StorageSession> {
-    const { segments } = this;
+    const { segments, checkpoints } = this;
     this.epoch += 1;
     let current = 0;
     const create = (number: number, content: Uint8Array): void => {
@@ -54,12 +56,8 @@ export class ByteStorage implements Storage {
       epoch: this.epoch,
       fresh: segments.size === 0,
       persisted: undefined,
-      segments: async () => [...segments].map(([number, bytes]) => ({ number, byteLength: bytes.length })),
-      read: async (number, offset, into) => {
-        const part = (segments.get(number) as Uint8Array).subarray(offset, offset + into.length);
-        into.set(part);
-        return part.length;
-      },
+      segments: async () => listed(segments),
+      read: async (number, offset, into) => copied(segments, number, offset, into),
       createSegment: async (number, content) => create(number, content),
       createSegmentSync: create,
       append: async (bytes) => append(bytes),
@@ -71,7 +69,34 @@ export class ByteStorage implements Storage {
       removeSegment: async (number) => {
         segments.delete(number);
       },
+      checkpoints: async () => listed(checkpoints),
+      readCheckpoint: async (number, offset, into) => copied(checkpoints, number, offset, into),
+      beginCheckpoint: async (number) => {
+        const pieces: Uint8Array[] = [];
+        return {
+          write: async (bytes) => {
+            pieces.push(bytes.slice());
+          },
+          commit: async () => {
+            checkpoints.set(number, Buffer.concat(pieces));
+          },
+          abandon: async () => {},
+        };
+      },
+      removeCheckpoint: async (number) => {
+        checkpoints.delete(number);
+      },
       close: async () => {},
     };
   }
+}
+
+function listed(files: Segments): { number: number; byteLength: number }[] {
+  return [...files].map(([number, bytes]) => ({ number, byteLength: bytes.length }));
+}
+
+function copied(files: Segments, number: number, offset: number, into: Uint8Array): number {
+  const part = (files.get(number) as Uint8Array).subarray(offset, offset + into.length);
+  into.set(part);
+  return part.length;
 }

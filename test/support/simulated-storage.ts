@@ -17,6 +17,7 @@
  */
 
 import type {
+  CheckpointWriter,
   SegmentInfo,
   Storage,
   StorageCapabilities,
@@ -39,6 +40,12 @@ export type DiskMethod =
   | "truncate"
   | "truncateSync"
   | "removeSegment"
+  | "checkpoints"
+  | "readCheckpoint"
+  | "beginCheckpoint"
+  | "writeCheckpoint"
+  | "commitCheckpoint"
+  | "removeCheckpoint"
   | "close";
 
 /** How a disk is made. */
@@ -100,6 +107,12 @@ interface Segment {
   failedSyncs: number;
 }
 
+/** A checkpoint: there whole, though perhaps its name, or that it was removed, is not on the platter. */
+interface Checkpoint {
+  readonly bytes: Uint8Array;
+  state: "durable" | "named" | "removed";
+}
+
 interface Failure {
   readonly code: ErrorCode;
   readonly options: FailOptions;
@@ -144,6 +157,7 @@ export class SimulatedDisk {
   readonly #segments = new Map<number, Segment>();
   /** Segments whose removal is not durable: they come back when the power goes. */
   readonly #ghosts = new Map<number, Segment>();
+  readonly #checkpoints = new Map<number, Checkpoint>();
   readonly #failures = new Map<DiskMethod, Failure[]>();
   readonly #held = new Set<DiskMethod>();
   #waiting: Waiting[] = [];
@@ -268,6 +282,7 @@ export class SimulatedDisk {
     copy.epoch = this.epoch;
     for (const [number, segment] of this.#segments) copy.#segments.set(number, cloneSegment(segment));
     for (const [number, segment] of this.#ghosts) copy.#ghosts.set(number, cloneSegment(segment));
+    for (const [number, checkpoint] of this.#checkpoints) copy.#checkpoints.set(number, { ...checkpoint });
     return copy;
   }
 
@@ -277,7 +292,7 @@ export class SimulatedDisk {
     const failure = this.takeFailure("open");
     if (failure !== undefined) throw new HoldfastError(failure.code, "open: simulated failure");
     if (options.readOnly) {
-      const nothing = this.epoch === 0 && this.#segments.size === 0;
+      const nothing = this.epoch === 0 && this.#isEmpty;
       if (nothing) throw new HoldfastError("NOT_FOUND", "there is no database on the simulated disk");
     } else {
       if (this.#owner !== undefined) {
@@ -287,13 +302,47 @@ export class SimulatedDisk {
       this.epoch += 1;
     }
     const epoch = options.readOnly ? 0 : this.epoch;
-    const session = new SimulatedSession(this, capabilities, epoch, this.#segments.size === 0);
+    const session = new SimulatedSession(this, capabilities, epoch, this.#isEmpty);
     this.#sessions.add(session);
     if (!options.readOnly) this.#owner = session;
     return session;
   }
 
+  get #isEmpty(): boolean {
+    return this.#segments.size === 0 && this.checkpointList().length === 0;
+  }
+
   // What follows is for the sessions of this disk.
+
+  checkpointList(): SegmentInfo[] {
+    return [...this.#checkpoints]
+      .filter(([, { state }]) => state !== "removed")
+      .map(([number, { bytes }]) => ({ number, byteLength: bytes.byteLength }))
+      .sort((a, b) => a.number - b.number);
+  }
+
+  findCheckpoint(number: number): Uint8Array | undefined {
+    const found = this.#checkpoints.get(number);
+    return found === undefined || found.state === "removed" ? undefined : found.bytes;
+  }
+
+  commitCheckpoint(number: number, bytes: Uint8Array, failure: Failure | undefined): void {
+    if (failure === undefined || (failure.code !== "STORAGE_FULL" && this.#applies(failure))) {
+      this.#checkpoints.set(number, { bytes, state: "named" });
+    }
+    if (failure !== undefined) throw new HoldfastError(failure.code, "commitCheckpoint: simulated failure");
+    this.#syncDirectory();
+  }
+
+  removeCheckpoint(number: number, failure: Failure | undefined): void {
+    const found = this.#checkpoints.get(number);
+    if (found !== undefined && (failure === undefined || this.#applies(failure))) {
+      if (found.state !== "removed") this.room += found.bytes.byteLength;
+      found.state = "removed";
+    }
+    if (failure !== undefined) throw new HoldfastError(failure.code, "removeCheckpoint: simulated failure");
+    this.#syncDirectory();
+  }
 
   /** The failure that the next call of this method is to have, if any. */
   takeFailure(method: DiskMethod): Failure | undefined {
@@ -422,6 +471,10 @@ export class SimulatedDisk {
   #syncDirectory(): void {
     this.#ghosts.clear();
     for (const segment of this.#segments.values()) segment.durableName = true;
+    for (const [number, checkpoint] of this.#checkpoints) {
+      if (checkpoint.state === "removed") this.#checkpoints.delete(number);
+      else checkpoint.state = "durable";
+    }
   }
 
   #require(number: number): Segment {
@@ -436,6 +489,12 @@ export class SimulatedDisk {
       if (this.#random.below(2) === 0) this.#segments.set(number, ghost);
     }
     this.#ghosts.clear();
+    for (const [number, checkpoint] of this.#checkpoints) {
+      if (checkpoint.state === "durable") continue;
+      // Where its name comes back it was whole before it was named.
+      if (this.#random.below(2) === 0) this.#checkpoints.delete(number);
+      else checkpoint.state = "durable";
+    }
     for (const [number, segment] of [...this.#segments].sort(([a], [b]) => a - b)) {
       if (!segment.durableName && this.#random.below(2) === 0) {
         this.#segments.delete(number);
@@ -571,6 +630,62 @@ class SimulatedSession implements StorageSession {
       this.#disk.remove(number, this.#disk.takeFailure("removeSegment"));
       const index = this.#mine.indexOf(number);
       if (index >= 0) this.#mine.splice(index, 1);
+    });
+  }
+
+  async checkpoints(): Promise<readonly SegmentInfo[]> {
+    this.#log("checkpoints");
+    await this.#pass("checkpoints");
+    return this.#disk.checkpointList();
+  }
+
+  async readCheckpoint(checkpoint: number, offset: number, into: Uint8Array): Promise<number> {
+    this.#log("readCheckpoint", checkpoint, into.byteLength);
+    await this.#pass("readCheckpoint");
+    const found = this.#disk.findCheckpoint(checkpoint);
+    if (found === undefined) {
+      throw new HoldfastError("NOT_FOUND", `There is no checkpoint ${checkpoint}.`, { details: { checkpoint } });
+    }
+    const part = found.subarray(offset, offset + into.byteLength);
+    into.set(part);
+    return part.byteLength;
+  }
+
+  async beginCheckpoint(number: number): Promise<CheckpointWriter> {
+    this.#refuseWriting("beginCheckpoint");
+    this.#log("beginCheckpoint", number);
+    await this.#pass("beginCheckpoint");
+    if (this.#disk.findCheckpoint(number) !== undefined) {
+      throw new HoldfastError("STORE_FAILED", `checkpoint ${number} is already there`);
+    }
+    let written = new Uint8Array(0);
+    let isOpen = true;
+    return {
+      write: (bytes) => {
+        const copied = new Uint8Array(bytes);
+        return this.#enqueue("writeCheckpoint", number, copied.byteLength, () => {
+          const failure = this.#disk.takeFailure("writeCheckpoint");
+          if (failure !== undefined) throw new HoldfastError(failure.code, "writeCheckpoint: simulated failure");
+          if (copied.byteLength > this.#disk.room) throw full("writeCheckpoint", 0);
+          this.#disk.room -= copied.byteLength;
+          written = joined(written, copied) as Uint8Array<ArrayBuffer>;
+        });
+      },
+      commit: () =>
+        this.#enqueue("commitCheckpoint", number, written.byteLength, () => {
+          isOpen = false;
+          this.#disk.commitCheckpoint(number, written, this.#disk.takeFailure("commitCheckpoint"));
+        }),
+      abandon: async () => {
+        if (isOpen && !this.#dead) this.#disk.room += written.byteLength;
+        isOpen = false;
+      },
+    };
+  }
+
+  removeCheckpoint(number: number): Promise<void> {
+    return this.#enqueue("removeCheckpoint", number, undefined, () => {
+      this.#disk.removeCheckpoint(number, this.#disk.takeFailure("removeCheckpoint"));
     });
   }
 

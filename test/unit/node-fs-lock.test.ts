@@ -84,9 +84,10 @@ beforeAll(() => {
   built = fs.mkdtempSync(join(tmpdir(), "hf-built-"));
   fs.mkdirSync(join(built, "adapters"));
   fs.writeFileSync(join(built, "package.json"), '{ "type": "module" }');
-  const parts = ["node-fs", "node-fs-lock", "node-fs-owner", "node-fs-platform"].map((part) => `adapters/${part}`);
-  for (const file of ["errors", "adapters/storage", "adapters/failures", ...parts]) {
-    const source = fs.readFileSync(new URL(`../../src/${file}.ts`, import.meta.url), "utf8");
+  const sources = new URL("../../src/", import.meta.url);
+  const parts = fs.readdirSync(new URL("adapters/", sources)).map((file) => `adapters/${file.slice(0, -3)}`);
+  for (const file of ["errors", ...parts]) {
+    const source = fs.readFileSync(new URL(`${file}.ts`, sources), "utf8");
     const { outputText } = ts.transpileModule(source, {
       compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
     });
