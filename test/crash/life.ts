@@ -122,4 +122,11 @@ export class Faults {
     this.counts[column]++;
     this.messages.push(`${column}: ${message}`);
   }
+
+  /** Takes over what another has. */
+  addAll(other: Faults): void {
+    for (const column of Object.keys(other.counts) as (keyof Faults["counts"])[])
+      this.counts[column] += other.counts[column];
+    this.messages.push(...other.messages);
+  }
 }
