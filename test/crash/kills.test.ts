@@ -109,9 +109,9 @@ async function killInOneDirectory(job: Job, totals: Totals, faults: Faults): Pro
     totals.acknowledged += ledger.durable - before.durable + ledger.jointDurable - before.jointDurable;
     if (death.hung) faults.add("hung", where);
     // What it says of its own accord is a failure; a runtime may complain of what being killed does to it.
-    else if (death.signal !== "SIGKILL" || death.complaint !== "")
-      faults.add("untyped", `${where}: ${death.complaint}`);
-    else if (isBegun(directory)) {
+    else if (death.signal !== "SIGKILL" || death.complaint !== "" || death.storageFailed) {
+      faults.add("untyped", `${where}: ${death.storageFailed ? "its storage failed" : death.complaint}`);
+    } else if (isBegun(directory)) {
       try {
         const verdict = judge(await lookAt(directory, kill % 4 === 0), ledger);
         if (verdict.fault !== undefined) faults.add(verdict.fault, `${where}: ${verdict.why}`);

@@ -30,6 +30,8 @@ export interface Death {
   readonly checkpoints: number;
   /** Whether it found checkpoints missing from this build. */
   readonly hasNoCheckpoints: boolean;
+  /** Whether its storage failed, of which it was told in the promised way. */
+  readonly storageFailed: boolean;
   readonly signal: string | null;
   /** What it wrote to its standard error. */
   readonly complaint: string;
@@ -106,6 +108,7 @@ export class Life {
       wasCheckpointing: this.#checkpointsBegun > this.#checkpointsEnded,
       checkpoints: this.#checkpointsEnded,
       hasNoCheckpoints: this.#said.has(SAYS.checkpointMissing),
+      storageFailed: this.#said.has(SAYS.storageFailed),
       signal,
       complaint: this.#complaint,
       hung: signal === "hung",

@@ -21,7 +21,7 @@ const BURST_MAX = 8;
 const DEFERRED_MAX = 4;
 const RETRY = { attempts: 1000, baseMs: 1, maxMs: 4 };
 /** What a storage may say when its power is cut. */
-const STORAGE_CODES = ["STORE_FAILED", "COMMIT_INDETERMINATE", "STORAGE_FULL"];
+const STORAGE_CODES = ["STORE_FAILED", "COMMIT_INDETERMINATE", "STORAGE_FULL", "READ_ONLY"];
 
 const message = Buffer.alloc(5);
 function tell(what, number) {
@@ -36,10 +36,14 @@ function below(limit) {
   return Math.floor((state / 2 ** 32) * limit);
 }
 
+let hasFailed = false;
+// A child whose storage has failed waits for its parent.
+setInterval(() => {}, 1000);
+
 tell(SAYS.opening, 0);
 const storage = nodeFs(directory, { segmentBytesTarget: segmentBytes });
 const durability = mode === "buffered" ? { mode, flushIntervalMs: 20, maxPendingWrites: 500 } : mode;
-const db = await Database.open({ storage, durability });
+const db = await Database.open({ storage, durability }).catch(stayFailed);
 const joint = db.run(JOINT_RUN);
 
 let sequence = from;
@@ -51,7 +55,6 @@ let jointDone = joint.kv.get("sequence")?.n ?? 0;
 let jointsInFlight = 0;
 let isCheckpointing = false;
 let hasCheckpoints = true;
-let hasFailed = false;
 tell(SAYS.ready, jointDone);
 
 /** A storage that fails is the parent's doing; anything else ends the child, and the parent is told why. */
@@ -64,6 +67,12 @@ function failed(error) {
   }
   process.stderr.write(`${JSON.stringify(errorOf(error))}\n${error?.stack}\n`);
   process.exit(3);
+}
+
+/** The same where there is no database yet: waits for the parent. */
+function stayFailed(error) {
+  failed(error);
+  return new Promise(() => {});
 }
 
 function isReturned(n, isDurable) {
@@ -203,5 +212,3 @@ function writeOn() {
 }
 
 writeOn();
-// A child whose storage has failed waits for its parent.
-setInterval(() => {}, 1000);
