@@ -36,7 +36,7 @@ const CHECKPOINT_MS_MAX = 150;
 const MOMENTS = [
   { share: 0.12, after: undefined, waitMsMax: 0, delayMsMax: 150 },
   { share: 0.18, after: SAYS.opening, waitMsMax: OPENING_MS_MAX, delayMsMax: 40 },
-  { share: 0.2, after: SAYS.checkpointBegun, waitMsMax: CHECKPOINT_MS_MAX, delayMsMax: 12 },
+  { share: 0.2, after: SAYS.checkpointBegun, waitMsMax: CHECKPOINT_MS_MAX, delayMsMax: 30 },
   { share: 0.5, after: SAYS.ready, waitMsMax: OPENING_MS_MAX, delayMsMax: 70 },
 ] as const;
 

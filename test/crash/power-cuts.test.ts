@@ -41,7 +41,7 @@ const BUFFERED_MS_MAX = 1_500;
 const MOMENTS = [
   { share: 0.1, after: undefined, waitMsMax: 0, delayMsMax: 150 },
   { share: 0.15, after: SAYS.opening, waitMsMax: OPENING_MS_MAX, delayMsMax: 40 },
-  { share: 0.2, after: SAYS.checkpointBegun, waitMsMax: CHECKPOINT_MS_MAX, delayMsMax: 12 },
+  { share: 0.2, after: SAYS.checkpointBegun, waitMsMax: CHECKPOINT_MS_MAX, delayMsMax: 30 },
   { share: 0.1, after: SAYS.ready, waitMsMax: OPENING_MS_MAX, delayMsMax: 2_500 },
   { share: 0.45, after: SAYS.ready, waitMsMax: OPENING_MS_MAX, delayMsMax: 200 },
 ] as const;

@@ -8,7 +8,7 @@
 /** What the child does; see `faulty.mjs`. */
 export type Act =
   | { readonly do: "commit"; readonly bytes?: number; readonly as?: string }
-  | { readonly do: "put" | "flush" | "flushSync" | "read" | "close" }
+  | { readonly do: "put" | "flush" | "flushSync" | "read" | "checkpoint" | "close" }
   | { readonly do: "burst"; readonly count: number }
   | { readonly do: "pause"; readonly ms: number };
 
@@ -39,7 +39,9 @@ export const FIRST = "000000000001.log";
 export const LOG = "000000000002.log";
 /** The segment of the child before it has its name. */
 export const NEW = "000000000002.log.tmp";
-export type Place = typeof FIRST | typeof LOG | typeof NEW | ".";
+/** The checkpoint that the child makes first, before it has its name. */
+export const CHECKPOINT = "000000000003.ckp.tmp";
+export type Place = typeof FIRST | typeof LOG | typeof NEW | typeof CHECKPOINT | ".";
 
 const NEVER_IN_TIME = { mode: "buffered", flushIntervalMs: 60_000, maxPendingWrites: 1e9 };
 const SOON = { mode: "buffered", flushIntervalMs: 20, maxPendingWrites: 1e9 };
@@ -48,6 +50,7 @@ const commit: Act = { do: "commit" };
 const read: Act = { do: "read" };
 const flush: Act = { do: "flush" };
 const flushSync: Act = { do: "flushSync" };
+const checkpoint: Act = { do: "checkpoint" };
 const close: Act = { do: "close" };
 const burst: Act = { do: "burst", count: 4 };
 
@@ -95,6 +98,17 @@ const full = (given: Common): Scenario => {
     ...given,
     acts: [...acts, read, commit, burst, flush, close],
     expected: [...expected, "read ok", ...[0, 1, 2, 3, 4].map((i) => `${next + i} ok`), "flushed", "closed"],
+  });
+};
+
+/** A checkpoint that fails costs nothing but itself: writing goes on, and the next one is made. */
+const withoutCheckpoint = (given: Common & { readonly code: string }): Scenario => {
+  const { code, ...rest } = given;
+  return scenario({
+    on: [CHECKPOINT],
+    ...rest,
+    acts: [commit, checkpoint, read, commit, burst, checkpoint, commit, close],
+    expected: ["3 ok", code, "read ok", "4 ok", "5 ok", "6 ok", "7 ok", "8 ok", "checkpointed", "9 ok", "closed"],
   });
 };
 
@@ -251,6 +265,52 @@ const segments: readonly Scenario[] = [
   }),
 ];
 
+const checkpoints: readonly Scenario[] = [
+  withoutCheckpoint({
+    name: "ENOSPC on openat of a checkpoint",
+    inject: ["openat:error=ENOSPC:when=1"],
+    code: "STORAGE_FULL",
+  }),
+  withoutCheckpoint({
+    name: "EMFILE on openat of a checkpoint",
+    inject: ["openat:error=EMFILE:when=1"],
+    code: "STORE_FAILED",
+  }),
+  withoutCheckpoint({
+    name: "ENOSPC on the write of a checkpoint",
+    inject: ["pwrite64:error=ENOSPC:when=1"],
+    code: "STORAGE_FULL",
+  }),
+  withoutCheckpoint({
+    name: "EIO on the write of a checkpoint",
+    inject: ["pwrite64:error=EIO:when=1"],
+    code: "STORE_FAILED",
+  }),
+  withoutCheckpoint({
+    name: "EIO on fsync of a checkpoint",
+    inject: ["fsync:error=EIO:when=1"],
+    code: "STORE_FAILED",
+  }),
+  withoutCheckpoint({
+    name: "EIO on the rename of a checkpoint",
+    inject: ["rename,renameat,renameat2:error=EIO:when=1"],
+    code: "STORE_FAILED",
+  }),
+  withoutCheckpoint({
+    name: "EIO on the removal of what a checkpoint takes the place of",
+    inject: ["unlink,unlinkat:error=EIO:when=1"],
+    on: [FIRST],
+    code: "STORE_FAILED",
+  }),
+  fatal({
+    name: "EIO on fsync of the directory of the segment that a checkpoint begins",
+    inject: ["fsync:error=EIO:when=3"],
+    on: ["."],
+    acts: [commit, checkpoint],
+    expected: ["3 ok", "COMMIT_INDETERMINATE"],
+  }),
+];
+
 const openings: readonly Scenario[] = [
   opening({
     name: "EROFS on mkdir of a new database",
@@ -304,7 +364,7 @@ const openings: readonly Scenario[] = [
 ];
 
 /** Every fault that a call is made to return. */
-export const FAULTS: readonly Scenario[] = [...syncs, ...writes, ...segments, ...openings];
+export const FAULTS: readonly Scenario[] = [...syncs, ...writes, ...segments, ...checkpoints, ...openings];
 
 /** What is only watched: when syncs return, and when commits are acknowledged. */
 export const ORDERS: readonly Scenario[] = [
@@ -329,5 +389,10 @@ export const ORDERS: readonly Scenario[] = [
     segmentBytes: 200,
     acts: [commit, commit, commit, burst, commit, commit],
     expected: Array.from({ length: 9 }, (_, i) => `${3 + i} ok`),
+  }),
+  scenario({
+    name: "strict commits beside checkpoints",
+    acts: [commit, checkpoint, burst, checkpoint, commit],
+    expected: ["3 ok", "checkpointed", "4 ok", "5 ok", "6 ok", "7 ok", "checkpointed", "8 ok"],
   }),
 ];

@@ -23,7 +23,7 @@ import { FAULTS, ORDERS, type Scenario } from "./storage-faults.js";
 const CHILD = fileURLToPath(new URL("./faulty.mjs", import.meta.url));
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const CALLS =
-  "write,writev,pwrite64,pwritev,pread64,read,fsync,fdatasync,sync_file_range,ftruncate,rename,renameat,renameat2,openat,mkdir,mkdirat";
+  "write,writev,pwrite64,pwritev,pread64,read,fsync,fdatasync,sync_file_range,ftruncate,rename,renameat,renameat2,openat,mkdir,mkdirat,unlink,unlinkat";
 const GOAL = 60;
 const CHILD_MS_MAX = 20_000;
 /** Commits that stand there before the child begins. */
@@ -122,7 +122,7 @@ function outcomeOf({ at, n, error }: Line): string | undefined {
   if (at === "refused") return `refused ${error?.code}`;
   if (at === "acknowledged") return `${n} ok`;
   if (at === "read") return "read ok";
-  if (at === "flushed" || at === "closed") return at;
+  if (at === "flushed" || at === "checkpointed" || at === "closed") return at;
   return undefined;
 }
 
@@ -283,6 +283,22 @@ function checkSegments(calls: readonly Call[], where: string): void {
   }
 }
 
+/** A checkpoint is durable under its name before anything that it takes the place of is removed. */
+function checkCheckpoints(calls: readonly Call[], where: string): void {
+  for (const renamed of calls.filter((call) => call.name.startsWith("rename") && call.text.includes(".ckp.tmp"))) {
+    const name = /(\d{12}\.ckp)\.tmp/.exec(renamed.text)?.[1] ?? "";
+    const own = calls.find((call) => isSync(call) && call.text.includes(`${name}.tmp>`));
+    expect(own?.returnedAt, `${where}: ${name} is synced before its name`).toBeLessThanOrEqual(renamed.calledAt);
+    const later = calls.filter((call) => call.calledAt >= renamed.returnedAt);
+    const directory = later.find((call) => isSync(call) && /\/db>/.test(call.text));
+    const removed = later.find((call) => call.name.startsWith("unlink") && /\.(log|ckp)"/.test(call.text));
+    expect(removed, `${where}: something is removed after ${name}`).toBeDefined();
+    expect(directory?.returnedAt, `${where}: the name of ${name} is durable`).toBeLessThanOrEqual(
+      removed?.calledAt ?? 0,
+    );
+  }
+}
+
 /** The files of a log with their bytes. */
 function logOf(directory: string): Record<string, string> {
   if (!existsSync(directory)) return {};
@@ -315,6 +331,10 @@ async function runCase(
         `${where}: injected`,
       ).toBe(true);
     if (scenario.leavesLog === true) expect(logOf(directory), where).toEqual(log);
+    if (outcomes.includes("closed")) {
+      const left = readdirSync(directory).filter((name) => name.endsWith(".ckp.tmp"));
+      expect(left, `${where}: left by checkpoints`).toEqual([]);
+    }
     check(found, where, faults);
     if (scenario.isLie !== true) await checkState(directory, scenario, outcomes, where, faults);
     expect(faults.messages).toEqual([]);
@@ -347,6 +367,7 @@ describe.skipIf(!available).each(runtimes)("$name", (runtime) => {
     await runCase(runtime, scenario, ({ calls }, where) => {
       checkOrder(calls, scenario, where);
       checkSegments(calls, where);
+      checkCheckpoints(calls, where);
     });
   });
 
