@@ -14,6 +14,7 @@ import { promisify } from "node:util";
 const IMAGE_BYTES = { ext4: 128 * 1024 * 1024, xfs: 320 * 1024 * 1024 } as const;
 const UNMOUNT_ATTEMPTS_MAX = 50;
 const UNMOUNT_RETRY_MS = 50;
+const ENDING_SIGNALS = ["SIGTERM", "SIGINT"] as const;
 const APT_MS_MAX = 180_000;
 const TOOLS = ["mkfs.ext4", "mkfs.xfs", "xfs_io", "mount", "umount"];
 
@@ -21,13 +22,22 @@ export type FileSystemKind = "ext4" | "xfs";
 
 const run = promisify(execFile);
 
+/** What is mounted or about to be, so that a run that is stopped leaves nothing mounted behind. */
+const mounted = new Set<string>();
+
+function unmountAll(): void {
+  // A mount that is just being made may take a moment to be there.
+  spawnSync("sleep", [String(UNMOUNT_RETRY_MS / 1000)]);
+  for (const mountPoint of mounted) spawnSync("umount", ["-l", mountPoint]);
+  process.exit(1);
+}
+
 export class LoopDisk {
   readonly kind: FileSystemKind;
   /** What holds the image and the mount point; named where a case fails. */
   readonly place: string;
   readonly mountPoint: string;
   readonly #image: string;
-  #isMounted = false;
 
   private constructor(kind: FileSystemKind) {
     this.kind = kind;
@@ -53,8 +63,19 @@ export class LoopDisk {
   }
 
   async mount(): Promise<void> {
-    await run("mount", ["-t", this.kind, "-o", "loop", this.#image, this.mountPoint]);
-    this.#isMounted = true;
+    if (mounted.size === 0) for (const signal of ENDING_SIGNALS) process.on(signal, unmountAll);
+    mounted.add(this.mountPoint);
+    try {
+      await run("mount", ["-t", this.kind, "-o", "loop", this.#image, this.mountPoint]);
+    } catch (error) {
+      this.#forget();
+      throw error;
+    }
+  }
+
+  #forget(): void {
+    mounted.delete(this.mountPoint);
+    if (mounted.size === 0) for (const signal of ENDING_SIGNALS) process.off(signal, unmountAll);
   }
 
   /** Cuts the power. With `flushLog` the file system's own journal is written first, its files' contents are not. */
@@ -64,11 +85,11 @@ export class LoopDisk {
 
   /** Whoever had a file open there may take a moment to be gone. */
   async unmount(): Promise<void> {
-    if (!this.#isMounted) return;
+    if (!mounted.has(this.mountPoint)) return;
     for (let attempt = 1; ; attempt++) {
       try {
         await run("umount", [this.mountPoint]);
-        this.#isMounted = false;
+        this.#forget();
         return;
       } catch (error) {
         if (attempt === UNMOUNT_ATTEMPTS_MAX) throw error;
