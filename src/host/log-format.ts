@@ -7,6 +7,9 @@
 import { HoldfastError } from "../errors.js";
 import * as abi from "./abi.js";
 
+/** The most that a number in a header can be, so that what is counted from there stays exact as a double. */
+const NUMBER_MAX = 2 ** 52;
+
 /** What a segment says of itself. */
 export interface SegmentHeader {
   /** 16 bytes that every segment of one database shares. */
@@ -78,7 +81,7 @@ export function decodeSegmentHeader(
   }
   const integer = (offset: number): number => {
     const value = view.getBigUint64(offset, true);
-    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw damaged("a number in its header is beyond 2^53");
+    if (value > BigInt(NUMBER_MAX)) throw damaged("a number in its header is beyond 2^52");
     return Number(value);
   };
   if (integer(abi.SEGMENT_NUMBER_OFFSET) !== number) throw damaged("its header is of another segment");

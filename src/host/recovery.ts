@@ -289,9 +289,25 @@ function epochAfter(session: StorageSession, last: Header): number {
   return Math.max(session.epoch, last.epoch + 1);
 }
 
-/** Moves versions past every one that owners of the log may have given, though nothing of it is found (COMMIT 11). */
+/** The highest version that a database goes on from, so that as many again can still be given; and the last epoch. */
+const VERSION_FOUND_MAX = 2 ** 52;
+const EPOCH_MAX = 2 ** 32 - 1;
+
+/**
+ * Moves versions past every one that owners of the log may have given, though nothing of it is found (COMMIT 11). What no
+ * database has come to is refused here: a commit beyond it could not be read again.
+ */
 function raiseVersions(core: Core, last: Header, owners: number): void {
-  core.versionRaise(Math.max(core.writtenVersion, last.firstVersion - 1) + owners * abi.VERSION_GAP_AFTER_CRASH);
+  const version = Math.max(core.writtenVersion, last.firstVersion - 1) + owners * abi.VERSION_GAP_AFTER_CRASH;
+  const spent = last.epoch === EPOCH_MAX ? "its epochs" : version > VERSION_FOUND_MAX ? "its versions" : undefined;
+  if (spent !== undefined) {
+    throw new HoldfastError(
+      "CORRUPTION",
+      `Segment ${last.number} is damaged: ${spent} leave none for the next owner. Nothing was changed. Restore the file from a copy.`,
+      { details: { segment: last.number, offset: 0 } },
+    );
+  }
+  core.versionRaise(version);
 }
 
 function stateAfter(
