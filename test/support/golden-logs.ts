@@ -18,6 +18,7 @@ export type Open = (options: OpenOptions) => Promise<Database>;
 /** A database as its files. */
 export interface GoldenFiles {
   readonly segments: Segments;
+  readonly checkpoints: Segments;
 }
 
 /** One golden log: a name, what it is about, and how it is written. */
@@ -181,8 +182,12 @@ export const GOLDEN_LOGS: readonly GoldenLog[] = [
 export async function writeGolden(log: GoldenLog, open: Open): Promise<GoldenFiles> {
   const life = new Life(open, log.name === "segments" ? SEGMENT_BYTES : 64 * 1024 * 1024);
   await log.write(life);
-  const { segments } = life.storage;
-  return { segments: new Map([...segments].sort(([a], [b]) => a - b)) };
+  return { segments: ascending(life.storage.segments), checkpoints: ascending(life.storage.checkpoints) };
+}
+
+/** As they are now: whoever still has the database open writes to the storage's own map. */
+function ascending(files: Segments): Segments {
+  return new Map([...files].sort(([a], [b]) => a - b));
 }
 
 /** Runs that golden logs write to. */
