@@ -3,8 +3,10 @@
  * written again byte for byte by the same operations.
  */
 import type { Storage } from "../../src/adapters/storage.js";
+import { Database } from "../../src/index.js";
 import { EMBEDDED } from "../golden/embedded.js";
-import { contentsOf, GOLDEN_LOGS, type GoldenFiles, toJson, writeGolden } from "../support/golden-logs.js";
+import { contentsOf, GOLDEN_LOGS, toJson, writeGolden } from "../support/golden-logs.js";
+import type { DatabaseFiles } from "../support/plain-log.js";
 import { deepEqual, equal } from "./assert.js";
 import type { Case, Context } from "./context.js";
 
@@ -17,7 +19,7 @@ function filesOf(embedded: Readonly<Record<string, string>>): Map<number, Uint8A
 }
 
 /** Puts the files of a database where a case has its place. */
-async function place(storage: Storage, files: GoldenFiles): Promise<void> {
+async function place(storage: Storage, files: DatabaseFiles): Promise<void> {
   const session = await storage.open({ readOnly: false });
   for (const [number, bytes] of files.checkpoints) {
     const writer = await session.beginCheckpoint(number);
@@ -28,7 +30,7 @@ async function place(storage: Storage, files: GoldenFiles): Promise<void> {
   await session.close();
 }
 
-async function read(context: Context, files: GoldenFiles, contents: unknown): Promise<void> {
+async function read(context: Context, files: DatabaseFiles, contents: unknown): Promise<void> {
   await place(context.storage(), files);
   const db = await context.open();
   deepEqual(toJson(contentsOf(db)), contents, "contents");
@@ -64,7 +66,9 @@ export function goldenContract(): readonly Case[] {
       {
         name: `writes ${log.name} byte for byte`,
         async run(context) {
-          const written = await writeGolden(log, (options) => context.open(options));
+          const written = await writeGolden(log, (options, source) =>
+            source === undefined ? context.open(options) : Database.import(source, options),
+          );
           differences("segment", written.segments, files.segments);
           differences("checkpoint", written.checkpoints, files.checkpoints);
         },

@@ -9,14 +9,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Database } from "../../src/index.js";
 import { moduleOf, SINGLE } from "../support/builds.js";
-import type { Segments } from "../support/byte-storage.js";
+import { ByteStorage } from "../support/byte-storage.js";
 import { SCALE, SEED, writeReport } from "../support/durability-report.js";
 import { GOLDEN_LOGS, writeGolden } from "../support/golden-logs.js";
+import type { DatabaseFiles } from "../support/plain-log.js";
 import { mutant } from "./mutants.js";
 import { type Fault, Trials } from "./trials.js";
 import { Watchdog } from "./watchdog.js";
 
-const MUTANTS = Math.round(150_000 * SCALE);
+const MUTANTS = Math.round(100_000 * SCALE);
 /** The one mutant to try, where a failure is replayed. */
 const ONLY_CASE = process.env["HOLDFAST_CASE"];
 const GOAL = 200_000;
@@ -25,7 +26,7 @@ const SHOWN_MAX = 5;
 const counts = { cases: 0, silentlyCorrupt: 0, lost: 0, untyped: 0, other: 0 };
 const startMs = performance.now();
 const watchdog = new Watchdog();
-const logs = new Map<string, Segments>();
+const logs = new Map<string, DatabaseFiles>();
 let trials: Trials;
 
 /** Collects faults with what replays them; the message shows the first few. */
@@ -33,10 +34,14 @@ class Faults {
   readonly #shown: string[] = [];
   #found = 0;
 
-  async try(name: () => string, segments: Segments): Promise<void> {
+  try(name: () => string, files: DatabaseFiles): Promise<void> {
+    return this.note(name, () => trials.of(files));
+  }
+
+  async note(name: () => string, trial: () => Promise<Fault | undefined>): Promise<void> {
     counts.cases++;
     watchdog.beat(name);
-    const fault: Fault | undefined = await trials.of(segments);
+    const fault = await trial();
     if (fault === undefined) return;
     counts[fault.kind]++;
     this.#found++;
@@ -52,7 +57,10 @@ beforeAll(async () => {
   trials = await Trials.begin();
   const wasm = await moduleOf(SINGLE);
   for (const log of GOLDEN_LOGS) {
-    logs.set(log.name, (await writeGolden(log, (options) => Database.open({ ...options, wasm }))).segments);
+    const files = await writeGolden(log, (options, source) =>
+      source === undefined ? Database.open({ ...options, wasm }) : Database.import(source, { ...options, wasm }),
+    );
+    logs.set(log.name, files);
   }
 });
 
@@ -76,35 +84,100 @@ afterAll(async () => {
   });
 });
 
+/** Every file of a database, with what gives the database back with another one in its place. */
+function eachFile({ segments, checkpoints }: DatabaseFiles): {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  readonly instead: (bytes: Uint8Array) => DatabaseFiles;
+}[] {
+  return [
+    ...[...segments].map(([number, bytes]) => ({
+      name: `segment ${number}`,
+      bytes,
+      instead: (other: Uint8Array) => ({ segments: new Map(segments).set(number, other), checkpoints }),
+    })),
+    ...[...checkpoints].map(([number, bytes]) => ({
+      name: `checkpoint ${number}`,
+      bytes,
+      instead: (other: Uint8Array) => ({ segments, checkpoints: new Map(checkpoints).set(number, other) }),
+    })),
+  ];
+}
+
+function flipped(bytes: Uint8Array, bit: number): Uint8Array {
+  const other = bytes.slice();
+  other[bit >>> 3] = (bytes[bit >>> 3] as number) ^ (1 << (bit & 7));
+  return other;
+}
+
 describe.skipIf(ONLY_CASE !== undefined).each(GOLDEN_LOGS)("the golden log $name", ({ name }) => {
   test("undamaged", async () => {
     const faults = new Faults();
-    await faults.try(() => `${name}, undamaged`, logs.get(name) as Segments);
+    await faults.try(() => `${name}, undamaged`, logs.get(name) as DatabaseFiles);
     faults.expectNone();
   });
 
   test("cut to every length", async () => {
-    const log = logs.get(name) as Segments;
     const faults = new Faults();
-    for (const [number, bytes] of log) {
-      for (let length = 0; length < bytes.length; length++) {
-        const cut = new Map(log).set(number, bytes.subarray(0, length));
-        await faults.try(() => `${name}, segment ${number} cut to ${length} bytes`, cut);
+    for (const file of eachFile(logs.get(name) as DatabaseFiles)) {
+      for (let length = 0; length < file.bytes.length; length++) {
+        const where = (): string => `${name}, ${file.name} cut to ${length} bytes`;
+        await faults.try(where, file.instead(file.bytes.subarray(0, length)));
       }
     }
     faults.expectNone();
   });
 
   test("with every single bit flipped", async () => {
-    const log = logs.get(name) as Segments;
     const faults = new Faults();
-    for (const [number, bytes] of log) {
-      for (let bit = 0; bit < bytes.length * 8; bit++) {
-        const flipped = bytes.slice();
-        flipped[bit >>> 3] = (bytes[bit >>> 3] as number) ^ (1 << (bit & 7));
-        const where = (): string => `${name}, segment ${number}, bit ${bit & 7} of byte ${bit >>> 3} flipped`;
-        await faults.try(where, new Map(log).set(number, flipped));
+    for (const file of eachFile(logs.get(name) as DatabaseFiles)) {
+      for (let bit = 0; bit < file.bytes.length * 8; bit++) {
+        const where = (): string => `${name}, ${file.name}, bit ${bit & 7} of byte ${bit >>> 3} flipped`;
+        await faults.try(where, file.instead(flipped(file.bytes, bit)));
       }
+    }
+    faults.expectNone();
+  });
+});
+
+describe.skipIf(ONLY_CASE !== undefined)("an export", () => {
+  const exported = async (): Promise<Uint8Array> => {
+    const files = logs.get("checkpoint") as DatabaseFiles;
+    const storage = new ByteStorage(files.segments, 9, files.checkpoints);
+    await using db = await Database.open({ storage, wasm: await moduleOf(SINGLE) });
+    const pieces: Uint8Array[] = [];
+    for await (const piece of db.export()) pieces.push(piece);
+    return new Uint8Array(Buffer.concat(pieces));
+  };
+
+  test("cut to every length, and with something behind its end", async () => {
+    const bytes = await exported();
+    const faults = new Faults();
+    for (let length = 0; length <= bytes.length; length++) {
+      await faults.note(
+        () => `cut to ${length} bytes`,
+        () => trials.ofExport(bytes.subarray(0, length)),
+      );
+    }
+    for (const more of [1, 47, 48, 100]) {
+      const longer = new Uint8Array([...bytes, ...new Uint8Array(more)]);
+      await faults.note(
+        () => `${more} bytes behind its end`,
+        () => trials.ofExport(longer),
+      );
+    }
+    faults.expectNone();
+  });
+
+  test("with a bit of every byte flipped", async () => {
+    const bytes = await exported();
+    const faults = new Faults();
+    for (let at = 0; at < bytes.length; at++) {
+      const bit = at * 8 + ((SEED + at) & 7);
+      await faults.note(
+        () => `HOLDFAST_SEED=${SEED}: bit ${bit} flipped`,
+        () => trials.ofExport(flipped(bytes, bit)),
+      );
     }
     faults.expectNone();
   });
@@ -116,8 +189,8 @@ test(`changed with the format in mind, seed ${SEED}`, async () => {
   const first = ONLY_CASE === undefined ? 0 : Number(ONLY_CASE);
   const end = ONLY_CASE === undefined ? MUTANTS : first + 1;
   for (let number = first; number < end; number++) {
-    const { segments, story } = mutant(all, SEED, number);
-    await faults.try(() => `HOLDFAST_SEED=${SEED} HOLDFAST_CASE=${number}: ${story.join("; ")}`, segments);
+    const { files, story } = mutant(all, SEED, number);
+    await faults.try(() => `HOLDFAST_SEED=${SEED} HOLDFAST_CASE=${number}: ${story.join("; ")}`, files);
   }
   faults.expectNone();
 });

@@ -6,12 +6,12 @@
  * A mutant is made from a seed and its number alone, so that either replays it.
  */
 import * as abi from "../../src/host/abi.js";
-import type { Segments } from "../support/byte-storage.js";
 import { crc32c } from "../support/log-oracle.js";
+import type { DatabaseFiles, FileKind } from "../support/plain-log.js";
 
 /** A changed log, and how it came about. */
 export interface Mutant {
-  readonly segments: Segments;
+  readonly files: DatabaseFiles;
   readonly story: readonly string[];
 }
 
@@ -21,8 +21,9 @@ const RECORD_BYTES_MIN = abi.RECORD_HEADER_BYTES + abi.RECORD_TRAILER_BYTES;
 const REPAIRS = ["nothing", "checksums", "chain", "places"] as const;
 type Repair = (typeof REPAIRS)[number];
 
-/** One segment, taken apart. */
+/** One segment or checkpoint, taken apart. */
 interface Part {
+  readonly kind: FileKind;
   number: number;
   header: Uint8Array;
   records: Uint8Array[];
@@ -52,6 +53,16 @@ const HEADER_FIELDS: readonly Field[] = [
   ["predecessor", abi.SEGMENT_PREDECESSOR_OFFSET, 8],
   ["predecessor's end", abi.SEGMENT_PREDECESSOR_END_OFFSET, 8],
   ["predecessor's checksum", abi.SEGMENT_PREDECESSOR_CRC_OFFSET, 4],
+];
+
+const CHECKPOINT_FIELDS: readonly Field[] = [
+  ...HEADER_FIELDS.slice(0, 6),
+  ["flags", abi.SEGMENT_FLAGS_OFFSET, 4],
+  ["version", abi.CHECKPOINT_VERSION_OFFSET, 8],
+  ["given", abi.CHECKPOINT_GIVEN_OFFSET, 8],
+  ["commits", abi.CHECKPOINT_COMMITS_OFFSET, 8],
+  ["written", abi.CHECKPOINT_WRITTEN_OFFSET, 8],
+  ["chain", abi.CHECKPOINT_CHAIN_OFFSET, 4],
 ];
 
 const RECORD_FIELDS: readonly Field[] = [
@@ -144,25 +155,28 @@ function writeField(view: DataView, offset: number, size: number, value: bigint)
   else view.setUint8(offset, Number(value));
 }
 
-function partsOf(segments: Segments): Part[] {
-  const parts = [...segments].map(([number, bytes]): Part => {
-    const records: Uint8Array[] = [];
-    let at = abi.SEGMENT_HEADER_BYTES;
-    while (at + abi.RECORD_HEADER_BYTES <= bytes.length) {
-      const end = at + viewOf(bytes).getUint32(at + abi.RECORD_LENGTH_OFFSET, true);
-      records.push(bytes.slice(at, end));
-      at = end;
-    }
-    const header = bytes.slice(0, abi.SEGMENT_HEADER_BYTES);
-    return { number, header, records, tail: new Uint8Array(0), kept: records.length };
-  });
-  for (const [i, part] of parts.entries()) {
-    const next = parts[i + 1];
+function partOf(kind: FileKind, number: number, bytes: Uint8Array): Part {
+  const records: Uint8Array[] = [];
+  let at = abi.SEGMENT_HEADER_BYTES;
+  while (at + abi.RECORD_HEADER_BYTES <= bytes.length) {
+    const end = at + viewOf(bytes).getUint32(at + abi.RECORD_LENGTH_OFFSET, true);
+    records.push(bytes.slice(at, end));
+    at = end;
+  }
+  const header = bytes.slice(0, abi.SEGMENT_HEADER_BYTES);
+  return { kind, number, header, records, tail: new Uint8Array(0), kept: records.length };
+}
+
+/** Checkpoints first, then the segments in order. */
+function partsOf({ segments, checkpoints }: DatabaseFiles): Part[] {
+  const logParts = [...segments].map(([number, bytes]) => partOf("segment", number, bytes));
+  for (const [i, part] of logParts.entries()) {
+    const next = logParts[i + 1];
     if (next === undefined) continue;
     const end = u64(next.header, abi.SEGMENT_PREDECESSOR_END_OFFSET);
     part.kept = part.records.filter((record) => u64(record, abi.RECORD_POSITION_OFFSET) < end).length;
   }
-  return parts;
+  return [...[...checkpoints].map(([number, bytes]) => partOf("checkpoint", number, bytes)), ...logParts];
 }
 
 /** Where the operations of a whole record begin. */
@@ -173,9 +187,30 @@ function operationsOf(record: Uint8Array): number[] {
   while (at + abi.OPERATION_HEADER_BYTES <= record.length - abi.RECORD_TRAILER_BYTES) {
     starts.push(at);
     const keyBytes = view.getUint16(at + abi.OPERATION_KEY_BYTES_OFFSET, true);
-    at += abi.OPERATION_HEADER_BYTES + keyBytes + view.getUint32(at + abi.OPERATION_VALUE_BYTES_OFFSET, true);
+    const valueBytes = view.getUint32(at + abi.OPERATION_VALUE_BYTES_OFFSET, true);
+    const isHeld = record[at + abi.OPERATION_KIND_OFFSET] === abi.OPERATION_HELD;
+    at += abi.OPERATION_HEADER_BYTES + (isHeld ? abi.OPERATION_VERSION_BYTES : 0) + keyBytes + valueBytes;
   }
   return starts;
+}
+
+/** Where a segment goes on from: the one before it, or what stood there before a checkpoint. */
+interface Before {
+  readonly number: number;
+  readonly position: bigint;
+  readonly chain: number;
+}
+
+const NOTHING_BEFORE: Before = { number: 0, position: 0n, chain: 0 };
+
+function beforeFirst(parts: readonly Part[]): Before {
+  const header = parts.find(({ kind }) => kind === "segment")?.header;
+  if (header === undefined) return NOTHING_BEFORE;
+  return {
+    number: Number(u64(header, abi.SEGMENT_PREDECESSOR_OFFSET)),
+    position: u64(header, abi.SEGMENT_POSITION_OFFSET),
+    chain: viewOf(header).getUint32(abi.SEGMENT_PREDECESSOR_CRC_OFFSET, true),
+  };
 }
 
 /** A log while it is changed. */
@@ -186,10 +221,12 @@ class Workpiece {
   readonly others: Part[];
   readonly story: string[] = [];
   readonly #pins: Pin[] = [];
+  readonly #beforeFirst: Before;
 
   constructor(random: Random, parts: Part[], others: Part[]) {
     this.random = random;
     this.parts = parts;
+    this.#beforeFirst = beforeFirst(parts);
     this.others = others;
   }
 
@@ -221,46 +258,43 @@ class Workpiece {
     for (const pin of this.#pins) if (pin.bytes === bytes) pin.set(view);
   }
 
-  /** Puts the log together again, with what is broken repaired as far as `repair` says. */
-  assemble(repair: Repair): Map<number, Uint8Array> {
+  /** Puts the files together again, with what is broken repaired as far as `repair` says. */
+  assemble(repair: Repair): { segments: Map<number, Uint8Array>; checkpoints: Map<number, Uint8Array> } {
     const level = REPAIRS.indexOf(repair);
-    const segments = new Map<number, Uint8Array>();
-    let before: { number: number; position: bigint; chain: number } | undefined;
+    const files = { segments: new Map<number, Uint8Array>(), checkpoints: new Map<number, Uint8Array>() };
+    let before = this.#beforeFirst;
     for (const part of this.parts) {
       this.#settleHeader(part, level, before);
-      before = this.#settleRecords(part, level);
-      segments.set(part.number, joined([part.header, ...part.records, part.tail]));
+      const end = this.#settleRecords(part, level);
+      if (part.kind === "segment") before = end;
+      const kept = part.kind === "segment" ? files.segments : files.checkpoints;
+      kept.set(part.number, joined([part.header, ...part.records, part.tail]));
     }
-    return segments;
+    return files;
   }
 
-  #settleHeader(
-    part: Part,
-    level: number,
-    before: { number: number; position: bigint; chain: number } | undefined,
-  ): void {
-    const { header } = part;
+  #settleHeader({ kind, number, header }: Part, level: number, before: Before): void {
     if (header.length < abi.SEGMENT_HEADER_BYTES) return;
     const view = viewOf(header);
-    if (level >= 3) {
-      view.setBigUint64(abi.SEGMENT_NUMBER_OFFSET, BigInt(part.number), true);
-      view.setBigUint64(abi.SEGMENT_PREDECESSOR_OFFSET, BigInt(before?.number ?? 0), true);
-      view.setBigUint64(abi.SEGMENT_POSITION_OFFSET, before?.position ?? 0n, true);
-      view.setBigUint64(abi.SEGMENT_PREDECESSOR_END_OFFSET, before?.position ?? 0n, true);
+    if (level >= 3) view.setBigUint64(abi.SEGMENT_NUMBER_OFFSET, BigInt(number), true);
+    if (level >= 3 && kind === "segment") {
+      view.setBigUint64(abi.SEGMENT_PREDECESSOR_OFFSET, BigInt(before.number), true);
+      view.setBigUint64(abi.SEGMENT_POSITION_OFFSET, before.position, true);
+      view.setBigUint64(abi.SEGMENT_PREDECESSOR_END_OFFSET, before.position, true);
     }
-    if (level >= 2) view.setUint32(abi.SEGMENT_PREDECESSOR_CRC_OFFSET, before?.chain ?? 0, true);
+    if (level >= 2 && kind === "segment") view.setUint32(abi.SEGMENT_PREDECESSOR_CRC_OFFSET, before.chain, true);
     this.#settle(header);
     if (level >= 1) view.setUint32(abi.SEGMENT_CRC_OFFSET, crc32c(header.subarray(0, abi.SEGMENT_CRC_OFFSET)), true);
   }
 
-  /** Seals the records of a segment; where its successor begins. */
-  #settleRecords(part: Part, level: number): { number: number; position: bigint; chain: number } {
+  /** Seals the records of a file; where a successor begins. */
+  #settleRecords(part: Part, level: number): Before {
     const hasHeader = part.header.length >= abi.SEGMENT_HEADER_BYTES;
     const header = hasHeader ? part.header : new Uint8Array(abi.SEGMENT_HEADER_BYTES);
     const epoch = viewOf(header).getUint32(abi.SEGMENT_EPOCH_OFFSET, true);
-    let position = u64(header, abi.SEGMENT_POSITION_OFFSET);
+    let position = part.kind === "segment" ? u64(header, abi.SEGMENT_POSITION_OFFSET) : 0n;
     let chain = viewOf(header).getUint32(abi.SEGMENT_CRC_OFFSET, true);
-    let end = { number: part.number, position, chain };
+    let end: Before = { number: part.number, position, chain };
     for (const [i, record] of part.records.entries()) {
       if (record.length < RECORD_BYTES_MIN) continue;
       const view = viewOf(record);
@@ -268,8 +302,8 @@ class Workpiece {
         view.setUint32(abi.RECORD_LENGTH_OFFSET, record.length, true);
         view.setBigUint64(abi.RECORD_POSITION_OFFSET, position, true);
         view.setUint32(abi.RECORD_EPOCH_OFFSET, epoch, true);
-        if (u64(record, abi.RECORD_WATERMARK_OFFSET) > position)
-          view.setBigUint64(abi.RECORD_WATERMARK_OFFSET, position, true);
+        const isBeyond = u64(record, abi.RECORD_WATERMARK_OFFSET) > position;
+        if (isBeyond) view.setBigUint64(abi.RECORD_WATERMARK_OFFSET, position, true);
       }
       if (level >= 2) view.setUint32(abi.RECORD_PREVIOUS_CRC_OFFSET, chain, true);
       this.#settle(record);
@@ -294,6 +328,10 @@ function joined(pieces: readonly Uint8Array[]): Uint8Array {
   return new Uint8Array(Buffer.concat(pieces));
 }
 
+function nameOf({ kind, number }: Part): string {
+  return `${kind} ${number}`;
+}
+
 /** A part, and a place among its records. */
 function somewhere({
   parts,
@@ -304,7 +342,7 @@ function somewhere({
   const index = random.below(part.records.length);
   // What was cut down to less than a record has no fields any more.
   if ((part.records[index] as Uint8Array).length < RECORD_BYTES_MIN) return undefined;
-  return { part, index, record: part.records[index] as Uint8Array, what: `segment ${part.number} record ${index}` };
+  return { part, index, record: part.records[index] as Uint8Array, what: `${nameOf(part)} record ${index}` };
 }
 
 type Mutation = (work: Workpiece) => void;
@@ -312,7 +350,8 @@ type Mutation = (work: Workpiece) => void;
 function changeHeader(work: Workpiece): void {
   const part = work.random.of(work.parts);
   if (part.header.length === abi.SEGMENT_HEADER_BYTES) {
-    work.setField(`segment ${part.number}`, part.header, work.random.of(HEADER_FIELDS));
+    const fields = part.kind === "segment" ? HEADER_FIELDS : CHECKPOINT_FIELDS;
+    work.setField(nameOf(part), part.header, work.random.of(fields));
   }
 }
 
@@ -392,7 +431,7 @@ function spliceRecord(work: Workpiece): void {
   if (replaces === 0 && at.part.kept > at.index) at.part.kept++;
   const version = u64(at.record, abi.RECORD_VERSION_OFFSET) + BigInt(random.below(3)) - 1n;
   if (random.below(2) === 0) work.pin(record, abi.RECORD_VERSION_OFFSET, 8, BigInt.asUintN(64, version));
-  work.tell(`${at.what}: ${replaces === 0 ? "before it" : "in its place"} one of segment ${from.number} of some log`);
+  work.tell(`${at.what}: ${replaces === 0 ? "before it" : "in its place"} one of ${nameOf(from)} of some log`);
 }
 
 /** Makes a commit of operations that may contradict one another and the state. */
@@ -403,7 +442,8 @@ function forgeCommit(work: Workpiece): void {
   const model = random.of([at.record, ...at.part.records.filter((record) => record.length >= RECORD_BYTES_MIN)]);
   const runBytes = viewOf(model).getUint16(abi.RECORD_RUN_BYTES_OFFSET, true);
   if (runBytes === 0) return;
-  const operations = Array.from({ length: 1 + random.below(4) }, () => forgedOperation(random));
+  const held = model[abi.RECORD_KIND_OFFSET] === abi.RECORD_RUN;
+  const operations = Array.from({ length: 1 + random.below(4) }, () => forgedOperation(random, held));
   const head = model.slice(0, abi.RECORD_HEADER_BYTES + runBytes);
   const view = viewOf(head);
   view.setUint32(abi.RECORD_OPERATIONS_OFFSET, operations.length, true);
@@ -419,18 +459,21 @@ function forgeCommit(work: Workpiece): void {
   work.tell(`${at.what}: behind it a forged commit of ${operations.length}`);
 }
 
-function forgedOperation(random: Random): Uint8Array {
+function forgedOperation(random: Random, held: boolean): Uint8Array {
   const keys = ["a", "b", "k0", "k1", "k2", "k3", "head\u0000", "of:x\u00001", "\u0000"];
   const key = Buffer.from(random.of(keys));
-  const kind = random.of([1, 1, 1, 2, 2, 3]);
-  const value = kind === 1 ? random.bytes(random.below(40)) : new Uint8Array(0);
+  const usual = held ? abi.OPERATION_HELD : abi.OPERATION_PUT;
+  const kind = random.below(2) === 0 ? usual : random.of([1, 2, 3, 4]);
+  const hasValue = kind === abi.OPERATION_PUT || kind === abi.OPERATION_HELD;
+  const value = hasValue ? random.bytes(random.below(40)) : new Uint8Array(0);
   const head = new Uint8Array(abi.OPERATION_HEADER_BYTES);
   if (kind === abi.OPERATION_DELETE_RUN && random.below(4) > 0) return Uint8Array.of(kind, 0, 0, 0, 0, 0, 0, 0);
   viewOf(head).setUint8(abi.OPERATION_KIND_OFFSET, kind);
   viewOf(head).setUint8(abi.OPERATION_TABLE_OFFSET, random.below(3) === 0 ? random.below(abi.TABLE_COUNT) : 0);
   viewOf(head).setUint16(abi.OPERATION_KEY_BYTES_OFFSET, key.length, true);
   viewOf(head).setUint32(abi.OPERATION_VALUE_BYTES_OFFSET, value.length, true);
-  return joined([head, key, value]);
+  const version = held ? Uint8Array.of(random.below(20), 0, 0, 0, 0, 0, 0, 0) : new Uint8Array(0);
+  return joined([head, version, key, value]);
 }
 
 function changeSegments(work: Workpiece): void {
@@ -442,21 +485,21 @@ function changedSegments(work: Workpiece): string {
   const { parts, others, random } = work;
   const index = random.below(parts.length);
   const part = parts[index] as Part;
-  const what = `segment ${part.number}`;
+  const what = nameOf(part);
   switch (random.below(7)) {
     case 0:
       if (parts.length > 1) parts.splice(index, 1);
       return `${what} dropped`;
     case 1: {
-      const other = random.of(parts);
+      const other = random.of(parts.filter(({ kind }) => kind === part.kind));
       [part.number, other.number] = [other.number, part.number];
-      parts.sort((a, b) => a.number - b.number);
+      parts.sort((a, b) => (a.kind === b.kind ? a.number - b.number : a.kind === "checkpoint" ? -1 : 1));
       return `${what} and ${other.number} changed places`;
     }
     case 2: {
       const other = random.of(others);
-      parts[index] = { ...other, number: part.number };
-      return `${what} replaced by segment ${other.number} of another log`;
+      parts[index] = { ...other, kind: part.kind, number: part.number };
+      return `${what} replaced by ${nameOf(other)} of another log`;
     }
     case 3: {
       const gap = 1 + random.below(3);
@@ -471,15 +514,16 @@ function changedSegments(work: Workpiece): string {
       return `${what} left with its header alone`;
     default: {
       const { records, header } = part;
-      const number = (parts.at(-1) as Part).number + 1;
+      const number = Math.max(...parts.map((any) => any.number)) + 1;
       parts.push({
+        kind: part.kind,
         number,
         header: header.slice(),
         records: records.map((record) => record.slice()),
         tail: part.tail,
         kept: 0,
       });
-      return `${what} copied to segment ${number}`;
+      return `${what} copied to number ${number}`;
     }
   }
 }
@@ -498,12 +542,12 @@ function plant(work: Workpiece): void {
     joined([random.bytes(7), record]),
   ];
   part.tail = joined([part.tail, random.of(kinds)]);
-  work.tell(`segment ${part.number}: ${part.tail.length} bytes behind its end`);
+  work.tell(`${nameOf(part)}: ${part.tail.length} bytes behind its end`);
 }
 
 /** Loses or mixes up bytes, as a disk does: a block of zeros, or of something else, or the end. */
-function tear(segments: Map<number, Uint8Array>, random: Random, story: string[]): void {
-  const [number, whole] = random.of([...segments]);
+function tear(files: Map<number, Uint8Array>, random: Random, story: string[]): void {
+  const [number, whole] = random.of([...files]);
   if (whole.length === 0) return;
   const bytes = whole.slice();
   const start = random.below(bytes.length);
@@ -512,8 +556,8 @@ function tear(segments: Map<number, Uint8Array>, random: Random, story: string[]
   if (how === 0) bytes.fill(0, start, start + length);
   else if (how === 1) bytes.set(random.bytes(length), start);
   else if (how === 2) bytes.copyWithin(start, random.below(bytes.length), random.below(bytes.length) + 1);
-  segments.set(number, how === 3 ? bytes.subarray(0, start) : bytes);
-  story.push(`segment ${number} torn at byte ${start}, ${length} bytes, way ${how}`);
+  files.set(number, how === 3 ? bytes.subarray(0, start) : bytes);
+  story.push(`file ${number} torn at byte ${start}, ${length} bytes, way ${how}`);
 }
 
 const MUTATIONS: readonly Mutation[] = [
@@ -537,16 +581,17 @@ const MUTATIONS: readonly Mutation[] = [
 ];
 
 /** The changed log of a number. */
-export function mutant(logs: readonly (readonly [string, Segments])[], seed: number, number: number): Mutant {
+export function mutant(logs: readonly (readonly [string, DatabaseFiles])[], seed: number, number: number): Mutant {
   const random = new Random(seed, number);
-  const [name, segments] = random.of(logs);
+  const [name, files] = random.of(logs);
   const [, others] = random.of(logs);
-  const work = new Workpiece(random, partsOf(segments), partsOf(others));
+  const work = new Workpiece(random, partsOf(files), partsOf(others));
   work.tell(name);
-  for (let left = 1 + random.below(3); left > 0; left--) random.of(MUTATIONS)(work);
+  for (let left = 1 + random.below(3); left > 0 && work.parts.length > 0; left--) random.of(MUTATIONS)(work);
   const repair = random.of(REPAIRS);
   work.tell(`repaired: ${repair}`);
   const changed = work.assemble(repair);
-  if (random.below(8) === 0) tear(changed, random, work.story);
-  return { segments: changed, story: work.story };
+  const torn = random.of([changed.segments, changed.checkpoints].filter(({ size }) => size > 0));
+  if (torn !== undefined && random.below(8) === 0) tear(torn, random, work.story);
+  return { files: changed, story: work.story };
 }

@@ -144,7 +144,7 @@ async function readAgain(db: Database, subject: Subject, where: string): Promise
   const last = JSON.parse(digest(db)) as unknown;
   await db.close();
   if (subject.storage === undefined) return;
-  expect(judgeLog(subject.storage.segments, subject.storage.epoch + 1).kind, where).toBe("good");
+  expect(judgeLog(subject.storage, subject.storage.epoch + 1).kind, where).toBe("good");
   await using again = await open(subject, new Refuser());
   counts.lost++;
   expect(JSON.parse(digest(again)), where).toEqual(last);

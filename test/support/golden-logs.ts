@@ -11,15 +11,10 @@ import type { Environment } from "../../src/host/environment.js";
 import type { Database, Value } from "../../src/index.js";
 import type { OpenOptions } from "../contract/context.js";
 import { ByteStorage, type Segments } from "./byte-storage.js";
+import type { DatabaseFiles } from "./plain-log.js";
 
-/** How `Database.open` is called; whoever writes golden logs says which `Database`. */
-export type Open = (options: OpenOptions) => Promise<Database>;
-
-/** A database as its files. */
-export interface GoldenFiles {
-  readonly segments: Segments;
-  readonly checkpoints: Segments;
-}
+/** How `Database.open` and `Database.import` are called; whoever writes golden logs says which `Database`. */
+export type Open = (options: OpenOptions, source?: AsyncIterable<Uint8Array>) => Promise<Database>;
 
 /** One golden log: a name, what it is about, and how it is written. */
 export interface GoldenLog {
@@ -39,7 +34,11 @@ const ENVIRONMENT: Environment = {
   randomBytes: (bytes) => {
     for (let i = 0; i < bytes.length; i++) bytes[i] = 0xa0 + (i % 16);
   },
-  schedule: () => () => {},
+  // What only lets others have their turn goes on at once; nothing else ever does.
+  schedule: (delayMs, task) => {
+    if (delayMs === 0) queueMicrotask(task);
+    return () => {};
+  },
 };
 
 /** A database while it is written: opened, killed and opened again. */
@@ -55,6 +54,16 @@ export class Life {
   /** Opens it. Whoever had it open before is taken to have been killed. */
   open(): Promise<Database> {
     return this.#open({ storage: this.storage, environment: ENVIRONMENT });
+  }
+
+  /** Makes it from what another one exports. */
+  import(source: AsyncIterable<Uint8Array>): Promise<Database> {
+    return this.#open({ storage: this.storage, environment: ENVIRONMENT }, source);
+  }
+
+  /** A database that is not kept. */
+  aside(): Promise<Database> {
+    return this.#open({ durability: "in-memory", environment: ENVIRONMENT });
   }
 }
 
@@ -78,7 +87,7 @@ function everyPrimitive(db: Database): void {
 }
 
 /** Commits on several runs in turn: puts, transactions, deletions of keys and of runs. */
-function turns(db: Database, from: number, count: number, durability: "strict" | "buffered"): void {
+function turns(db: Database, from: number, count: number, durability?: "strict" | "buffered"): void {
   const runs = ["alpha", "beta", "gamma"];
   for (let i = from; i < from + count; i++) {
     const run = db.run(runs[i % 3] as string);
@@ -176,10 +185,47 @@ export const GOLDEN_LOGS: readonly GoldenLog[] = [
       db.flushSync();
     },
   },
+  {
+    name: "checkpoint",
+    about: "A checkpoint of every primitive and of several runs, with a log behind it, killed.",
+    async write(life) {
+      const db = await life.open();
+      everyPrimitive(db);
+      turns(db, 0, 12, "strict");
+      await db.checkpoint();
+      turns(db, 12, 12, "strict");
+    },
+  },
+  {
+    name: "checkpoint-closed",
+    about: "A second checkpoint, by a second owner, with nothing behind it but its end.",
+    async write(life) {
+      const first = await life.open();
+      turns(first, 0, 6, "strict");
+      await first.checkpoint();
+      turns(first, 6, 6, "buffered");
+      const second = await life.open();
+      turns(second, 12, 6, "strict");
+      await second.checkpoint();
+      await second.close();
+    },
+  },
+  {
+    name: "imported",
+    about: "What another database has exported, before anything is written behind it.",
+    async write(life) {
+      const source = await life.aside();
+      everyPrimitive(source);
+      turns(source, 0, 12);
+      const db = await life.import(source.export());
+      await db.close();
+      await source.close();
+    },
+  },
 ];
 
 /** Writes a golden log with today's code. */
-export async function writeGolden(log: GoldenLog, open: Open): Promise<GoldenFiles> {
+export async function writeGolden(log: GoldenLog, open: Open): Promise<DatabaseFiles> {
   const life = new Life(open, log.name === "segments" ? SEGMENT_BYTES : 64 * 1024 * 1024);
   await log.write(life);
   return { segments: ascending(life.storage.segments), checkpoints: ascending(life.storage.checkpoints) };

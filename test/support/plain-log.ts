@@ -9,7 +9,16 @@ import * as abi from "../../src/host/abi.js";
 import type { Segments } from "./byte-storage.js";
 import { crc32c } from "./log-oracle.js";
 
-/** What must come of opening a log. */
+/** The files of a database. */
+export interface DatabaseFiles {
+  readonly segments: Segments;
+  readonly checkpoints: Segments;
+}
+
+/** Which file is meant. */
+export type FileKind = "segment" | "checkpoint";
+
+/** What must come of opening a database, or of an import. */
 export type Verdict =
   | {
       readonly kind: "good";
@@ -22,21 +31,24 @@ export type Verdict =
   | {
       readonly kind: "refused";
       readonly code: "CORRUPTION" | "UNSUPPORTED";
-      readonly segment: number;
-      /** Where the segment's bytes stop being good; 0 for its header. */
+      readonly file: FileKind;
+      readonly number: number;
+      /** Where the file's bytes stop being good; 0 for its header. */
       readonly offset: number;
       readonly why: string;
     };
 
-/** Thrown inside, and caught where a log's verdict is made. */
+/** Thrown inside, and caught where a verdict is made. */
 class Refused extends Error {
-  readonly code: "CORRUPTION" | "UNSUPPORTED";
-  readonly segment: number;
+  readonly file: FileKind;
+  readonly number: number;
   readonly offset: number;
+  readonly code: "CORRUPTION" | "UNSUPPORTED";
 
-  constructor(segment: number, offset: number, why: string, code: "CORRUPTION" | "UNSUPPORTED" = "CORRUPTION") {
+  constructor(file: FileKind, number: number, offset: number, why: string, code: Refused["code"] = "CORRUPTION") {
     super(why);
-    this.segment = segment;
+    this.file = file;
+    this.number = number;
     this.offset = offset;
     this.code = code;
   }
@@ -45,17 +57,29 @@ class Refused extends Error {
 const NUMBER_MAX = 2 ** 52;
 const EPOCH_MAX = 2 ** 32 - 1;
 
-interface Header {
+/** What both kinds of header say. */
+interface AnyHeader {
   readonly number: number;
   readonly database: string;
   readonly epoch: number;
   readonly position: number;
+  readonly crc: number;
+}
+
+interface Header extends AnyHeader {
   readonly firstVersion: number;
   readonly syncedEnd: number;
   readonly predecessor: number;
   readonly predecessorEnd: number;
   readonly predecessorCrc: number;
-  readonly crc: number;
+}
+
+interface CheckpointHeader extends AnyHeader {
+  readonly isExport: boolean;
+  readonly version: number;
+  readonly given: number;
+  readonly written: number;
+  readonly chain: number;
 }
 
 /** Bytes as a text of as many characters. */
@@ -72,56 +96,106 @@ function integerAt(view: DataView, offset: number): number {
   return view.getUint32(offset, true) + view.getUint32(offset + 4, true) * 2 ** 32;
 }
 
-function headerOf(number: number, bytes: Uint8Array): Header {
-  if (bytes.length < abi.SEGMENT_HEADER_BYTES) throw new Refused(number, 0, "it ends inside its header");
-  const view = viewOf(bytes);
-  if (view.getBigUint64(abi.SEGMENT_MAGIC_OFFSET, true) !== abi.SEGMENT_MAGIC) throw new Refused(number, 0, "magic");
-  const crc = view.getUint32(abi.SEGMENT_CRC_OFFSET, true);
-  if (crc32c(bytes.subarray(0, abi.SEGMENT_CRC_OFFSET)) !== crc) throw new Refused(number, 0, "header checksum");
-  if (view.getUint32(abi.SEGMENT_FORMAT_OFFSET, true) !== abi.FORMAT_VERSION) {
-    throw new Refused(number, 0, "format", "UNSUPPORTED");
+/** Reads the fields that both kinds of header have; `expected` is the number that it must say, if that is known. */
+class HeaderFields {
+  readonly #file: FileKind;
+  readonly #number: number;
+  readonly #view: DataView;
+  readonly any: AnyHeader;
+
+  constructor(file: FileKind, expected: number | undefined, bytes: Uint8Array) {
+    this.#file = file;
+    this.#number = expected ?? 0;
+    if (bytes.length < abi.SEGMENT_HEADER_BYTES) throw this.refuse("it ends inside its header");
+    this.#view = viewOf(bytes);
+    const magic = file === "segment" ? abi.SEGMENT_MAGIC : abi.CHECKPOINT_MAGIC;
+    if (this.#view.getBigUint64(abi.SEGMENT_MAGIC_OFFSET, true) !== magic) throw this.refuse("magic");
+    const crc = this.u32(abi.SEGMENT_CRC_OFFSET);
+    if (crc32c(bytes.subarray(0, abi.SEGMENT_CRC_OFFSET)) !== crc) throw this.refuse("header checksum");
+    if (this.u32(abi.SEGMENT_FORMAT_OFFSET) !== abi.FORMAT_VERSION) throw this.refuse("format", "UNSUPPORTED");
+    const number = this.u64(abi.SEGMENT_NUMBER_OFFSET);
+    if (expected !== undefined && number !== expected) throw this.refuse("number");
+    this.any = {
+      number,
+      database: binaryText(bytes, abi.SEGMENT_DATABASE_OFFSET, abi.SEGMENT_NUMBER_OFFSET),
+      epoch: this.u32(abi.SEGMENT_EPOCH_OFFSET),
+      position: this.u64(abi.SEGMENT_POSITION_OFFSET),
+      crc,
+    };
   }
-  const integer = (offset: number): number => {
-    const value = integerAt(view, offset);
-    if (value > NUMBER_MAX) throw new Refused(number, 0, "a number beyond 2^52");
+
+  refuse(why: string, code: Refused["code"] = "CORRUPTION"): Refused {
+    return new Refused(this.#file, this.#number, 0, why, code);
+  }
+
+  u32(offset: number): number {
+    return this.#view.getUint32(offset, true);
+  }
+
+  u64(offset: number): number {
+    const value = integerAt(this.#view, offset);
+    if (value > NUMBER_MAX) throw this.refuse("a number beyond 2^52");
     return value;
-  };
-  if (integer(abi.SEGMENT_NUMBER_OFFSET) !== number) throw new Refused(number, 0, "number");
+  }
+}
+
+function headerOf(number: number, bytes: Uint8Array): Header {
+  const fields = new HeaderFields("segment", number, bytes);
   return {
-    number,
-    database: binaryText(bytes, abi.SEGMENT_DATABASE_OFFSET, abi.SEGMENT_NUMBER_OFFSET),
-    epoch: view.getUint32(abi.SEGMENT_EPOCH_OFFSET, true),
-    position: integer(abi.SEGMENT_POSITION_OFFSET),
-    firstVersion: integer(abi.SEGMENT_FIRST_VERSION_OFFSET),
-    syncedEnd: integer(abi.SEGMENT_SYNCED_END_OFFSET),
-    predecessor: integer(abi.SEGMENT_PREDECESSOR_OFFSET),
-    predecessorEnd: integer(abi.SEGMENT_PREDECESSOR_END_OFFSET),
-    predecessorCrc: view.getUint32(abi.SEGMENT_PREDECESSOR_CRC_OFFSET, true),
-    crc,
+    ...fields.any,
+    firstVersion: fields.u64(abi.SEGMENT_FIRST_VERSION_OFFSET),
+    syncedEnd: fields.u64(abi.SEGMENT_SYNCED_END_OFFSET),
+    predecessor: fields.u64(abi.SEGMENT_PREDECESSOR_OFFSET),
+    predecessorEnd: fields.u64(abi.SEGMENT_PREDECESSOR_END_OFFSET),
+    predecessorCrc: fields.u32(abi.SEGMENT_PREDECESSOR_CRC_OFFSET),
   };
 }
 
-function checkFollows(before: Header | undefined, header: Header): void {
-  const faulty = (why: string): Refused => new Refused(header.number, 0, why);
-  if (header.predecessor !== (before?.number ?? 0)) throw faulty("predecessor");
-  if (before === undefined) return;
+function checkpointHeaderOf(number: number | undefined, bytes: Uint8Array): CheckpointHeader {
+  const fields = new HeaderFields("checkpoint", number, bytes);
+  fields.u64(abi.CHECKPOINT_COMMITS_OFFSET);
+  const version = fields.u64(abi.CHECKPOINT_VERSION_OFFSET);
+  const given = fields.u64(abi.CHECKPOINT_GIVEN_OFFSET);
+  const written = fields.u64(abi.CHECKPOINT_WRITTEN_OFFSET);
+  if (version > given || written > given) throw fields.refuse("versions");
+  const isExport = (fields.u32(abi.SEGMENT_FLAGS_OFFSET) & abi.CHECKPOINT_EXPORT) !== 0;
+  return { ...fields.any, isExport, version, given, written, chain: fields.u32(abi.CHECKPOINT_CHAIN_OFFSET) };
+}
+
+function checkFollows(before: AnyHeader, header: Header): void {
+  const faulty = (why: string): Refused => new Refused("segment", header.number, 0, why);
+  if (header.predecessor !== before.number) throw faulty("predecessor");
   if (header.database !== before.database) throw faulty("database");
   if (header.epoch < before.epoch) throw faulty("epoch");
   if (header.position !== header.predecessorEnd || header.position < before.position) throw faulty("position");
 }
 
-/** Whether a record's header is whole and possible by itself. */
-function isHeaderSound(bytes: Uint8Array, view: DataView, at: number): boolean {
+/** The first segment behind a checkpoint goes on from it; without one it is the first of all. */
+function checkFirst(checkpoint: CheckpointHeader | undefined, header: Header): void {
+  const faulty = (why: string): Refused => new Refused("segment", header.number, 0, why);
+  if (checkpoint === undefined) {
+    if (header.predecessor !== 0) throw faulty("predecessor");
+    return;
+  }
+  if (header.database !== checkpoint.database) throw faulty("database");
+  if (header.epoch < checkpoint.epoch) throw faulty("epoch");
+  if (header.number !== checkpoint.number) throw new Refused("segment", checkpoint.number, 0, "missing");
+  const { position, predecessorEnd, predecessorCrc } = header;
+  if (position !== checkpoint.position || predecessorEnd !== position || predecessorCrc !== checkpoint.chain) {
+    throw faulty("it goes on from another log");
+  }
+}
+
+/** Whether a record's header is whole and possible by itself: of kind `withRun` with a run, of the next one without. */
+function isHeaderSound(bytes: Uint8Array, view: DataView, at: number, withRun: number): boolean {
   if (at + abi.RECORD_HEADER_BYTES > bytes.length) return false;
   const length = view.getUint32(at + abi.RECORD_LENGTH_OFFSET, true);
   const kind = bytes[at + abi.RECORD_KIND_OFFSET];
   const runBytes = view.getUint16(at + abi.RECORD_RUN_BYTES_OFFSET, true);
   const least = abi.RECORD_HEADER_BYTES + runBytes + abi.RECORD_TRAILER_BYTES;
   if (length > abi.RECORD_BYTES_MAX || length < least) return false;
-  if (kind === abi.RECORD_COMMIT ? runBytes === 0 || runBytes > abi.RUN_ID_BYTES_MAX : kind !== abi.RECORD_WATERMARK) {
-    return false;
-  }
-  if (kind === abi.RECORD_WATERMARK && (runBytes !== 0 || length !== least)) return false;
+  if (kind === withRun ? runBytes === 0 || runBytes > abi.RUN_ID_BYTES_MAX : kind !== withRun + 1) return false;
+  if (kind !== withRun && (runBytes !== 0 || length !== least)) return false;
   const covered = bytes.subarray(at + abi.RECORD_LENGTH_OFFSET, at + abi.RECORD_HEADER_BYTES);
   return view.getUint32(at + abi.RECORD_HEADER_CRC_OFFSET, true) === crc32c(covered);
 }
@@ -131,10 +205,13 @@ interface Operation {
   readonly table: number;
   readonly key: string;
   readonly value: string;
+  /** Of an entry in a checkpoint. */
+  readonly version: number;
 }
 
 /** The operations that fill [at, end) exactly, or `undefined` if any of them says what a record cannot. */
-function operationsIn(bytes: Uint8Array, view: DataView, start: number, end: number): Operation[] | undefined {
+function operationsIn(bytes: Uint8Array, start: number, end: number, held: boolean): Operation[] | undefined {
+  const view = viewOf(bytes);
   const operations: Operation[] = [];
   let at = start;
   while (at < end) {
@@ -143,20 +220,23 @@ function operationsIn(bytes: Uint8Array, view: DataView, start: number, end: num
     const table = bytes[at + abi.OPERATION_TABLE_OFFSET] as number;
     const keyBytes = view.getUint16(at + abi.OPERATION_KEY_BYTES_OFFSET, true);
     const valueBytes = view.getUint32(at + abi.OPERATION_VALUE_BYTES_OFFSET, true);
-    const key = at + abi.OPERATION_HEADER_BYTES;
+    const headerEnd = at + abi.OPERATION_HEADER_BYTES;
     if (kind === abi.OPERATION_DELETE_RUN) {
-      const alone = at === start && key === end && table === 0 && keyBytes === 0 && valueBytes === 0;
-      return alone ? [{ kind, table, key: "", value: "" }] : undefined;
+      const alone = at === start && headerEnd === end && table === 0 && keyBytes === 0 && valueBytes === 0;
+      return alone && !held ? [{ kind, table, key: "", value: "", version: 0 }] : undefined;
     }
-    if (kind !== abi.OPERATION_PUT && (kind !== abi.OPERATION_DELETE || valueBytes !== 0)) return undefined;
+    const isDelete = kind === abi.OPERATION_DELETE && valueBytes === 0;
+    if (held ? kind !== abi.OPERATION_HELD : kind !== abi.OPERATION_PUT && !isDelete) return undefined;
     if (keyBytes === 0 || keyBytes > abi.KEY_BYTES_MAX || valueBytes > abi.VALUE_BYTES_MAX) return undefined;
-    if (table >= abi.TABLE_COUNT || key + keyBytes + valueBytes > end) return undefined;
+    const key = headerEnd + (held ? abi.OPERATION_VERSION_BYTES : 0);
     const value = key + keyBytes;
+    if (table >= abi.TABLE_COUNT || value + valueBytes > end) return undefined;
     operations.push({
       kind,
       table,
       key: binaryText(bytes, key, value),
       value: binaryText(bytes, value, value + valueBytes),
+      version: held ? integerAt(view, headerEnd) : 0,
     });
     at = value + valueBytes;
   }
@@ -172,13 +252,74 @@ export function stateLine(run: string, table: number, key: string, value: string
 class PlainReader {
   readonly #runs = new Map<string, Map<string, [table: number, key: string, value: string]>>();
   #commits = 0;
+  /** The highest version that the log holds so far, that was ever given, and that a checkpoint holds. */
   #version = 0;
+  #given = 0;
+  #restored = 0;
   #position = 0;
   #chain = 0;
   #watermark = 0;
   #lastIsClosed = false;
   /** Where the records of the segment begin, and where the last one ends. */
   #borders = new Set<number>();
+
+  /** Takes a checkpoint in, whole. */
+  checkpoint(header: CheckpointHeader, bytes: Uint8Array, number: number): void {
+    const view = viewOf(bytes);
+    const runVersions = new Map<string, number>();
+    let at = abi.SEGMENT_HEADER_BYTES;
+    let chain = header.crc;
+    for (let ended = false; !ended; ) {
+      const refuse = (why: string): Refused => new Refused("checkpoint", number, at, why);
+      if (!isHeaderSound(bytes, view, at, abi.RECORD_RUN)) throw refuse("record header");
+      const end = at + view.getUint32(at + abi.RECORD_LENGTH_OFFSET, true);
+      if (end > bytes.length) throw refuse("it ends inside a record");
+      if (integerAt(view, at + abi.RECORD_POSITION_OFFSET) !== at - abi.SEGMENT_HEADER_BYTES) throw refuse("position");
+      if (view.getUint32(at + abi.RECORD_EPOCH_OFFSET, true) !== header.epoch) throw refuse("epoch");
+      if (view.getUint32(at + abi.RECORD_PREVIOUS_CRC_OFFSET, true) !== chain) throw refuse("chain");
+      const body = end - abi.RECORD_TRAILER_BYTES;
+      chain = view.getUint32(body, true);
+      if (crc32c(bytes.subarray(at, body)) !== chain) throw refuse("checksum");
+      const nameStart = at + abi.RECORD_HEADER_BYTES;
+      const runEnd = nameStart + view.getUint16(at + abi.RECORD_RUN_BYTES_OFFSET, true);
+      const operations = operationsIn(bytes, runEnd, body, true);
+      if (operations?.length !== view.getUint32(at + abi.RECORD_OPERATIONS_OFFSET, true)) throw refuse("operations");
+      const version = integerAt(view, at + abi.RECORD_VERSION_OFFSET);
+      ended = bytes[at + abi.RECORD_KIND_OFFSET] === abi.RECORD_END;
+      if (ended ? version !== header.version : version === 0 || version > header.version) throw refuse("version");
+      if (!ended) {
+        const run = binaryText(bytes, nameStart, runEnd);
+        if ((runVersions.get(run) ?? version) !== version) throw refuse("version of the run");
+        runVersions.set(run, version);
+        if (!this.#hold(run, version, operations)) throw refuse("it says what cannot be");
+      }
+      at = end;
+    }
+    if (at < bytes.length) throw new Refused("checkpoint", number, at, "something stands behind its end");
+    this.#restored = header.version;
+    this.#given = Math.max(header.version, header.given);
+    this.#version = header.written;
+  }
+
+  /** Takes the entries of a run in; false if one is there already or of a version that it cannot have. */
+  #hold(run: string, runVersion: number, operations: readonly Operation[]): boolean {
+    const entries = this.#runs.get(run) ?? new Map<string, [number, string, string]>();
+    this.#runs.set(run, entries);
+    for (const { table, key, value, version } of operations) {
+      const place = `${table}:${key}`;
+      if (version === 0 || version > runVersion || entries.has(place)) return false;
+      entries.set(place, [table, key, value]);
+    }
+    return true;
+  }
+
+  /** What a checkpoint must leave room for that nothing stands behind. */
+  alone(header: CheckpointHeader, ownerEpoch: number): void {
+    const refuse = (why: string): Refused => new Refused("checkpoint", header.number, 0, why);
+    const owners = Math.max(ownerEpoch - header.epoch, 0);
+    if (header.epoch === EPOCH_MAX) throw refuse("no epoch is left");
+    if (this.#given + owners * abi.VERSION_GAP_AFTER_CRASH > NUMBER_MAX) throw refuse("versions beyond 2^52");
+  }
 
   /** Applies the records of a segment up to a log position, or all; returns where the first bad one begins. */
   segment(header: Header, bytes: Uint8Array, untilPosition: number): { end: number; bad: boolean } {
@@ -201,7 +342,7 @@ class PlainReader {
 
   /** Applies one record if it continues the log; where it ends. */
   #record(header: Header, bytes: Uint8Array, view: DataView, at: number, byteEnd: number): number | undefined {
-    if (at + abi.RECORD_HEADER_BYTES > byteEnd || !isHeaderSound(bytes, view, at)) return undefined;
+    if (at + abi.RECORD_HEADER_BYTES > byteEnd || !isHeaderSound(bytes, view, at, abi.RECORD_COMMIT)) return undefined;
     const end = at + view.getUint32(at + abi.RECORD_LENGTH_OFFSET, true);
     if (end > byteEnd) return undefined;
     if (integerAt(view, at + abi.RECORD_POSITION_OFFSET) !== this.#position) return undefined;
@@ -218,11 +359,15 @@ class PlainReader {
       return undefined;
     if (isCommit ? version <= this.#version : version < this.#version) return undefined;
     const runEnd = at + abi.RECORD_HEADER_BYTES + view.getUint16(at + abi.RECORD_RUN_BYTES_OFFSET, true);
-    const operations = operationsIn(bytes, view, runEnd, body);
+    const operations = operationsIn(bytes, runEnd, body, false);
     if (operations === undefined || operations.length > 0 !== isCommit) return undefined;
     if (operations.length !== view.getUint32(at + abi.RECORD_OPERATIONS_OFFSET, true)) return undefined;
-    if (isCommit && !this.#apply(binaryText(bytes, at + abi.RECORD_HEADER_BYTES, runEnd), operations)) {
-      throw new Refused(header.number, at, "a record says what cannot be");
+    if (
+      isCommit &&
+      version > this.#restored &&
+      !this.#apply(binaryText(bytes, at + abi.RECORD_HEADER_BYTES, runEnd), operations)
+    ) {
+      throw new Refused("segment", header.number, at, "a record says what cannot be");
     }
     this.#version = version;
     this.#chain = crc;
@@ -253,16 +398,17 @@ class PlainReader {
   tail(header: Header, bytes: Uint8Array, bad: boolean, ownerEpoch: number): number {
     const from = abi.SEGMENT_HEADER_BYTES + this.#position - header.position;
     const watermark = bad ? Math.max(this.#watermark, this.#watermarkBehind(header, bytes, from)) : this.#watermark;
-    if (watermark > this.#position) throw new Refused(header.number, from, "it had been synced beyond this");
+    if (watermark > this.#position) throw new Refused("segment", header.number, from, "it had been synced beyond this");
     // An owner's versions begin above those of all owners since, of whom this log knows as many as there are epochs.
     const owners = Math.max(ownerEpoch, header.epoch + 1) - header.epoch - (!bad && this.#lastIsClosed ? 1 : 0);
-    const highest = Math.max(this.#version, header.firstVersion - 1) + owners * abi.VERSION_GAP_AFTER_CRASH;
-    if (header.epoch === EPOCH_MAX) throw new Refused(header.number, 0, "no epoch is left");
-    if (highest > NUMBER_MAX) throw new Refused(header.number, 0, "versions beyond 2^52");
+    const highest =
+      Math.max(this.#version, this.#given, header.firstVersion - 1) + owners * abi.VERSION_GAP_AFTER_CRASH;
+    if (header.epoch === EPOCH_MAX) throw new Refused("segment", header.number, 0, "no epoch is left");
+    if (highest > NUMBER_MAX) throw new Refused("segment", header.number, 0, "versions beyond 2^52");
     // What stands above it is written again, and begins with a whole record. A closed log has nothing to write again.
     if (!this.#borders.has(this.#watermark) && (bad || !this.#lastIsClosed)) {
       const inside = abi.SEGMENT_HEADER_BYTES + this.#watermark - header.position;
-      throw new Refused(header.number, inside, "what had been synced ends inside a record");
+      throw new Refused("segment", header.number, inside, "what had been synced ends inside a record");
     }
     return bad ? bytes.length - from : 0;
   }
@@ -276,7 +422,8 @@ class PlainReader {
       const position = this.#position + at - from;
       if (integerAt(view, at + abi.RECORD_POSITION_OFFSET) !== position) continue;
       const watermark = integerAt(view, at + abi.RECORD_WATERMARK_OFFSET);
-      if (watermark <= position && isHeaderSound(bytes, view, at)) highest = Math.max(highest, watermark);
+      if (watermark <= position && isHeaderSound(bytes, view, at, abi.RECORD_COMMIT))
+        highest = Math.max(highest, watermark);
     }
     return highest;
   }
@@ -292,30 +439,55 @@ class PlainReader {
   }
 }
 
-function judge(segments: Segments, ownerEpoch: number): Verdict {
-  const all = [...segments].sort(([a], [b]) => a - b);
+function judge({ segments, checkpoints }: DatabaseFiles, ownerEpoch: number): Verdict {
+  const [newest] = [...checkpoints].sort(([a], [b]) => b - a);
+  const all = [...segments].filter(([number]) => number >= (newest?.[0] ?? 0)).sort(([a], [b]) => a - b);
   const headers = all.map(([number, bytes]) => headerOf(number, bytes));
-  for (const [i, header] of headers.entries()) checkFollows(headers[i - 1], header);
   const reader = new PlainReader();
+  const checkpoint = newest === undefined ? undefined : checkpointHeaderOf(newest[0], newest[1]);
+  if (newest !== undefined && checkpoint !== undefined) reader.checkpoint(checkpoint, newest[1], newest[0]);
+  for (const [i, header] of headers.entries()) {
+    if (i === 0) checkFirst(checkpoint, header);
+    else checkFollows(headers[i - 1] as Header, header);
+  }
+  if (headers.length === 0 && checkpoint !== undefined) {
+    if (!checkpoint.isExport) throw new Refused("segment", checkpoint.number, 0, "missing");
+    reader.alone(checkpoint, ownerEpoch);
+  }
   for (const [i, header] of headers.entries()) {
     const bytes = (all[i] as [number, Uint8Array])[1];
     const next = headers[i + 1];
     const { end, bad } = reader.segment(header, bytes, next?.predecessorEnd ?? Number.POSITIVE_INFINITY);
     if (next === undefined) return reader.verdict(reader.tail(header, bytes, bad, ownerEpoch), bad);
     if (end !== next.predecessorEnd || reader.chain !== next.predecessorCrc) {
-      throw new Refused(header.number, abi.SEGMENT_HEADER_BYTES + end - header.position, "it was closed beyond this");
+      const offset = abi.SEGMENT_HEADER_BYTES + end - header.position;
+      throw new Refused("segment", header.number, offset, "it was closed beyond this");
     }
   }
   return reader.verdict(0, false);
 }
 
-/** What must come of opening a log for writing, as the owner of an epoch. */
-export function judgeLog(segments: Segments, ownerEpoch: number): Verdict {
+function verdictOf(judged: () => Verdict): Verdict {
   try {
-    return judge(segments, ownerEpoch);
+    return judged();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    const { code, segment, offset, message } = error;
-    return { kind: "refused", code, segment, offset, why: message };
+    const { code, file, number, offset, message } = error;
+    return { kind: "refused", code, file, number, offset, why: message };
   }
+}
+
+/** What must come of opening a database for writing, as the owner of an epoch. */
+export function judgeLog(files: DatabaseFiles, ownerEpoch: number): Verdict {
+  return verdictOf(() => judge(files, ownerEpoch));
+}
+
+/** What must come of importing a stream. */
+export function judgeExport(bytes: Uint8Array): Verdict {
+  return verdictOf(() => {
+    const reader = new PlainReader();
+    const header = checkpointHeaderOf(undefined, bytes);
+    reader.checkpoint(header, bytes, 0);
+    return reader.verdict(0, false);
+  });
 }

@@ -13,7 +13,8 @@ import { nodeFs } from "../../src/adapters/node-fs.js";
 import { FORMAT_VERSION } from "../../src/host/abi.js";
 import { Database } from "../../src/index.js";
 import { ByteStorage, type Segments } from "../support/byte-storage.js";
-import { contentsOf, GOLDEN_LOGS, type GoldenFiles, toJson, writeGolden } from "../support/golden-logs.js";
+import { contentsOf, GOLDEN_LOGS, type Open, toJson, writeGolden } from "../support/golden-logs.js";
+import type { DatabaseFiles } from "../support/plain-log.js";
 
 const GOLDEN = join(import.meta.dirname, "../golden");
 const VERSION = join(GOLDEN, `v${FORMAT_VERSION}`);
@@ -21,6 +22,9 @@ const EMBEDDED = join(GOLDEN, "embedded.ts");
 const WRITES = process.env["HOLDFAST_GOLDEN"] === "write";
 const SUFFIXES = { segments: ".log", checkpoints: ".ckp" } as const;
 const NUMBER_DIGITS = 12;
+
+const opened: Open = (options, source) =>
+  source === undefined ? Database.open(options) : Database.import(source, options);
 
 type Kind = keyof typeof SUFFIXES;
 
@@ -35,14 +39,14 @@ function filesIn(name: string, kind: Kind): Segments {
   );
 }
 
-function goldenFiles(name: string): GoldenFiles {
+function goldenFiles(name: string): DatabaseFiles {
   return { segments: filesIn(name, "segments"), checkpoints: filesIn(name, "checkpoints") };
 }
 
 /** Adds a golden log that is not there yet. */
 async function add(log: (typeof GOLDEN_LOGS)[number]): Promise<void> {
   if (fs.existsSync(join(VERSION, log.name))) return;
-  const files = await writeGolden(log, (options) => Database.open(options));
+  const files = await writeGolden(log, opened);
   fs.mkdirSync(join(VERSION, log.name), { recursive: true });
   for (const kind of ["segments", "checkpoints"] as const) {
     for (const [number, bytes] of files[kind]) fs.writeFileSync(fileOf(log.name, kind, number), bytes);
@@ -95,7 +99,7 @@ test.each(GOLDEN_LOGS)("$name: $about", async (log) => {
   await using db = await Database.open({ storage: new ByteStorage(files.segments, 9, files.checkpoints) });
   expect(toJson(contentsOf(db))).toEqual(contentsIn(log.name));
   expect(db.verify()).toEqual({ valid: true });
-  expect(await writeGolden(log, (options) => Database.open(options))).toEqual(files);
+  expect(await writeGolden(log, opened)).toEqual(files);
 });
 
 test.each(GOLDEN_LOGS)("$name opens as the directory that it is", async ({ name }) => {
