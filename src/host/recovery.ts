@@ -14,7 +14,13 @@ import { breathe, removeBefore } from "./checkpoint.js";
 import type { Core } from "./core.js";
 import { statusError } from "./core.js";
 import type { Environment } from "./environment.js";
-import { type CheckpointHeader, decodeSegmentHeader, encodeSegmentHeader, type SegmentHeader } from "./log-format.js";
+import {
+  type CheckpointHeader,
+  decodeSegmentHeader,
+  encodeSegmentHeader,
+  type FileName,
+  type SegmentHeader,
+} from "./log-format.js";
 import { restoreCheckpoint } from "./restore.js";
 
 /** What was found when a database was opened after an unclean end. */
@@ -326,8 +332,11 @@ function emptyLog(
   if (checkpoint !== undefined && !checkpoint.isExport) throw missingSegment(checkpoint.number);
   // Owners before this one have left nothing, but may have given versions.
   const owners = Math.max(session.epoch - (checkpoint?.epoch ?? 1), 0);
-  core.versionRaise(core.version() + owners * abi.VERSION_GAP_AFTER_CRASH);
-  return importedLog(session, checkpoint?.databaseId ?? options.databaseId, checkpoint?.number ?? 0);
+  const file: FileName = { kind: "checkpoint", number: checkpoint?.number ?? 0 };
+  raiseTo(core, core.version() + owners * abi.VERSION_GAP_AFTER_CRASH, checkpoint?.epoch ?? 0, file);
+  const log = importedLog(session, checkpoint?.databaseId ?? options.databaseId, file.number);
+  // The lock that counts epochs may have been lost since the import.
+  return checkpoint === undefined ? log : { ...log, epoch: Math.max(log.epoch, checkpoint.epoch + 1) };
 }
 
 /** A log that has no segment yet, perhaps behind checkpoint `checkpoint`, which stands for itself. */
@@ -382,9 +391,29 @@ function epochAfter(session: StorageSession, last: Header): number {
   return Math.max(session.epoch, last.epoch + 1);
 }
 
-/** Moves versions past every one that owners of the log may have given, though nothing of it is found (COMMIT 11). */
+/** The highest version that a database goes on from, so that as many again can still be given; and the last epoch. */
+const VERSION_FOUND_MAX = 2 ** 52;
+const EPOCH_MAX = 2 ** 32 - 1;
+
+/**
+ * Moves versions past every one that owners of the log may have given, though nothing of it is found (COMMIT 11).
+ * @throws HoldfastError `CORRUPTION` where no database can have come to these: a commit beyond could not be read again.
+ */
 function raiseVersions(core: Core, last: Header, owners: number): void {
-  core.versionRaise(Math.max(core.version(), last.firstVersion - 1) + owners * abi.VERSION_GAP_AFTER_CRASH);
+  const found = Math.max(core.version(), last.firstVersion - 1);
+  raiseTo(core, found + owners * abi.VERSION_GAP_AFTER_CRASH, last.epoch, { kind: "segment", number: last.number });
+}
+
+function raiseTo(core: Core, version: number, epochFound: number, { kind, number }: FileName): void {
+  const spent = epochFound === EPOCH_MAX ? "epoch leaves" : version > VERSION_FOUND_MAX ? "versions leave" : undefined;
+  if (spent !== undefined) {
+    throw new HoldfastError(
+      "CORRUPTION",
+      `The header of ${kind} ${number} is damaged: its ${spent} nothing for the next owner. Nothing was changed. Restore the file from a copy.`,
+      { details: { [kind]: number, offset: 0 } },
+    );
+  }
+  core.versionRaise(version);
 }
 
 function stateAfter(
