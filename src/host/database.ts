@@ -30,7 +30,7 @@ import { type LogState, type RecoveredInfo, recoverLog } from "./recovery.js";
 import { Run } from "./run.js";
 import { RunWriter } from "./run-writer.js";
 import { DatabaseSnapshot } from "./snapshot.js";
-import { type ByteStream, exportPieces, importStream, refuseExisting, storeImport } from "./transfer.js";
+import { type ByteStream, checkSource, exportPieces, importStream, refuseExisting, storeImport } from "./transfer.js";
 import { unsupported } from "./unsupported.js";
 
 /** Where a database is kept, and in what state it was found. */
@@ -519,6 +519,7 @@ export class Database implements AsyncDisposable {
    *   {@link Database.open} throws.
    */
   static async import(stream: ByteStream, options: string | OpenOptions): Promise<Database> {
+    checkSource(stream);
     const { readOnly } = parseOptions(options);
     if (readOnly === true) throw refuseArgument("Database.import cannot be read-only.");
     return open(options, undefined, stream);

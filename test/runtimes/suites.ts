@@ -7,6 +7,7 @@ import { fastPathContract } from "../contract/fast-path-contract.js";
 import { goldenContract } from "../contract/golden-contract.js";
 import { isolationContract } from "../contract/isolation-contract.js";
 import { kvContract } from "../contract/kv-contract.js";
+import { portableContract } from "../contract/portable-contract.js";
 import { runsContract } from "../contract/runs-contract.js";
 import { snapshotContract } from "../contract/snapshot-contract.js";
 import { stateContract } from "../contract/state-contract.js";
@@ -35,5 +36,6 @@ export const suites: readonly Suite[] = [
   { name: "deleteRun", opens: true, cases: deleteRunContract },
   { name: "fast path", opens: true, cases: fastPathContract },
   { name: "golden", opens: true, cases: goldenContract },
+  { name: "portable", opens: true, cases: portableContract },
   { name: "durability", opens: true, cases: durabilityContract, reloadCases: durabilityReloadCases },
 ];
