@@ -11,8 +11,8 @@ const names = (list) => `(${list.join("|")})`;
 /** Top to bottom, as in the sequence index → store → … → constants. */
 const ASSEMBLY_LAYERS = [
   ["index"],
-  ["store"],
-  ["publish", "recovery", "scratch"],
+  ["store", "restore"],
+  ["publish", "recovery", "scratch", "checkpoint"],
   ["transaction", "scan", "queue", "prune"],
   ["run-tables"],
   ["run", "record"],

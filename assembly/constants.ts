@@ -114,6 +114,17 @@ export const SEGMENT_RESERVED_OFFSET: u32 = 92;
 export const SEGMENT_CRC_OFFSET: u32 = 124;
 export const SEGMENT_HEADER_BYTES: u32 = 128;
 
+// The header of a checkpoint: what the segment header has up to the flags, and then its own.
+export const CHECKPOINT_MAGIC: u64 = 0x31504b4344464c48;
+export const CHECKPOINT_POSITION_OFFSET: u32 = 48;
+export const CHECKPOINT_VERSION_OFFSET: u32 = 56;
+export const CHECKPOINT_GIVEN_OFFSET: u32 = 64;
+export const CHECKPOINT_COMMITS_OFFSET: u32 = 72;
+export const CHECKPOINT_WRITTEN_OFFSET: u32 = 80;
+export const CHECKPOINT_CHAIN_OFFSET: u32 = 88;
+/** The flags of a checkpoint that stands for itself, without a log behind it. */
+export const CHECKPOINT_EXPORT: u32 = 1;
+
 // The record header.
 export const RECORD_HEADER_CRC_OFFSET: u32 = 0;
 export const RECORD_LENGTH_OFFSET: u32 = 4;
@@ -134,6 +145,10 @@ export const RECORD_BYTES_MAX: u32 = 33555456;
 
 export const RECORD_COMMIT: u32 = 1;
 export const RECORD_WATERMARK: u32 = 2;
+/** In a checkpoint: entries of one run, each with its version. */
+export const RECORD_RUN: u32 = 3;
+/** In a checkpoint: its last record. */
+export const RECORD_END: u32 = 4;
 /** The mode byte of a watermark record that `close` wrote: the versions after it were never given. */
 export const WATERMARK_CLOSED: u32 = 1;
 
@@ -147,6 +162,9 @@ export const OPERATION_PUT: u32 = 1;
 export const OPERATION_DELETE: u32 = 2;
 /** The run as a whole: the only operation of its record, without table, key and value. */
 export const OPERATION_DELETE_RUN: u32 = 3;
+/** In a checkpoint: a value that stands, its version behind the header of the operation. */
+export const OPERATION_HELD: u32 = 4;
+export const OPERATION_VERSION_BYTES: u32 = 8;
 
 // A version record in memory: the host reads the value straight from here.
 export const VERSION_NUMBER_OFFSET: u32 = 0;
@@ -173,6 +191,15 @@ export const SCRATCH_VALUE_BYTES_MIN: u32 = 65536;
 export const BEGIN_INSTALLED: u32 = 1;
 /** As the step of one operation, which ends within the call that began it. */
 export const BEGIN_STEP: u32 = 2;
+
+// What stands in the result area after a step of writing a checkpoint: whether the run has more.
+export const STEP_MORE: u32 = 0;
+export const STEP_DONE: u32 = 1;
+/** The next entry does not fit behind what was written; a record of its own needs the bytes that stand behind this. */
+export const STEP_ROOM: u32 = 2;
+/** Memory cannot grow as far as the step needs. */
+export const STEP_FULL: u32 = 3;
+export const STEP_NEEDS_OFFSET: u32 = 4;
 
 // What stands in the result area after a transaction has begun, behind the version that it started at.
 export const BEGUN_DEPENDS_OFFSET: u32 = 8;

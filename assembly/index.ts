@@ -7,6 +7,7 @@
  */
 
 import { heapFormat } from "./arena";
+import { Walk, walkFinish, walkFree, walkMake, walkRun, walkStep } from "./checkpoint";
 import { checksum, checksumFormat } from "./checksum";
 import {
   ABI_VERSION,
@@ -30,6 +31,7 @@ import { deadBytes, PRUNE_CHAINS_PER_RELEASE, pruneStep, raisedFloor, runTrim } 
 import { publishReady, undoUnwritten } from "./publish";
 import { drainAccept, drainNext, queueFormat, queueSynced, queueWatermark } from "./queue";
 import { recoverRecords, recoverReseal, recoverWatermark } from "./recovery";
+import { restoreEnd, restoreRecords } from "./restore";
 import { keeps, RULE_START_AT_HORIZON } from "./rules";
 import {
   commitsOfAll,
@@ -595,6 +597,51 @@ export function recoverSearch(pointer: u32, length: u32, position: f64): f64 {
 /** Seals the records at an address, which are of `epoch`, anew where the log begins; a status. */
 export function reseal(pointer: u32, length: u32, epoch: u32): u32 {
   return recoverReseal(pointer as usize, length, epoch);
+}
+
+// Checkpoints.
+
+/** The version of a run that `version` sees. */
+export function runVersionAt(run: usize, version: f64): f64 {
+  return min(changetype<Run>(run).visible, version as u64) as f64;
+}
+
+/** Begins the records of what `version` sees, behind a header with this checksum; what is under way, or a status. */
+export function checkpointBegin(version: f64, headerCrc: u32, epoch: u32): usize {
+  const walk = walkMake(version as u64, headerCrc, epoch);
+  return walk === null ? (STATUS_STORE_FULL as usize) : changetype<usize>(walk);
+}
+
+/** Goes on with a run, which is at `version` in the checkpoint. */
+export function checkpointRun(walk: usize, run: usize, version: f64): void {
+  walkRun(changetype<Walk>(walk), changetype<Run>(run), version as u64);
+}
+
+/** Writes one record of the run behind the first `offset` bytes of the value scratch; its length. */
+export function checkpointStep(walk: usize, offset: u32): u32 {
+  const at = scratchValue() + (offset as usize);
+  const room = scratchValueBytes() - offset;
+  return walkStep(changetype<Walk>(walk), at, room, scratchCursors().entries(), scratchResult());
+}
+
+/** Writes the last record of a checkpoint in the same way. */
+export function checkpointFinish(walk: usize, offset: u32): u32 {
+  return walkFinish(changetype<Walk>(walk), scratchValue() + (offset as usize));
+}
+
+/** Lets go of what writing a checkpoint has worked with. */
+export function checkpointEnd(walk: usize): void {
+  walkFree(changetype<Walk>(walk));
+}
+
+/** Restores the records of a checkpoint of `version` at an address; the bytes taken. Status and kind stand in the result area. */
+export function restore(pointer: u32, length: u32, version: f64): u32 {
+  return restoreRecords(pointer as usize, length, version as u64, scratchResult());
+}
+
+/** A checkpoint is restored whole; what it says of the log behind it. */
+export function restored(version: f64, given: f64, written: f64, commits: f64): void {
+  restoreEnd(version as u64, given as u64, written as u64, commits as u64);
 }
 
 // Counters that the host asks for between operations.

@@ -1,5 +1,5 @@
 /**
- * The log record: one whole commit, and how its bytes are written, sealed and judged. docs/FORMAT.md is the specification.
+ * The record: one whole commit, or a part of a checkpoint, and how its bytes are written, sealed and judged. docs/FORMAT.md is the specification.
  *
  *   header (48)   its own checksum, length, version, position, watermark, epoch, previous checksum, kind, mode, run bytes,
  *                 operations
@@ -18,11 +18,13 @@ import {
   OPERATION_DELETE,
   OPERATION_DELETE_RUN,
   OPERATION_HEADER_BYTES,
+  OPERATION_HELD,
   OPERATION_KEY_BYTES_OFFSET,
   OPERATION_KIND_OFFSET,
   OPERATION_PUT,
   OPERATION_TABLE_OFFSET,
   OPERATION_VALUE_BYTES_OFFSET,
+  OPERATION_VERSION_BYTES,
   RECORD_BYTES_MAX,
   RECORD_COMMIT,
   RECORD_EPOCH_OFFSET,
@@ -34,10 +36,10 @@ import {
   RECORD_OPERATIONS_OFFSET,
   RECORD_POSITION_OFFSET,
   RECORD_PREVIOUS_CRC_OFFSET,
+  RECORD_RUN,
   RECORD_RUN_BYTES_OFFSET,
   RECORD_TRAILER_BYTES,
   RECORD_VERSION_OFFSET,
-  RECORD_WATERMARK,
   RECORD_WATERMARK_OFFSET,
   RUN_ID_BYTES_MAX,
   STATUS_CORRUPTION,
@@ -100,6 +102,20 @@ export function operationWrite(
   return body + keyBytes + valueBytes;
 }
 
+/** The bytes of one entry in a checkpoint. */
+export function heldBytes(keyBytes: u32, valueBytes: u32): u32 {
+  return operationBytes(keyBytes, valueBytes) + OPERATION_VERSION_BYTES;
+}
+
+/** Writes one entry of a checkpoint but for its value, which stands behind the key. */
+export function heldWrite(at: usize, tag: u32, version: u64, key: usize, keyBytes: u32, valueBytes: u32): void {
+  operationWrite(at, OPERATION_HELD, tag, 0, 0, 0, 0);
+  store<u16>(at + OPERATION_KEY_BYTES_OFFSET, keyBytes as u16);
+  store<u32>(at + OPERATION_VALUE_BYTES_OFFSET, valueBytes);
+  store<u64>(at + OPERATION_HEADER_BYTES, version);
+  bytesCopy(at + ((OPERATION_HEADER_BYTES + OPERATION_VERSION_BYTES) as usize), key, keyBytes);
+}
+
 /** Completes a record for its place in the log; returns its checksum, which the next record carries. */
 export function recordSeal(record: usize, position: u64, watermark: u64, epoch: u32, previousCrc: u32): u32 {
   store<u64>(record + RECORD_POSITION_OFFSET, position);
@@ -119,8 +135,11 @@ export function recordCrc(record: usize): u32 {
   return load<u32>(record + load<u32>(record + RECORD_LENGTH_OFFSET) - RECORD_TRAILER_BYTES);
 }
 
-/** Whether the header of a record at `record`, of which 48 bytes are there, is whole and possible. */
-export function headerIsSound(record: usize): bool {
+/**
+ * Whether the header of a record at `record`, of which 48 bytes are there, is whole and possible. Records with a run are of
+ * kind `withRun`, those without of the next: RECORD_COMMIT in a log, RECORD_RUN in a checkpoint.
+ */
+export function headerIsSound(record: usize, withRun: u32): bool {
   const covered = record + RECORD_LENGTH_OFFSET;
   const expected = load<u32>(record + RECORD_HEADER_CRC_OFFSET);
   if (checksum(covered, RECORD_HEADER_BYTES - RECORD_LENGTH_OFFSET) != expected) return false;
@@ -128,8 +147,8 @@ export function headerIsSound(record: usize): bool {
   const kind = load<u8>(record + RECORD_KIND_OFFSET) as u32;
   const runBytes = load<u16>(record + RECORD_RUN_BYTES_OFFSET) as u32;
   if (length > RECORD_BYTES_MAX || length < recordOverhead(runBytes)) return false;
-  if (kind == RECORD_COMMIT) return runBytes > 0 && runBytes <= RUN_ID_BYTES_MAX;
-  return kind == RECORD_WATERMARK && runBytes == 0 && length == recordOverhead(0);
+  if (kind == withRun) return runBytes > 0 && runBytes <= RUN_ID_BYTES_MAX;
+  return kind == withRun + 1 && runBytes == 0 && length == recordOverhead(0);
 }
 
 /** Whether the deletion of a run stands alone in a commit's record, without table, key and value. */
@@ -144,9 +163,21 @@ function deletionIsSound(record: usize, operation: usize, left: u32): bool {
   );
 }
 
+/** The bytes of an operation of the log beyond its key and value, or 0 if there is no such operation. */
+function logOperation(kind: u32, valueBytes: u32): u32 {
+  if (kind == OPERATION_PUT || (kind == OPERATION_DELETE && valueBytes == 0)) return OPERATION_HEADER_BYTES;
+  return 0;
+}
+
+/** The same of a checkpoint. */
+function heldOperation(kind: u32): u32 {
+  return kind == OPERATION_HELD ? OPERATION_HEADER_BYTES + OPERATION_VERSION_BYTES : 0;
+}
+
 /** Whether the operations of a record fill it exactly and each is within the limits. Its checksums hold. */
 function operationsAreSound(record: usize): bool {
   const runBytes = load<u16>(record + RECORD_RUN_BYTES_OFFSET) as u32;
+  const recordKind = load<u8>(record + RECORD_KIND_OFFSET) as u32;
   const end = load<u32>(record + RECORD_LENGTH_OFFSET) - RECORD_TRAILER_BYTES;
   let at = RECORD_HEADER_BYTES + runBytes;
   let operations: u32 = 0;
@@ -159,24 +190,25 @@ function operationsAreSound(record: usize): bool {
     if (kind == OPERATION_DELETE_RUN) return deletionIsSound(record, operation, end - at);
     if (keyBytes == 0 || keyBytes > KEY_BYTES_MAX || valueBytes > VALUE_BYTES_MAX) return false;
     if ((load<u8>(operation + OPERATION_TABLE_OFFSET) as u32) >= TABLE_COUNT) return false;
-    if (kind != OPERATION_PUT && (kind != OPERATION_DELETE || valueBytes != 0)) return false;
-    if (end - at < operationBytes(keyBytes, valueBytes)) return false;
-    at += operationBytes(keyBytes, valueBytes);
+    const header = recordKind == RECORD_RUN ? heldOperation(kind) : logOperation(kind, valueBytes);
+    if (header == 0 || end - at < header + keyBytes + valueBytes) return false;
+    at += header + keyBytes + valueBytes;
     operations++;
   }
-  const commit = (load<u8>(record + RECORD_KIND_OFFSET) as u32) == RECORD_COMMIT;
-  return operations == load<u32>(record + RECORD_OPERATIONS_OFFSET) && (operations != 0) == commit;
+  if (operations != load<u32>(record + RECORD_OPERATIONS_OFFSET)) return false;
+  // A run can be there with nothing in it; a commit changes something; the others have no operations.
+  return recordKind == RECORD_RUN || (operations != 0) == (recordKind == RECORD_COMMIT);
 }
 
 /**
- * Judges the record at `record`, of which `available` bytes are there. It must stand at `position` and be of `epoch`.
- * STATUS_OK, STATUS_MORE where the bytes end before the record does, or STATUS_CORRUPTION. The chain is not looked at.
+ * Judges the record at `record`, of which `available` bytes are there. It must stand at `position` and be of `epoch`, and of
+ * kind `withRun` or the next. STATUS_OK, STATUS_MORE where the bytes end before the record does, or STATUS_CORRUPTION. The chain is not looked at.
  */
-export function recordJudge(record: usize, available: u32, position: u64, epoch: u32): u32 {
+export function recordJudge(record: usize, available: u32, position: u64, epoch: u32, withRun: u32): u32 {
   if (available < RECORD_HEADER_BYTES) return STATUS_MORE;
   if (load<u64>(record + RECORD_POSITION_OFFSET) != position) return STATUS_CORRUPTION;
   if (load<u32>(record + RECORD_EPOCH_OFFSET) != epoch) return STATUS_CORRUPTION;
-  if (!headerIsSound(record)) return STATUS_CORRUPTION;
+  if (!headerIsSound(record, withRun)) return STATUS_CORRUPTION;
   const length = load<u32>(record + RECORD_LENGTH_OFFSET);
   if (available < length) return STATUS_MORE;
   const crc = checksum(record, length - RECORD_TRAILER_BYTES);

@@ -98,7 +98,8 @@ function applyOperation(sb: Superblock, run: Run, version: u64, operation: usize
   return STATUS_OK;
 }
 
-function countLive(run: Run, tag: u32, change: i32): void {
+/** Counts entries that appear or go where nobody reads. */
+export function countLive(run: Run, tag: u32, change: i32): void {
   if (isIndex(tag)) return;
   run.live += change;
   if (tag == TABLE_KV) run.liveKv += change;
@@ -145,15 +146,17 @@ export function recoverRecords(bytes: usize, length: u32, status: usize): u32 {
   let judged = STATUS_OK;
   while (taken < length) {
     const record = bytes + (taken as usize);
-    judged = recordJudge(record, length - taken, sb.logPosition, sb.logEpoch);
+    judged = recordJudge(record, length - taken, sb.logPosition, sb.logEpoch, RECORD_COMMIT);
     if (judged == STATUS_OK && !continues(sb, record)) judged = STATUS_CORRUPTION;
     if (judged != STATUS_OK) break;
     const kind = load<u8>(record + RECORD_KIND_OFFSET) as u32;
-    if (kind == RECORD_COMMIT) judged = apply(sb, record);
+    // What was there when the checkpoint was made is in it, or was gone again.
+    const isHeld = load<u64>(record + RECORD_VERSION_OFFSET) <= sb.restoredVersion;
+    if (kind == RECORD_COMMIT && !isHeld) judged = apply(sb, record);
     if (judged != STATUS_OK) break;
     const recordLength = load<u32>(record + RECORD_LENGTH_OFFSET);
     sb.logWrittenVersion = load<u64>(record + RECORD_VERSION_OFFSET);
-    sb.version = sb.logWrittenVersion;
+    sb.version = max(sb.version, sb.logWrittenVersion);
     sb.logWatermark = max(sb.logWatermark, load<u64>(record + RECORD_WATERMARK_OFFSET));
     sb.logChain = recordCrc(record);
     sb.logPosition += recordLength as u64;
@@ -177,7 +180,7 @@ export function recoverWatermark(bytes: usize, length: u32, position: u64): u64 
     const at = position + (i as u64);
     if (load<u64>(record + RECORD_POSITION_OFFSET) != at || load<u32>(record + RECORD_EPOCH_OFFSET) != epoch) continue;
     const claimed = load<u64>(record + RECORD_WATERMARK_OFFSET);
-    if (claimed <= at && headerIsSound(record)) watermark = max(watermark, claimed);
+    if (claimed <= at && headerIsSound(record, RECORD_COMMIT)) watermark = max(watermark, claimed);
   }
   return watermark;
 }
@@ -190,7 +193,7 @@ export function recoverReseal(bytes: usize, length: u32, epoch: u32): u32 {
   const sb = superblock();
   for (let at: u32 = 0; at < length; ) {
     const record = bytes + (at as usize);
-    if (recordJudge(record, length - at, sb.logPosition, epoch) != STATUS_OK) return STATUS_DAMAGED;
+    if (recordJudge(record, length - at, sb.logPosition, epoch, RECORD_COMMIT) != STATUS_OK) return STATUS_DAMAGED;
     sb.logChain = recordSeal(record, sb.logPosition, sb.logWatermark, sb.logEpoch, sb.logChain);
     const recordLength = load<u32>(record + RECORD_LENGTH_OFFSET);
     sb.logPosition += recordLength as u64;

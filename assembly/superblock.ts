@@ -165,8 +165,10 @@ export class Superblock {
   /** Deleted runs that a snapshot may still see: a queue. */
   retiredRuns: usize;
   retiredLast: usize;
-  /** Commits of runs that are gone. */
+  /** Commits of runs that are gone, and those that a checkpoint has taken the place of. */
   commitsForgotten: u64;
+  /** While a log is read back: what a checkpoint has brought is of this version or older. */
+  restoredVersion: u64;
 }
 
 /** The one superblock of this memory. */

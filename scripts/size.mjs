@@ -19,7 +19,7 @@ export const SHARED_WASM_BYTES_MAX = 16 * KIB;
  * the store's own host; until it is there, this holds what was reached.
  */
 export const BROWSER_BUNDLE_BYTES_GOAL = 24 * KIB;
-export const BROWSER_BUNDLE_BYTES_MAX = 38 * KIB;
+export const BROWSER_BUNDLE_BYTES_MAX = 42 * KIB;
 
 /** Modules that only servers load. */
 const SERVER_ONLY = /[\\/]adapters[\\/]node-fs/;

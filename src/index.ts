@@ -11,6 +11,7 @@ export {
   DatabaseBuilder,
   type DatabaseEvents,
   type DatabaseStats,
+  type ExportOptions,
   type StorageInfo,
   type VerifyReport,
 } from "./host/database.js";
@@ -70,3 +71,4 @@ export type { AsyncTransactionOptions, Run, TransactionOptions } from "./host/ru
 export type { ListOptions } from "./host/scan.js";
 export type { DatabaseSnapshot, RunSnapshot, Snapshot } from "./host/snapshot.js";
 export type { BeginOptions, Transaction } from "./host/transaction.js";
+export type { ByteStream } from "./host/transfer.js";

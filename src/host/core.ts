@@ -29,6 +29,22 @@ export interface ScanRequest {
   readonly limit: number;
 }
 
+/** A run as a checkpoint finds it: its header's address, and the version that it is at. */
+export interface HeldRun {
+  readonly pointer: number;
+  readonly version: number;
+}
+
+/** What one step of writing a checkpoint has come to. */
+export interface CheckpointStep {
+  /** Bytes of the record that was written; 0 for none. */
+  readonly length: number;
+  /** One of the `STEP_…` states. */
+  readonly state: number;
+  /** Where there was no room: the bytes that the next record needs. */
+  readonly needs: number;
+}
+
 /** Why a recovery call stopped, and what it saw last. */
 export interface RecoverOutcome {
   readonly taken: number;
@@ -644,6 +660,78 @@ export class Core implements Scratch {
   reseal(length: number, epoch: number): Uint8Array | undefined {
     const status = this.#call("reseal", this.valueOffset, length, epoch);
     return status === abi.STATUS_OK ? this.bytes.slice(this.valueOffset, this.valueOffset + length) : undefined;
+  }
+
+  // Checkpoints.
+
+  /** The runs that have something at a version, in no order. */
+  runsAt(version: number): HeldRun[] {
+    const runs: HeldRun[] = [];
+    let pointer = this.#call("runNext", 0, version) >>> 0;
+    for (; pointer !== 0; pointer = this.#call("runNext", pointer, version) >>> 0) {
+      runs.push({ pointer, version: this.#call("runVersionAt", pointer, version) });
+    }
+    return runs;
+  }
+
+  /** The run whose id was encoded as a key, as a version sees it; undefined if there was none. */
+  runAt(nameBytes: number, version: number): HeldRun | undefined {
+    const { pointer } = this.resolveRunAt(nameBytes, version);
+    if (pointer === 0) return undefined;
+    return { pointer, version: this.#call("runVersionAt", pointer, version) };
+  }
+
+  /** Begins the records of what a version sees, behind a header with this checksum; what the next calls are given. */
+  checkpointBegin(version: number, headerCrc: number, epoch: number): number {
+    const walk = this.#call("checkpointBegin", version, headerCrc, epoch) >>> 0;
+    if (walk < abi.STATUS_LIMIT) throw statusError(walk, "The checkpoint");
+    return walk;
+  }
+
+  checkpointRun(walk: number, run: HeldRun): void {
+    this.#call("checkpointRun", walk, run.pointer, run.version);
+  }
+
+  /** Writes one record of the run behind the first `offset` staged bytes. */
+  checkpointStep(walk: number, offset: number): CheckpointStep {
+    const length = this.#call("checkpointStep", walk, offset) >>> 0;
+    return {
+      length,
+      state: this.view.getUint32(this.#result, true),
+      needs: this.view.getUint32(this.#result + abi.STEP_NEEDS_OFFSET, true),
+    };
+  }
+
+  /** Writes the last record there; its length. */
+  checkpointFinish(walk: number, offset: number): number {
+    return this.#call("checkpointFinish", walk, offset) >>> 0;
+  }
+
+  /** Lets go of what writing a checkpoint has worked with, also where it was not finished. */
+  checkpointEnd(walk: number): void {
+    this.#call("checkpointEnd", walk);
+  }
+
+  /** The first `length` staged bytes, valid until the next call. */
+  staged(length: number): Uint8Array {
+    this.renew();
+    return this.bytes.subarray(this.valueOffset, this.valueOffset + length);
+  }
+
+  /** Restores the staged records of a checkpoint of `version`. */
+  restore(length: number, version: number): RecoverOutcome {
+    const taken = this.#call("restore", this.valueOffset, length, version) >>> 0;
+    return {
+      taken,
+      status: this.view.getUint32(this.#result, true),
+      lastKind: this.view.getUint32(this.#result + 4, true),
+      lastMode: 0,
+    };
+  }
+
+  /** A checkpoint is restored whole; what it says of the log behind it. */
+  restored(version: number, given: number, written: number, commits: number): void {
+    this.#call("restored", version, given, written, commits);
   }
 
   /** The CRC32C of bytes. */

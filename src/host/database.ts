@@ -15,7 +15,7 @@ import {
 } from "./abi.js";
 import { checkFunction, describe, readOptions, refuseArgument } from "./arguments.js";
 import { encodeName } from "./codec.js";
-import { Core } from "./core.js";
+import { Core, type HeldRun } from "./core.js";
 import { loadCore } from "./core-loader.js";
 import { DurableLog, databaseMode } from "./durability.js";
 import { bufferedDefault, type DurabilityMode, type DurabilityOption, parseDurability } from "./durability-mode.js";
@@ -30,6 +30,7 @@ import { type LogState, type RecoveredInfo, recoverLog } from "./recovery.js";
 import { Run } from "./run.js";
 import { RunWriter } from "./run-writer.js";
 import { DatabaseSnapshot } from "./snapshot.js";
+import { type ByteStream, exportPieces, importStream, refuseExisting, storeImport } from "./transfer.js";
 import { unsupported } from "./unsupported.js";
 
 /** Where a database is kept, and in what state it was found. */
@@ -83,6 +84,12 @@ export interface DatabaseStats {
   readonly syncs: number;
   /** Commits that were made durable together, on average; `undefined` before the first sync. */
   readonly commitsPerSync: number | undefined;
+}
+
+/** What {@link Database.export} takes. */
+export interface ExportOptions {
+  /** The ids of the runs to export; all of them if left out. */
+  readonly runs?: readonly string[] | undefined;
 }
 
 /** The events of a database and what their listeners are given. */
@@ -188,31 +195,43 @@ async function makeCore(
   return { core, attachment };
 }
 
-/** Reads the log back, or for a database in memory does nothing. */
-async function recover(
+/**
+ * Fills an empty core: from the stream of an import, or from the log. Where the log goes on; undefined for a database in
+ * memory.
+ */
+async function fill(
   options: OpenOptions,
+  source: ByteStream | undefined,
   session: StorageSession,
   core: Core,
-  environment: Environment,
-): Promise<LogState> {
+  parts: { readonly environment: Environment; readonly persistent: boolean },
+): Promise<LogState | undefined> {
+  const { environment, persistent } = parts;
+  const { readOnly = false, onProgress, signal } = options;
   const databaseId = new Uint8Array(DATABASE_ID_BYTES);
   environment.randomBytes(databaseId);
-  return recoverLog(session, core, {
-    readOnly: options.readOnly ?? false,
-    databaseId,
-    onProgress: options.onProgress,
-    signal: options.signal,
-  });
+  const how = { databaseId, environment, onProgress, signal };
+  if (source === undefined) return persistent ? recoverLog(session, core, { ...how, readOnly }) : undefined;
+  refuseExisting(session);
+  const imported = await importStream(core, source, how);
+  return persistent ? storeImport(core, session, imported, how) : undefined;
 }
 
+/** How often a reader begins again because the owner beside it has taken away what it was about to read. */
+const READ_ATTEMPTS_MAX = 10;
+
 /** Opens the parts in order; whatever was opened is closed again if a later one fails. */
-async function openParts(options: OpenOptions, remove: (() => Promise<void>) | undefined): Promise<Opened> {
+async function openParts(
+  options: OpenOptions,
+  remove: (() => Promise<void>) | undefined,
+  source: ByteStream | undefined,
+): Promise<Opened> {
   const environment = options.environment ?? platformEnvironment();
   const storage = await chooseStorage(options);
   const { capabilities } = storage;
   const mode = databaseMode(options.durability, capabilities);
   const readOnly = options.readOnly ?? false;
-  const { core, attachment } = await makeCore(options, capabilities, environment);
+  let { core, attachment } = await makeCore(options, capabilities, environment);
   const listeners = new Listeners();
   const owned: { session?: StorageSession; engine?: Engine; lost?: string } = {};
   const bareSession = await storage.open({
@@ -229,7 +248,16 @@ async function openParts(options: OpenOptions, remove: (() => Promise<void>) | u
   const session = attachment?.session(bareSession) ?? bareSession;
   owned.session = session;
   try {
-    const state = capabilities.persistent ? await recover(options, session, core, environment) : undefined;
+    let state: LogState | undefined;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        state = await fill(options, source, session, core, { environment, persistent: capabilities.persistent });
+        break;
+      } catch (error) {
+        if (!readOnly || attempt === READ_ATTEMPTS_MAX || !HoldfastError.is(error, "NOT_FOUND")) throw error;
+        ({ core, attachment } = await makeCore(options, capabilities, environment));
+      }
+    }
     const listener = { onError: (error: HoldfastError) => listeners.emit("error", error) };
     const log =
       state === undefined || readOnly
@@ -276,11 +304,11 @@ function openFailed(error: unknown, signal: AbortSignal | undefined): HoldfastEr
   return new HoldfastError("STORE_FAILED", `The database could not be opened: ${textOf(error)}`, { cause: error });
 }
 
-async function open(given: unknown, remove?: () => Promise<void>): Promise<Database> {
+async function open(given: unknown, remove?: () => Promise<void>, source?: ByteStream): Promise<Database> {
   const options = parseOptions(given);
   throwIfAborted(options.signal);
   try {
-    return new Database(await openParts(options, remove));
+    return new Database(await openParts(options, remove, source));
   } catch (error) {
     throw openFailed(error, options.signal);
   }
@@ -444,19 +472,56 @@ export class Database implements AsyncDisposable {
     return this.run(runId).writer.deleteRun(readOptions<StepOptions>(given, ["durability"], "deleteRun"));
   }
 
-  /** Compacts the log into a checkpoint. @throws HoldfastError `UNSUPPORTED` in this release. */
-  checkpoint(): Promise<never> {
-    return Promise.reject(unsupported("db.checkpoint", "The log is kept whole."));
+  /**
+   * Compacts the log: everything that is published is written as a checkpoint while commits go on, and once that is durable
+   * the log that it takes the place of is removed. Killed anywhere, the database opens as if it had not begun, or as if it
+   * were done. Does nothing where there is nothing new, and for a database in memory.
+   * @throws HoldfastError `STORAGE_FULL` if there is no room beside the log, which is kept then; `STORE_FULL`, `STORE_FAILED`,
+   *   `READ_ONLY`, `BUSY`, `CLOSED`.
+   */
+  async checkpoint(): Promise<void> {
+    this.#engine.assertOpen();
+    this.#engine.assertWritable();
+    await this.#engine.track(() => this.#engine.log?.checkpoint() ?? Promise.resolve());
   }
 
-  /** Everything as one stream. @throws HoldfastError `UNSUPPORTED` in this release. */
-  export(_options?: { runs?: readonly string[] }): never {
-    throw unsupported("db.export", "Copy the database's files while it is closed.");
+  /**
+   * Everything that is published at this instant, or only the named runs, as one stream of bytes that
+   * {@link Database.import} takes on every platform. It holds a snapshot until it has been read to its end, or `return` is
+   * called, as leaving a `for await` does.
+   * @throws HoldfastError `NOT_FOUND` if there is no such run, `INVALID_KEY`, `INVALID_ARGUMENT`, `BUSY`, `CLOSED`; while it
+   *   is read also `STORE_FULL`.
+   */
+  export(given?: ExportOptions): AsyncGenerator<Uint8Array, void, undefined> {
+    const { runs } = readOptions<ExportOptions>(given, ["runs"], "export");
+    if (runs !== undefined && !Array.isArray(runs)) throw refuseArgument("runs must be an array of run ids.");
+    const snapshot = this.snapshot();
+    try {
+      return this.#export(snapshot, snapshot.heldRuns(runs));
+    } catch (error) {
+      snapshot[Symbol.dispose]();
+      throw error;
+    }
   }
 
-  /** A database from an exported stream. @throws HoldfastError `UNSUPPORTED` in this release. */
-  static import(_stream: AsyncIterable<Uint8Array>, _options: OpenOptions): Promise<never> {
-    return Promise.reject(unsupported("Database.import", "Copy the database's files while it is closed."));
+  async *#export(snapshot: DatabaseSnapshot, runs: readonly HeldRun[]): AsyncGenerator<Uint8Array, void, undefined> {
+    try {
+      yield* exportPieces(this.#engine.core, snapshot.version, runs, () => this.#engine.assertLive());
+    } finally {
+      snapshot[Symbol.dispose]();
+    }
+  }
+
+  /**
+   * A new database from what {@link Database.export} gave: a stream, or pieces, of bytes. Keys keep their versions. The
+   * place must be empty; where this fails it stays so.
+   * @throws HoldfastError `ALREADY_EXISTS`, `CORRUPTION` with offset, `UNSUPPORTED` for an export of a newer release, and what
+   *   {@link Database.open} throws.
+   */
+  static async import(stream: ByteStream, options: string | OpenOptions): Promise<Database> {
+    const { readOnly } = parseOptions(options);
+    if (readOnly === true) throw refuseArgument("Database.import cannot be read-only.");
+    return open(options, undefined, stream);
   }
 
   /** A handle for other workers. @throws HoldfastError `UNSUPPORTED` in this release. */

@@ -7,11 +7,13 @@
 import type { StorageCapabilities, StorageSession } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
 import { DEFERRED_BYTES_MAX } from "./abi.js";
+import { CheckpointStream, removeBefore, storeCheckpoint } from "./checkpoint.js";
 import type { Core, RunHandle } from "./core.js";
 import { bufferedDefault, type DurabilityMode, type DurabilityName, parseDurability } from "./durability-mode.js";
 import type { Environment } from "./environment.js";
 import { Flusher } from "./flusher.js";
 import { GroupCommit } from "./group-commit.js";
+import type { CheckpointHeader } from "./log-format.js";
 import { LogWriter } from "./log-writer.js";
 import type { LogState } from "./recovery.js";
 
@@ -87,7 +89,13 @@ export class DurableLog {
   readonly #flusher: Flusher;
   readonly #group: GroupCommit;
   readonly #modes: readonly Durability[];
+  readonly #session: StorageSession;
+  readonly #environment: Environment;
+  readonly #state: LogState;
   #marked = 0;
+  /** The newest checkpoint, 0 where there is none, and the one under way or the last. */
+  #checkpoint: number;
+  #checkpointing: Promise<void> = Promise.resolve();
   /** Set once the log is being ended: what came now would stand behind the note that it was closed. */
   #isEnding = false;
 
@@ -102,6 +110,10 @@ export class DurableLog {
   ) {
     this.#core = core;
     this.#capabilities = capabilities;
+    this.#session = session;
+    this.#environment = environment;
+    this.#state = state;
+    this.#checkpoint = state.checkpoint;
     this.#writer = new LogWriter(
       core,
       session,
@@ -270,6 +282,47 @@ export class DurableLog {
     } catch (error) {
       if (!HoldfastError.is(error, "STORAGE_FULL") && !HoldfastError.is(error, "STORE_FULL")) throw error;
     }
+  }
+
+  /**
+   * Makes a checkpoint of everything that is published, and removes the log that it takes the place of. Those who ask
+   * meanwhile wait for one of their own.
+   */
+  checkpoint(): Promise<void> {
+    const next = this.#checkpointing.then(() => this.#makeCheckpoint());
+    this.#checkpointing = next.catch(() => {});
+    return next;
+  }
+
+  async #makeCheckpoint(): Promise<void> {
+    const core = this.#core;
+    if (!this.#writer.hasLog && core.unwrittenBytes === 0) return;
+    if (this.#checkpoint !== 0 && this.#writer.restsAt?.number === this.#checkpoint) return;
+    const start = await this.#writer.rotate();
+    // All that stands before the segment is published, so that the version that is held now sees it (COMMIT 19).
+    const slot = core.takeSnapshot(0, 0, true);
+    try {
+      const version = core.resultVersion();
+      const { databaseId, epoch } = this.#state;
+      const header: CheckpointHeader = {
+        databaseId,
+        number: start.number,
+        epoch,
+        isExport: false,
+        position: start.position,
+        chain: start.chain,
+        version,
+        given: core.version(),
+        written: start.writtenVersion,
+        commits: core.commits,
+      };
+      const stream = new CheckpointStream(core, header, core.runsAt(version));
+      await storeCheckpoint(this.#session, start.number, stream, this.#environment);
+    } finally {
+      core.dropSnapshot(slot, 0, 0);
+    }
+    this.#checkpoint = start.number;
+    await removeBefore(this.#session, start.number);
   }
 
   /** Waits for what is in flight, makes everything durable, and writes that the log ends here. */

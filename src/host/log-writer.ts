@@ -36,6 +36,16 @@ export interface LogListener {
   onFailed(error: HoldfastError): void;
 }
 
+/** Where a segment begins, and what stands before it. */
+export interface SegmentStart {
+  readonly number: number;
+  readonly position: number;
+  /** The checksum that what stands before it ends with. */
+  readonly chain: number;
+  /** The highest version that was written before it. */
+  readonly writtenVersion: number;
+}
+
 export class LogWriter {
   readonly #core: Core;
   readonly #session: StorageSession;
@@ -46,6 +56,10 @@ export class LogWriter {
   #segment: number;
   /** The log position that the segment begins at. */
   #segmentPosition: number;
+  /** The same and more of one that was begun in this session. */
+  #start: SegmentStart | undefined;
+  /** Set while somebody waits for the next segment to be begun. */
+  #isRotating = false;
   /** Bytes of records in it, perhaps fewer after an append that failed. */
   #segmentBytes: number;
   #failure: HoldfastError | undefined;
@@ -105,6 +119,7 @@ export class LogWriter {
 
   /** Ends all writing; returns the error for commits that were in flight. */
   fail(cause: unknown): HoldfastError {
+    this.#isRotating = false;
     if (this.#failure === undefined) {
       this.#failure = HoldfastError.is(cause, "STORE_FAILED")
         ? cause
@@ -116,10 +131,16 @@ export class LogWriter {
 
   // Segments.
 
-  #header(number: number): { bytes: Uint8Array; crc: number } {
+  /** Where a segment would begin now. */
+  #startOf(number: number): SegmentStart {
+    const { logPosition: position, logChain, writtenVersion } = this.#core;
+    const isFirst = this.#segment === 0 && this.#state.segment === 0;
+    return { number, position, chain: isFirst ? 0 : logChain, writtenVersion };
+  }
+
+  #header({ number, position, chain }: SegmentStart): { bytes: Uint8Array; crc: number } {
     const core = this.#core;
-    const position = core.logPosition;
-    const first = this.#segment === 0 && this.#state.segment === 0;
+    const isFirst = this.#segment === 0 && this.#state.segment === 0;
     return encodeSegmentHeader(
       {
         databaseId: this.#state.databaseId,
@@ -128,20 +149,21 @@ export class LogWriter {
         position,
         firstVersion: core.version() + 1,
         syncedEnd: position,
-        predecessor: number - 1,
-        predecessorEnd: first ? 0 : position,
-        predecessorCrc: first ? 0 : core.logChain,
+        predecessor: isFirst ? 0 : number - 1,
+        predecessorEnd: isFirst ? 0 : position,
+        predecessorCrc: chain,
       },
       (bytes) => core.crc32c(bytes),
     );
   }
 
-  #begun(number: number, crc: number): void {
-    const position = this.#core.logPosition;
-    this.#segment = number;
-    this.#segmentPosition = position;
+  #begun(start: SegmentStart, crc: number): void {
+    this.#start = start;
+    this.#segment = start.number;
+    this.#segmentPosition = start.position;
     this.#segmentBytes = 0;
-    this.#core.logBegin(position, crc, this.#state.epoch, position);
+    this.#isRotating = false;
+    this.#core.logBegin(start.position, crc, this.#state.epoch, start.position);
   }
 
   get #nextSegment(): number {
@@ -150,7 +172,7 @@ export class LogWriter {
 
   /** Whether what is queued needs a new segment first. */
   get #wantsSegment(): boolean {
-    return this.#segment === 0 || this.#segmentBytes >= this.#capabilities.segmentBytesTarget;
+    return this.#segment === 0 || this.#isRotating || this.#segmentBytes >= this.#capabilities.segmentBytesTarget;
   }
 
   /** Whether a new segment can be begun in a synchronous call: what is in the old one must be synced first. */
@@ -165,34 +187,64 @@ export class LogWriter {
 
   #beginSegmentSync(): void {
     if (this.#segment !== 0) this.syncSync();
-    const number = this.#nextSegment;
-    const { bytes, crc } = this.#header(number);
+    const start = this.#startOf(this.#nextSegment);
+    const { bytes, crc } = this.#header(start);
     try {
-      this.#session.createSegmentSync(number, bytes);
+      this.#session.createSegmentSync(start.number, bytes);
     } catch (cause) {
       throw this.#creationFailed(cause);
     }
-    this.#begun(number, crc);
+    this.#begun(start, crc);
   }
 
   async #beginSegment(): Promise<void> {
     if (this.#segment !== 0) await this.#flushOnce(true);
-    const number = this.#nextSegment;
-    const { bytes, crc } = this.#header(number);
+    const start = this.#startOf(this.#nextSegment);
+    const { bytes, crc } = this.#header(start);
     try {
-      await this.#session.createSegment(number, bytes);
+      await this.#session.createSegment(start.number, bytes);
     } catch (cause) {
       throw this.#creationFailed(cause);
     }
-    this.#begun(number, crc);
+    this.#begun(start, crc);
   }
 
   /** A segment is there whole or not at all, so that one for which there was no room can be tried again. */
   #creationFailed(cause: unknown): unknown {
+    this.#isRotating = false;
     if (!HoldfastError.is(cause, "STORAGE_FULL")) return this.fail(cause);
     if (!this.#capabilities.syncAppend) this.#full = cause;
     this.#undo(0, cause);
     return cause;
+  }
+
+  /** Where the segment under way begins, if it was begun in this session and nothing stands behind that or is queued. */
+  get restsAt(): SegmentStart | undefined {
+    const start = this.#start;
+    const isEmpty = start?.position === this.#core.logPosition && this.#core.unwrittenBytes === 0 && !this.#isPumping;
+    return isEmpty ? start : undefined;
+  }
+
+  /**
+   * Closes the segment under way, synced to its end, and begins the next; where that is. One that nothing was written to yet
+   * is kept. What stands before it is published when this returns.
+   */
+  async rotate(): Promise<SegmentStart> {
+    this.assertUsable();
+    if (this.#capabilities.syncAppend) {
+      this.drainSync();
+      while (!this.#canChangeSegment) await this.sync();
+      if (this.restsAt === undefined) this.#beginSegmentSync();
+      return this.#start as SegmentStart;
+    }
+    this.#isRotating = this.restsAt === undefined;
+    try {
+      while (this.#isRotating) await this.#pumpAll();
+    } finally {
+      this.#isRotating = false;
+    }
+    if (this.#failure !== undefined) throw storeFailed(this.#failure);
+    return this.#start as SegmentStart;
   }
 
   #undo(appendedBytes: number, error: HoldfastError): void {
@@ -268,7 +320,7 @@ export class LogWriter {
 
   async #pumpLoop(): Promise<void> {
     try {
-      while (this.#failure === undefined && this.#core.unwrittenBytes > 0) {
+      while (this.#failure === undefined && (this.#core.unwrittenBytes > 0 || this.#isRotating)) {
         if (this.#wantsSegment) await this.#beginSegment();
         const bytes = this.#core.drain(DRAIN_BYTES_MAX);
         if (bytes === undefined) break;
@@ -357,6 +409,11 @@ export class LogWriter {
   /** Queues the record that tells recovery what is synced; with `closed` also that nothing came after. */
   mark(closed: boolean): void {
     this.#core.watermark(closed ? abi.WATERMARK_CLOSED : 0);
+  }
+
+  /** Whether the log has any segment. */
+  get hasLog(): boolean {
+    return this.#segment !== 0 || this.#state.segment !== 0;
   }
 
   /** Whether the log has a segment of this session, so that there is something to mark. */

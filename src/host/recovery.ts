@@ -1,5 +1,5 @@
 /**
- * Opening: the log read back into an empty core, and its unsynced tail made safe before anything is served.
+ * Opening: the newest checkpoint and the log behind it read back into an empty core, and its unsynced tail made safe before anything is served.
  *
  * The rules: segments follow one another by number, predecessor, position and checksum. A closed segment is whole up to
  * the end that its successor records, or that is `CORRUPTION`. In the last one the first bad record is where a torn tail
@@ -10,9 +10,12 @@
 import type { SegmentInfo, StorageSession } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
 import * as abi from "./abi.js";
+import { breathe, removeBefore } from "./checkpoint.js";
 import type { Core } from "./core.js";
 import { statusError } from "./core.js";
-import { decodeSegmentHeader, encodeSegmentHeader, type SegmentHeader } from "./log-format.js";
+import type { Environment } from "./environment.js";
+import { type CheckpointHeader, decodeSegmentHeader, encodeSegmentHeader, type SegmentHeader } from "./log-format.js";
+import { restoreCheckpoint } from "./restore.js";
 
 /** What was found when a database was opened after an unclean end. */
 export interface RecoveredInfo {
@@ -24,11 +27,12 @@ export interface RecoveredInfo {
   readonly reason: string;
 }
 
-/** Progress of a long recovery. */
+/** Progress of a long recovery, or of an import. */
 export interface RecoveryProgress {
-  readonly phase: "recover";
+  readonly phase: "recover" | "import";
   readonly bytesDone: number;
-  readonly bytesTotal: number;
+  /** How many there are together; undefined for an import, whose end is not known. */
+  readonly bytesTotal: number | undefined;
 }
 
 /** Where the log goes on after recovery. */
@@ -44,11 +48,15 @@ export interface LogState {
   readonly predecessorEnd: number;
   readonly predecessorCrc: number;
   readonly recovered: RecoveredInfo | undefined;
+  /** The number of the newest checkpoint, 0 where there is none. */
+  readonly checkpoint: number;
 }
 
 export interface RecoveryOptions {
   readonly readOnly: boolean;
+  /** For a database that is not there yet. */
   readonly databaseId: Uint8Array;
+  readonly environment: Environment;
   readonly onProgress?: ((progress: RecoveryProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -57,6 +65,8 @@ type Header = SegmentHeader & { crc: number };
 
 /** Bytes that are looked through at once for what a torn tail may hold. */
 const SEARCH_BYTES = 64 * 1024;
+/** Bytes after which timers get their turn, so that a long recovery can be aborted and shown. */
+const BREATH_BYTES = 16 * 1024 * 1024;
 
 /** Reads one log into one core. */
 class LogReader {
@@ -67,16 +77,18 @@ class LogReader {
   readonly #byteLengths: ReadonlyMap<number, number>;
   readonly #bytesTotal: number;
   #bytesDone = 0;
+  #bytesAtBreath = 0;
   #commits = 0;
   #lastKind = 0;
   #lastMode = 0;
 
-  constructor(session: StorageSession, core: Core, options: RecoveryOptions, segments: readonly SegmentInfo[]) {
+  constructor(session: StorageSession, core: Core, options: RecoveryOptions, files: LogFiles) {
+    const { segments, checkpoint } = files;
     this.#session = session;
     this.#core = core;
     this.#options = options;
     this.#byteLengths = new Map(segments.map(({ number, byteLength }) => [number, byteLength]));
-    this.#bytesTotal = segments.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    this.#bytesTotal = segments.reduce((sum, { byteLength }) => sum + byteLength, checkpoint?.byteLength ?? 0);
   }
 
   #crc32c = (bytes: Uint8Array): number => this.#core.crc32c(bytes);
@@ -114,7 +126,7 @@ class LogReader {
       if (bytes.length === 0) return { end: position, bad: false };
       const { taken, status } = this.#apply(bytes);
       position += taken;
-      this.#report(taken);
+      await this.report(taken);
       if (status === abi.STATUS_STORE_FULL) throw statusError(status, "The log");
       if (status === abi.STATUS_DAMAGED) throw this.#corruption(header, position, "a record says what cannot be");
       if (status === abi.STATUS_CORRUPTION) return { end: position, bad: true };
@@ -139,14 +151,33 @@ class LogReader {
     return outcome;
   }
 
-  #report(bytes: number): void {
+  /** Tells how far it has come, and lets others have their turn now and then. */
+  async report(bytes: number): Promise<void> {
     this.#bytesDone += bytes;
     this.#options.onProgress?.({ phase: "recover", bytesDone: this.#bytesDone, bytesTotal: this.#bytesTotal });
+    if (this.#bytesDone - this.#bytesAtBreath < BREATH_BYTES) return;
+    this.#bytesAtBreath = this.#bytesDone;
+    await breathe(this.#options.environment);
+    this.#options.signal?.throwIfAborted();
   }
 
   /** Headers and what is behind the end are not counted one by one. */
-  reportAll(): void {
-    this.#report(this.#bytesTotal - this.#bytesDone);
+  reportAll(): Promise<void> {
+    return this.report(this.#bytesTotal - this.#bytesDone);
+  }
+
+  /** Restores a checkpoint. */
+  async checkpoint(number: number): Promise<CheckpointHeader> {
+    let offset = 0;
+    const header = await restoreCheckpoint(this.#core, number, async (most) => {
+      this.#options.signal?.throwIfAborted();
+      const into = new Uint8Array(most);
+      const read = await this.#session.readCheckpoint(number, offset, into);
+      offset += read;
+      await this.report(read);
+      return into.subarray(0, read);
+    });
+    return header;
   }
 
   #corruption(header: Header, position: number, what: string): HoldfastError {
@@ -200,7 +231,10 @@ class LogReader {
   }
 }
 
-function checkSuccession(previous: Header | undefined, header: Header): void {
+/** What a first segment is compared with: a checkpoint, or nothing. */
+type Before = Header | CheckpointHeader | undefined;
+
+function checkSuccession(before: Before, header: Header): void {
   const fault = (what: string): HoldfastError =>
     new HoldfastError(
       "CORRUPTION",
@@ -209,15 +243,48 @@ function checkSuccession(previous: Header | undefined, header: Header): void {
         details: { segment: header.number, offset: 0 },
       },
     );
-  if (previous === undefined) {
+  if (before === undefined) {
     if (header.predecessor !== 0) throw fault(`segment ${header.predecessor} before it is missing`);
     return;
   }
-  if (header.predecessor !== previous.number) throw fault(`segment ${header.predecessor} before it is missing`);
-  if (header.databaseId.some((byte, i) => byte !== previous.databaseId[i])) throw fault("it is of another database");
-  if (header.epoch < previous.epoch) throw fault("its epoch is older than the one before");
-  if (header.position !== header.predecessorEnd || header.predecessorEnd < previous.position) {
+  if (header.databaseId.some((byte, i) => byte !== before.databaseId[i])) throw fault("it is of another database");
+  if (header.epoch < before.epoch) throw fault("its epoch is older than the one before");
+  if ("version" in before) {
+    if (header.number !== before.number) throw missingSegment(before.number);
+    const isBehind = header.predecessorEnd === before.position && header.predecessorCrc === before.chain;
+    if (!isBehind || header.position !== before.position) {
+      throw fault("the checkpoint is of another log");
+    }
+    return;
+  }
+  if (header.predecessor !== before.number) throw fault(`segment ${header.predecessor} before it is missing`);
+  if (header.position !== header.predecessorEnd || header.predecessorEnd < before.position) {
     throw fault("its position is not where the one before it ends");
+  }
+}
+
+function missingSegment(number: number): HoldfastError {
+  return new HoldfastError(
+    "CORRUPTION",
+    `Segment ${number}, which goes on from checkpoint ${number}, is missing. Restore the files from a copy.`,
+    { details: { segment: number, offset: 0 } },
+  );
+}
+
+/** What is to be read: the newest checkpoint, and the segments from there on. */
+interface LogFiles {
+  readonly checkpoint: SegmentInfo | undefined;
+  readonly segments: readonly SegmentInfo[];
+}
+
+/** Lists what is to be read. An owner beside a reader may finish a checkpoint meanwhile: then it is looked at once more. */
+async function listFiles(session: StorageSession): Promise<LogFiles> {
+  for (;;) {
+    const checkpoint = (await session.checkpoints()).at(-1);
+    const segments = await session.segments();
+    const newest = (await session.checkpoints()).at(-1);
+    if (newest?.number !== checkpoint?.number) continue;
+    return { checkpoint, segments: segments.filter(({ number }) => number >= (checkpoint?.number ?? 0)) };
   }
 }
 
@@ -226,33 +293,59 @@ function checkSuccession(previous: Header | undefined, header: Header): void {
  * @throws HoldfastError `CORRUPTION` with segment and offset, `UNSUPPORTED`, `STORE_FULL`, and what the storage throws.
  */
 export async function recoverLog(session: StorageSession, core: Core, options: RecoveryOptions): Promise<LogState> {
-  const segments = await session.segments();
-  const reader = new LogReader(session, core, options, segments);
+  const files = await listFiles(session);
+  const reader = new LogReader(session, core, options, files);
   const headers: Header[] = [];
-  for (const { number } of segments) headers.push(await reader.header(number));
-  for (const [i, header] of headers.entries()) checkSuccession(headers[i - 1], header);
+  for (const { number } of files.segments) headers.push(await reader.header(number));
+  const checkpoint = files.checkpoint === undefined ? undefined : await reader.checkpoint(files.checkpoint.number);
+  for (const [i, header] of headers.entries()) checkSuccession(headers[i - 1] ?? checkpoint, header);
   const last = headers.at(-1);
-  if (last === undefined) {
-    // Owners before this one have left nothing, but may have given versions.
-    core.versionRaise(Math.max(session.epoch - 1, 0) * abi.VERSION_GAP_AFTER_CRASH);
-    return {
-      databaseId: options.databaseId,
-      epoch: session.epoch,
-      segment: 0,
-      segmentBytes: undefined,
-      predecessorEnd: 0,
-      predecessorCrc: 0,
-      recovered: undefined,
-    };
-  }
+  if (last === undefined) return emptyLog(session, core, options, checkpoint);
   for (let i = 0; i + 1 < headers.length; i++) {
     const header = headers[i] as Header;
     const next = headers[i + 1] as Header;
     const { end } = await reader.segment(header, next.predecessorEnd);
     if (end !== next.predecessorEnd || core.logChain !== next.predecessorCrc) throw reader.closedDamage(header, end);
   }
-  return finish(session, core, options, reader, last);
+  const state = await finish(session, core, options, reader, last);
+  if (checkpoint !== undefined && !options.readOnly) {
+    // Its name is durable by now: a clean end says so, and behind any other a segment has been made. What cannot be removed
+    // is in nobody's way, and its turn comes again with the next opening.
+    await removeBefore(session, checkpoint.number).catch(() => {});
+  }
+  return { ...state, checkpoint: checkpoint?.number ?? 0 };
 }
+
+/** A log without segments: a new one, or one that begins with what was imported. */
+function emptyLog(
+  session: StorageSession,
+  core: Core,
+  options: RecoveryOptions,
+  checkpoint: CheckpointHeader | undefined,
+): LogState {
+  if (checkpoint !== undefined && !checkpoint.isExport) throw missingSegment(checkpoint.number);
+  // Owners before this one have left nothing, but may have given versions.
+  const owners = Math.max(session.epoch - (checkpoint?.epoch ?? 1), 0);
+  core.versionRaise(core.version() + owners * abi.VERSION_GAP_AFTER_CRASH);
+  return importedLog(session, checkpoint?.databaseId ?? options.databaseId, checkpoint?.number ?? 0);
+}
+
+/** A log that has no segment yet, perhaps behind checkpoint `checkpoint`, which stands for itself. */
+export function importedLog(session: StorageSession, databaseId: Uint8Array, checkpoint: number): LogState {
+  return {
+    databaseId,
+    epoch: session.epoch,
+    segment: 0,
+    segmentBytes: undefined,
+    predecessorEnd: 0,
+    predecessorCrc: 0,
+    recovered: undefined,
+    checkpoint,
+  };
+}
+
+/** Where the log goes on, whatever stands before its segments. */
+type LogOfSegments = Omit<LogState, "checkpoint">;
 
 /** Reads the last segment, judges its tail, and writes that again where it may not be on the disk. */
 async function finish(
@@ -261,9 +354,9 @@ async function finish(
   options: RecoveryOptions,
   reader: LogReader,
   last: Header,
-): Promise<LogState> {
+): Promise<LogOfSegments> {
   const { end, bad } = await reader.segment(last, undefined);
-  reader.reportAll();
+  await reader.reportAll();
   const droppedBytes = bad ? await reader.judgeTail(last, end) : 0;
   if (core.logWatermark > end) throw reader.tailDamage(last, end);
   const clean = !bad && reader.endsClosed;
@@ -291,7 +384,7 @@ function epochAfter(session: StorageSession, last: Header): number {
 
 /** Moves versions past every one that owners of the log may have given, though nothing of it is found (COMMIT 11). */
 function raiseVersions(core: Core, last: Header, owners: number): void {
-  core.versionRaise(Math.max(core.writtenVersion, last.firstVersion - 1) + owners * abi.VERSION_GAP_AFTER_CRASH);
+  core.versionRaise(Math.max(core.version(), last.firstVersion - 1) + owners * abi.VERSION_GAP_AFTER_CRASH);
 }
 
 function stateAfter(
@@ -300,7 +393,7 @@ function stateAfter(
   end: number,
   crc: number,
   recovered: RecoveredInfo | undefined,
-): LogState {
+): LogOfSegments {
   return {
     databaseId: last.databaseId,
     epoch: epochAfter(session, last),
@@ -320,7 +413,7 @@ async function rewriteTail(
   last: Header,
   end: number,
   recovered: RecoveredInfo,
-): Promise<LogState> {
+): Promise<LogOfSegments> {
   const watermark = Math.max(core.logWatermark, last.syncedEnd, last.position);
   const from = abi.SEGMENT_HEADER_BYTES + watermark - last.position;
   const tail = await reader.bytesOf(last.number, from, end - watermark);

@@ -6,7 +6,7 @@ import { RUN_ID_BYTES_MAX, STATUS_LIMIT } from "./abi.js";
 import { readKeys } from "./arguments.js";
 import type { Value } from "./codec.js";
 import { encodeKey, encodeName } from "./codec.js";
-import type { Core, RunHandle } from "./core.js";
+import type { Core, HeldRun, RunHandle } from "./core.js";
 import type { Engine, Held, Holder } from "./engine.js";
 import { EventLogReader } from "./primitives/event-log.js";
 import { KVReader } from "./primitives/kv-store.js";
@@ -277,6 +277,20 @@ export class DatabaseSnapshot extends Hold implements RunsReader {
   /** The ids of the runs that existed. @internal */
   ids(): string[] {
     return this.core().runIds(this.version);
+  }
+
+  /**
+   * The runs that existed, or those that are named, as a stream of records goes through them. @internal
+   * @throws HoldfastError `NOT_FOUND`, `INVALID_KEY`.
+   */
+  heldRuns(ids: readonly string[] | undefined): HeldRun[] {
+    const core = this.core();
+    if (ids === undefined) return core.runsAt(this.version);
+    return [...new Set(ids)].map((id) => {
+      const run = core.runAt(encodeName(id, RUN_ID_BYTES_MAX, "The run id", core), this.version);
+      if (run !== undefined) return run;
+      throw new HoldfastError("NOT_FOUND", `There is no run ${JSON.stringify(id)}.`, { details: { run: id } });
+    });
   }
 
   /** One run as its primitives read it. @internal */

@@ -48,6 +48,7 @@ export type Event =
   | { readonly op: "room"; bytes: number }
   | { readonly op: "break"; bytes: number }
   | { readonly op: "flush" }
+  | { readonly op: "checkpoint" }
   | { readonly op: "tick" };
 
 export type Ending = "close" | "kill" | "power";
@@ -205,7 +206,7 @@ export class Clients {
   }
 
   async #applyToDisk(
-    event: Extract<Event, { op: "hold" | "release" | "room" | "break" | "flush" | "tick" }>,
+    event: Extract<Event, { op: "hold" | "release" | "room" | "break" | "flush" | "checkpoint" | "tick" }>,
   ): Promise<void> {
     switch (event.op) {
       case "hold":
@@ -224,7 +225,10 @@ export class Clients {
         this.#disk.failNext(this.#syncStorage ? "appendSync" : "append", "STORE_FAILED", { afterBytes: event.bytes });
         break;
       case "flush":
-        this.#flush();
+        this.#makeDurable(() => this.#database.flush());
+        break;
+      case "checkpoint":
+        this.#makeDurable(() => this.#database.checkpoint());
         break;
       case "tick":
         this.#environment.advance(100);
@@ -239,9 +243,10 @@ export class Clients {
     await this.#disk.release("flush", { fail: "STORE_FAILED" });
   }
 
-  #flush(): void {
+  /** What is committed before a call that makes it durable is so when that returns. */
+  #makeDurable(call: () => Promise<void>): void {
     const covered = this.#writers.filter((writer) => writer.outcome === "committed");
-    this.#database.flush().then(
+    call().then(
       () => {
         for (const writer of covered) this.#durable.add(writer);
       },

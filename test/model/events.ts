@@ -105,6 +105,7 @@ function eventsOf(act: fc.Arbitrary<Act>, deletions: number): fc.Arbitrary<Event
     [4, fail.map((fail) => ({ op: "release", fail }))],
     [4, bytes.map((bytes) => ({ op: "room", bytes }))],
     [2, fc.constant({ op: "flush" })],
+    [2, fc.constant({ op: "checkpoint" })],
     [2, broken],
   ];
   return fc.oneof(...weighted.map(([weight, arbitrary]) => ({ weight, arbitrary })));

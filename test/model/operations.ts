@@ -39,6 +39,15 @@ export type Operation =
   | { readonly op: "flush"; sync: boolean }
   | { readonly op: "tick"; ms: number }
   | { readonly op: "room"; bytes: number }
+  | {
+      readonly op: "checkpoint";
+      run: string;
+      acts: readonly WriteAct[];
+      mode: Mode | undefined;
+      turns: number;
+      crash: boolean;
+    }
+  | { readonly op: "transfer" }
   | { readonly op: "reopen" }
   | { readonly op: "crash"; kind: "kill" | "power" };
 
@@ -233,10 +242,20 @@ function work(write: fc.Arbitrary<WriteAct>, read: fc.Arbitrary<ReadAct>, indexe
     { weight: 1 + 8 * indexed, arbitrary: tagged("index", { act: indexWrite, mode }) },
     { weight: 1 + 3 * indexed, arbitrary: tagged("runs", { view: fc.constantFrom("run", "snapshot"), index, query }) },
     { weight: 2, arbitrary: tagged("tick", { ms: fc.constantFrom(40, 100, 250) }) },
+    { weight: 1, arbitrary: tagged("transfer", {}) },
   ];
 }
 
+const checkpoint = tagged("checkpoint", {
+  run,
+  acts: fc.array(fc.oneof<fc.Arbitrary<WriteAct>[]>(kvWrite, eventWrite, cellWrite, traceWrite), { maxLength: 4 }),
+  mode,
+  turns: fc.nat({ max: 6 }),
+  crash: fails,
+});
+
 const storage: fc.WeightedArbitrary<Operation>[] = [
+  { weight: 3, arbitrary: checkpoint },
   { weight: 2, arbitrary: tagged("room", { bytes: fc.constantFrom(0, 100, 250, 1e9, 1e9) }) },
   { weight: 2, arbitrary: tagged("reopen", {}) },
   { weight: 3, arbitrary: tagged("crash", { kind: fc.constantFrom("kill", "power") }) },
@@ -329,6 +348,7 @@ const tight: fc.WeightedArbitrary<Operation>[] = [
   { weight: 1, arbitrary: tagged("deleteRun", { run, mode, byIndex: fc.boolean() }) },
   { weight: 8, arbitrary: tagged("room", { bytes: fc.constantFrom(0, 20, 60, 130, 1e9, 1e9, 1e9, 1e9) }) },
   { weight: 2, arbitrary: tagged("crash", { kind: fc.constantFrom("kill", "power") }) },
+  { weight: 2, arbitrary: checkpoint },
   { weight: 1, arbitrary: tagged("reopen", {}) },
   { weight: 1, arbitrary: tagged("flush", { sync: fc.boolean() }) },
 ];

@@ -5,7 +5,14 @@
  * found after it must be exactly the state after some number of commits that is not smaller.
  */
 import { isDeepStrictEqual } from "node:util";
-import { Database, HoldfastError, type RunIndexReader, type Transaction, type Value } from "../../src/index.js";
+import {
+  Database,
+  HoldfastError,
+  type OpenOptions,
+  type RunIndexReader,
+  type Transaction,
+  type Value,
+} from "../../src/index.js";
 import { type Build, moduleOf } from "../support/builds.js";
 import { expectSame, History, isInRange, type Mode, overlay, type State } from "../support/history.js";
 import { SeededEnvironment, turn } from "../support/seeded-environment.js";
@@ -102,7 +109,7 @@ export class Subject {
   readonly history = new History();
   readonly #options: SubjectOptions;
   readonly #environment: SeededEnvironment;
-  readonly #disk: SimulatedDisk;
+  #disk: SimulatedDisk;
   #database!: Database;
   #transactions: OpenTransaction[] = [];
   #snapshots: HeldSnapshot[] = [];
@@ -126,17 +133,21 @@ export class Subject {
   }
 
   async #open(): Promise<void> {
+    this.#deferredBytes = 0;
+    this.#database = await Database.open(await this.#openOptions());
+  }
+
+  async #openOptions(): Promise<OpenOptions> {
     const { build, mode, persistent, maxPendingWrites } = this.#options;
     const buffered = { mode, flushIntervalMs: INTERVAL_MS, maxPendingWrites } as const;
-    this.#deferredBytes = 0;
-    this.#database = await Database.open({
+    return {
       wasm: await moduleOf(build),
       shared: build.shared,
       maxBytes: MEMORY_BYTES_MAX,
       environment: this.#environment,
       durability: mode === "buffered" ? (buffered as { mode: "buffered" }) : mode,
       ...(persistent ? { storage: this.#disk.storage({ segmentBytesTarget: 20_000 }) } : {}),
-    });
+    };
   }
 
   // Doing.
@@ -173,7 +184,7 @@ export class Subject {
   }
 
   async #applyToStorage(
-    operation: Extract<Operation, { op: "flush" | "tick" | "room" | "reopen" | "crash" }>,
+    operation: Extract<Operation, { op: "flush" | "tick" | "room" | "checkpoint" | "transfer" | "reopen" | "crash" }>,
   ): Promise<void> {
     switch (operation.op) {
       case "flush":
@@ -187,6 +198,10 @@ export class Subject {
       case "room":
         this.#disk.room = operation.bytes;
         return;
+      case "checkpoint":
+        return this.#checkpoint(operation);
+      case "transfer":
+        return this.#transfer();
       case "reopen":
         return this.#reopen();
       case "crash":
@@ -504,6 +519,53 @@ export class Subject {
     this.#deferredBytes = 0;
   }
 
+  /** A checkpoint, with commits while it is made, and perhaps a crash before it is done. */
+  async #checkpoint({ run, acts, mode, turns, crash }: Extract<Operation, { op: "checkpoint" }>): Promise<void> {
+    const before = this.history.commits.length;
+    const done = this.#database.checkpoint().then(
+      () => undefined,
+      (error: unknown) => {
+        if (HoldfastError.is(error)) return error.code;
+        throw error;
+      },
+    );
+    for (const act of acts) {
+      for (let i = 0; i < turns; i++) await Promise.resolve();
+      this.#do(run, act, mode);
+    }
+    if (crash) {
+      for (let i = 0; i < turns * 4; i++) await Promise.resolve();
+      await this.#crash("power");
+      await done;
+      return;
+    }
+    const code = await done;
+    if (code === "STORAGE_FULL" && this.#disk.room < 1e6) return;
+    expectSame("checkpoint", code, undefined);
+    this.#killFloor = Math.max(this.#killFloor, before);
+    this.#powerFloor = Math.max(this.#powerFloor, before);
+    this.check();
+  }
+
+  /** Goes on with a database into which this one was imported, in another place. */
+  async #transfer(): Promise<void> {
+    const pieces: Uint8Array[] = [];
+    for await (const piece of this.#database.export()) pieces.push(piece);
+    this.#forget();
+    await this.#abandonDisk();
+    this.#disk = new SimulatedDisk({ seed: this.#options.seed + 1 });
+    this.#database = await Database.import(pieces, await this.#openOptions());
+    this.#deferredBytes = 0;
+    this.#killFloor = this.history.commits.length;
+    this.#powerFloor = this.#killFloor;
+    this.check();
+  }
+
+  async #abandonDisk(): Promise<void> {
+    this.#disk.crash({ kind: "kill" });
+    await this.#database.close().catch(() => {});
+  }
+
   #forget(): void {
     this.#transactions = [];
     this.#snapshots = [];
@@ -602,7 +664,6 @@ export class Subject {
 
   /** Lets go of everything after a failure, whatever state it is in. */
   async abandon(): Promise<void> {
-    this.#disk.crash({ kind: "kill" });
-    await this.#database.close().catch(() => {});
+    await this.#abandonDisk();
   }
 }

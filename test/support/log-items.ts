@@ -79,11 +79,10 @@ function commitAt(record: Uint8Array): Commit {
   return { run, version, mode, writes, ...(deletesRun ? { deletesRun } : {}) };
 }
 
-/** Every whole commit in the log, in order. */
+/** Every whole commit in the log, in order, also where a checkpoint has taken its place. */
 export function itemCommitsOf(disk: SimulatedDisk): Commit[] {
   const commits: Commit[] = [];
-  for (const segment of disk.segmentNumbers()) {
-    const bytes = disk.bytes(segment);
+  for (const bytes of disk.everySegment()) {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let at = abi.SEGMENT_HEADER_BYTES; at + abi.RECORD_HEADER_BYTES <= bytes.length; ) {
       const length = view.getUint32(at + abi.RECORD_LENGTH_OFFSET, true);

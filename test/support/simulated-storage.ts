@@ -158,6 +158,8 @@ export class SimulatedDisk {
   /** Segments whose removal is not durable: they come back when the power goes. */
   readonly #ghosts = new Map<number, Segment>();
   readonly #checkpoints = new Map<number, Checkpoint>();
+  /** What segments that were removed had in them. */
+  readonly #removed = new Map<number, Uint8Array>();
   readonly #failures = new Map<DiskMethod, Failure[]>();
   readonly #held = new Set<DiskMethod>();
   #waiting: Waiting[] = [];
@@ -251,6 +253,13 @@ export class SimulatedDisk {
   /** The numbers of all segments, ascending. */
   segmentNumbers(): number[] {
     return [...this.#segments.keys()].sort((a, b) => a - b);
+  }
+
+  /** What reads have ever seen of segments, those that were removed included, ascending by number. */
+  everySegment(): Uint8Array[] {
+    const all = new Map(this.#removed);
+    for (const [number, { cache }] of this.#segments) all.set(number, cache);
+    return [...all].sort(([a], [b]) => a - b).map(([, bytes]) => bytes);
   }
 
   /** Flips one bit, durably. */
@@ -438,6 +447,7 @@ export class SimulatedDisk {
     if (segment !== undefined && (failure === undefined || this.#applies(failure))) {
       this.room += segment.cache.byteLength;
       this.#segments.delete(number);
+      this.#removed.set(number, segment.cache);
       if (segment.durableName) this.#ghosts.set(number, segment);
     }
     if (failure !== undefined) throw new HoldfastError(failure.code, "removeSegment: simulated failure");
