@@ -38,6 +38,7 @@ it("whatever a crash leaves is a prefix of the commit order with everything that
       tally.note(seed, error, workload.story);
     }
   }
+  console.log(`${checkpoints} checkpoints`);
   tally.report(
     "crash-states",
     "a disk as a crash may leave it, opened",

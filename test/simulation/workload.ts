@@ -124,7 +124,13 @@ export function openOn(subject: Subject, files: SimulatedFiles, options: OpenOpt
 }
 
 /** What something ends with; throws unless it ends, or is typed. */
-export async function outcomeOf<T>(what: string, files: SimulatedFiles, random: Random, work: Promise<T>): Promise<T> {
+export async function outcomeOf<T>(
+  what: string,
+  files: SimulatedFiles,
+  environment: SeededEnvironment,
+  random: Random,
+  work: Promise<T>,
+): Promise<T> {
   let isSettled = false;
   const settle = (): void => {
     isSettled = true;
@@ -133,6 +139,7 @@ export async function outcomeOf<T>(what: string, files: SimulatedFiles, random: 
   for (let turns = 0; !isSettled; turns++) {
     if (turns === TURNS_MAX) throw new Violation("hung", `${what} never ends`);
     await turn();
+    environment.advance(1);
     if (!isSettled && files.syncsInFlight > 0) files.step(random.pick(files.syncsInFlight));
   }
   return work;
@@ -254,7 +261,7 @@ export class Workload {
     });
     this.#say(`process ${this.#session} opens, ${mode}`);
     try {
-      this.#database = await outcomeOf("open", files, this.#random, opening);
+      this.#database = await this.#outcomeOf("open", opening);
     } catch (error) {
       this.#database = undefined;
       const code = codeOf("open", error);
@@ -266,6 +273,10 @@ export class Workload {
       return;
     }
     this.#expectFound(this.#database);
+  }
+
+  #outcomeOf<T>(what: string, work: Promise<T>): Promise<T> {
+    return outcomeOf(what, this.#files, this.#environment, this.#random, work);
   }
 
   /** What is found is a prefix with all that must be there; from now on it is durable. */
@@ -300,8 +311,11 @@ export class Workload {
     const steps = 1 + this.#random.pick(this.#options.steps);
     for (let step = 0; step < steps; step++) {
       await this.#step();
-      await turn();
-      this.#environment.advance(this.#random.pick(30));
+      for (let turns = this.#random.pick(4); turns >= 0; turns--) {
+        await turn();
+        this.#environment.advance(this.#random.pick(15));
+        if (turns > 0 && this.#files.syncsInFlight > 0) this.#files.step(this.#random.pick(this.#files.syncsInFlight));
+      }
       this.observe();
     }
   }
@@ -311,7 +325,7 @@ export class Workload {
     if (this.#files.room !== Number.POSITIVE_INFINITY && random.rarely(4)) this.#fill();
     const run = random.of(RUNS);
     const mode = random.of(MODES);
-    switch (random.pick(22)) {
+    switch (random.pick(23)) {
       case 0:
       case 1:
       case 2:
@@ -343,6 +357,7 @@ export class Workload {
       case 19:
         return this.#flushSync();
       case 20:
+      case 21:
         return this.#checkpoint();
       default:
         if (this.#options.fills) this.#fill();
@@ -618,13 +633,13 @@ export class Workload {
     const database = this.#open;
     this.#files.room = Number.POSITIVE_INFINITY;
     for (const { release } of this.#inFlight) release?.();
-    for (const { what, promise } of this.#inFlight) await outcomeOf(what, this.#files, this.#random, promise);
+    for (const { what, promise } of this.#inFlight) await this.#outcomeOf(what, promise);
     this.observe();
     const shown = digestOfDatabase(database);
     // From now on the note that it was closed may be on the disk.
     this.#isUnclean = false;
     try {
-      await outcomeOf("close", this.#files, this.#random, database.close());
+      await this.#outcomeOf("close", database.close());
     } catch (error) {
       this.#say(`close: ${codeOf("close", error)}`);
       this.#expectReason("close", codeOf("close", error), error);
