@@ -15,8 +15,9 @@
  *  - after a power cut each unsynced block is as it was, as it was last written, as it was at any time between, or torn
  *    between two of these; each unsynced length and directory operation has happened or not; a rename is atomic, and may
  *    have happened before the data of the file that was renamed;
- *  - a sync that fails is reported once for each descriptor that was open then. What it covered counts as clean from then
- *    on, although it never reaches the platter unless it is written again;
+ *  - a sync that fails is reported once for each descriptor that was open then. What it covered of a file counts as clean
+ *    from then on, although it never reaches the platter unless it is written again; what it covered of a directory is left
+ *    to the next sync, for a journal that cannot be written ends the file system;
  *  - a killed process loses nothing that was written, and what was unsynced stays so.
  */
 import { posix } from "node:path";
@@ -46,7 +47,6 @@ interface EntryChange {
   readonly inode: number;
   /** The name that it had before, in a rename. */
   readonly from: string | undefined;
-  readonly isLost: boolean;
 }
 
 interface FileNode {
@@ -397,7 +397,7 @@ export class SimulatedFiles {
     const node = this.#directory(parent);
     const entries = new Map(node.entries);
     apply(entries, { name, inode, from });
-    const change = { sequence: this.#sequence++, name, inode, from, isLost: false };
+    const change = { sequence: this.#sequence++, name, inode, from };
     this.#nodes.set(parent, { ...node, entries, changes: [...node.changes, change] });
   }
 
@@ -658,7 +658,7 @@ function apply(entries: Map<string, number>, change: Pick<EntryChange, "name" | 
 function withoutHope(node: FsNode, covered: number): FsNode {
   const lost = <C extends { readonly sequence: number; readonly isLost: boolean }>(changes: readonly C[]): C[] =>
     changes.map((change) => (change.sequence < covered ? { ...change, isLost: true } : change));
-  if (node.kind === "directory") return { ...node, changes: lost(node.changes) };
+  if (node.kind === "directory") return node;
   const blocks = new Map([...node.blocks].map(([block, changes]) => [block, lost(changes)]));
   return { ...node, blocks, lengths: lost(node.lengths) };
 }
@@ -683,18 +683,8 @@ function syncedFile(node: FileNode, covered: number, size: number): FileNode {
 
 function syncedDirectory(node: DirectoryNode, covered: number): DirectoryNode {
   const platter = new Map(node.platter);
-  const touched = new Set<string>();
-  for (const change of node.changes) {
-    if (change.sequence >= covered || change.isLost) continue;
-    apply(platter, change);
-    touched.add(change.name);
-    if (change.from !== undefined) touched.add(change.from);
-  }
-  // What was lost of a name whose later state is durable is lost for good.
-  const changes = node.changes.filter(
-    ({ sequence, isLost, name }) => sequence >= covered || (isLost && !touched.has(name)),
-  );
-  return { ...node, platter, changes };
+  for (const change of node.changes) if (change.sequence < covered) apply(platter, change);
+  return { ...node, platter, changes: node.changes.filter(({ sequence }) => sequence >= covered) };
 }
 
 // What a crash leaves.

@@ -181,8 +181,12 @@ export class Workload {
   #committed = 0;
   #isUnclean = false;
   #canCheckpoint = true;
-  /** Set once a call has failed so that the storage may have failed. */
+  /** Set once something has failed, so that what is shown need not be written. */
   #hasFailed = false;
+  /** Set once a write was told that nothing is written any more: no later one may be taken. */
+  #isDown = false;
+  /** The first violation that was met where nobody waits for it. */
+  #failure: unknown;
   #wasFull = false;
   /** Called with the files of each process before it begins. */
   onProcess: ((files: SimulatedFiles, session: number) => void) | undefined;
@@ -245,6 +249,7 @@ export class Workload {
     this.#files = files;
     this.#inFlight = [];
     this.#hasFailed = false;
+    this.#isDown = false;
     this.#wasFull = false;
     files.isPrompt = false;
     files.onChange = (path, inode, bytes) => this.log.note(path, inode, bytes);
@@ -463,10 +468,14 @@ export class Workload {
       (!["STORE_FAILED", "COMMIT_INDETERMINATE"].includes(code) || this.isFaulty);
     if (!hasReason) throw new Violation("untyped", `${what} ended with ${code} for no reason: ${String(error)}`, error);
     if (code === "STORE_FAILED" || code === "COMMIT_INDETERMINATE") this.#hasFailed = true;
+    // A checkpoint that fails leaves the log as it was.
+    if (this.#hasFailed && what !== "checkpoint") this.#isDown = true;
   }
 
   #acknowledge(told: Told, version: number): void {
     const { mode, run, mark } = told;
+    if (this.#isDown)
+      throw new Violation("broken", `version ${version} (${mark}) was taken after the storage had failed`);
     this.acknowledged++;
     this.#given = Math.max(this.#given, version);
     this.#committed = Math.max(this.#committed, version);
@@ -527,7 +536,10 @@ export class Workload {
     const settle = (): void => {
       going.isSettled = true;
     };
-    promise.then(settle, settle);
+    promise.then(settle, (error: unknown) => {
+      settle();
+      this.#failure ??= error;
+    });
     this.#say(`${what} begins`);
   }
 
@@ -608,6 +620,7 @@ export class Workload {
       }
     }
     if (this.log.fault !== undefined) throw new Violation("reordered", this.log.fault);
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   /** The process ends, and the disk is as that leaves it. */
@@ -615,7 +628,10 @@ export class Workload {
     const files = this.#files;
     if (this.#database !== undefined && ending === "close") await this.#close();
     else this.#say(ending);
+    if (this.#failure !== undefined) throw this.#failure;
     this.#expectWhole();
+    const again = files.syncedAgain.find((sync) => sync.includes(".log"));
+    if (again !== undefined) throw new Violation("broken", `a sync that had failed was made again: ${again}`);
     const { disk } = files;
     files.die();
     files.onBoundary = undefined;
