@@ -7,9 +7,19 @@
  * first recovery is itself cut short at some call.
  */
 import type { Database } from "../../src/index.js";
+import { parseSegment } from "../support/log-oracle.js";
 import { SeededEnvironment, turn } from "../support/seeded-environment.js";
 import { mixed, Odometer, Random } from "./random.js";
-import { afterPowerCut, type Disk, type Fate, fingerprint, SimulatedFiles, uncertainties } from "./simulated-files.js";
+import {
+  afterPowerCut,
+  type Disk,
+  type Fate,
+  filesOf,
+  fingerprint,
+  SimulatedFiles,
+  uncertainties,
+  withContent,
+} from "./simulated-files.js";
 import { codeOf, expectPrefix, type OpenOptions, openOn, type Point, type Subject, Violation } from "./workload.js";
 import { countUpTo, digestOfDatabase } from "./written-log.js";
 
@@ -197,4 +207,42 @@ export async function judgePoints(
     }
   }
   return judged;
+}
+
+/**
+ * Flips one bit in a record that a later one says is synced. The database must refuse what is left, as damage: opening it
+ * without that record would lose what was promised in silence.
+ */
+export async function judgeDamage(
+  subject: Subject,
+  point: Point,
+  segmentBytes: number,
+  seed: number,
+): Promise<boolean> {
+  const random = new Random(seed);
+  const segments = [...filesOf(point.disk)]
+    .filter(([path]) => path.endsWith(".log"))
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  const bytes = segments.at(-1)?.[1];
+  if (bytes === undefined) return false;
+  const { records } = parseSegment(bytes);
+  const watermark = Math.max(0, ...records.map((record) => record.watermark));
+  const vouched = records.filter((record, index) => index + 1 < records.length && record.position < watermark);
+  if (vouched.length === 0) return false;
+  const { start, end } = random.of(vouched);
+  const damaged = bytes.slice();
+  const offset = start + random.pick(end - start);
+  damaged[offset] = (damaged[offset] as number) ^ (1 << random.pick(8));
+  const files = new SimulatedFiles(withContent(point.disk, bytes, damaged));
+  const options = { segmentBytes, environment: new SeededEnvironment(seed), locks: false };
+  try {
+    await openOn(subject, files, options);
+  } catch (error) {
+    const code = codeOf("open after damage", error);
+    if (code === "CORRUPTION") return true;
+    throw new Violation("untyped", `damage at byte ${offset} ends with ${String(error)}`, error);
+  } finally {
+    files.die();
+  }
+  throw new Violation("silentlyCorrupt", `damage at byte ${offset} of a synced record is served as if it were good`);
 }

@@ -785,3 +785,25 @@ export function fingerprint(disk: Disk): string {
   walk(ROOT);
   return `${names.toString(36)}.${bytes.toString(36)}`;
 }
+
+/** The files of a disk by their paths, as reads would see them. */
+export function filesOf(disk: Disk): ReadonlyMap<string, Uint8Array> {
+  const files = new Map<string, Uint8Array>();
+  const walk = (inode: number, path: string): void => {
+    const node = disk.nodes.get(inode);
+    if (node?.kind === "file") files.set(path, node.cache);
+    else for (const [name, child] of node?.entries ?? []) walk(child, `${path}/${name}`);
+  };
+  walk(ROOT, "");
+  return files;
+}
+
+/** A disk with other content in the place of a file's, durably. */
+export function withContent(disk: Disk, before: Uint8Array, after: Uint8Array): Disk {
+  const nodes = new Map(disk.nodes);
+  for (const [inode, node] of nodes) {
+    if (node.kind === "file" && node.cache === before)
+      nodes.set(inode, { ...emptyFile(), cache: after, platter: after });
+  }
+  return { ...disk, nodes };
+}

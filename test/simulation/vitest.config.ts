@@ -7,11 +7,13 @@
 import { resolve } from "node:path";
 import { defineConfig } from "vitest/config";
 import unit from "../../vitest.config.js";
+import { plantedSources } from "./plants.js";
 
 const TEST_TIMEOUT_MS = 600_000;
 
 export default defineConfig({
   ...unit,
+  plugins: [plantedSources(), ...(unit.plugins ?? [])],
   root: resolve(import.meta.dirname, "../.."),
   test: { ...unit.test, include: ["test/simulation/**/*.test.ts"], testTimeout: TEST_TIMEOUT_MS },
 });
