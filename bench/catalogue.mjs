@@ -5,7 +5,7 @@
 //
 // A goal names the subject that Holdfast stands beside. `timesAsFast` lists what is to be reached, the first goal and the one
 // after it; `timesItsTime` is for a floor that nobody can beat, where less is better. A goal with `of` is for that row by
-// itself: `atMost`, in nanoseconds or in the row's own unit. `red` is where to stop and redesign. `ratios` are rows that say
+// itself: `atMost`, in nanoseconds or in the row's own unit, or `atLeast`, where more is better. `red` is where to stop and redesign. `ratios` are rows that say
 // how many times one row's time another's is.
 
 const RAW = "raw table put (A0)";
@@ -91,6 +91,28 @@ export const catalogue = [
     unit: "µs",
     goals: [{ against: "bare write + fdatasync", timesItsTime: 1.15, red: 1.5 }],
     load: async () => (await import("./measurements/put-strict.mjs")).prepare,
+  },
+  {
+    name: "group-commit",
+    title: "strict asynchronous transactions on files: one after another, and 64 in flight",
+    unit: "µs",
+    per: "per transaction",
+    goals: [
+      { of: "different keys, one after another ÷ in flight", atLeast: 30, red: 10 },
+      { of: "events of one run, one after another ÷ in flight", atLeast: 30, red: 10 },
+      { of: "events of one run, attempts ÷ commits", atMost: 2 },
+    ],
+    load: async () => (await import("./measurements/group-commit.mjs")).prepare,
+  },
+  {
+    name: "recovery",
+    title: "opening a log and a checkpoint, and making one",
+    unit: "M/s",
+    goals: [
+      { of: "opening a log, records", atLeast: 1 },
+      { of: "opening a log, bytes", atLeast: 300 },
+    ],
+    load: async () => (await import("./measurements/recovery.mjs")).prepare,
   },
   {
     name: "list",

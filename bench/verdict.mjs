@@ -62,16 +62,19 @@ function judgeRatio({ against, timesAsFast, timesItsTime, red }, rows) {
   });
 }
 
-/** A goal for a row by itself: `atMost`, in nanoseconds or in the row's own unit. */
-function judgeLimit({ of, atMost, red }, rows) {
+/** A goal for a row by itself, in nanoseconds or in the row's own unit: `atMost`, or `atLeast` where more is better. */
+function judgeLimit({ of, atMost, atLeast, red }, rows) {
   const row = rows.find(({ name }) => name === of);
   const figure = row === undefined ? undefined : figureOf(row)?.median;
   const unit = row?.unit ?? "ns";
-  const isRed = figure !== undefined && red !== undefined && figure > red;
-  const flags = isRed ? [`${of} is above ${inUnit(red, unit)} ${unit}`] : [];
-  if (atMost === undefined) return [{ red: flags }];
-  const text = `≤ ${inUnit(atMost, unit).toLocaleString("en")}`;
-  return [{ at: of, text, wanted: atMost, reached: figure === undefined ? undefined : figure <= atMost, red: flags }];
+  const isMore = atLeast !== undefined;
+  const isRed = figure !== undefined && red !== undefined && (isMore ? figure < red : figure > red);
+  const flags = isRed ? [`${of} is ${isMore ? "below" : "above"} ${inUnit(red, unit)} ${unit}`] : [];
+  const wanted = atLeast ?? atMost;
+  if (wanted === undefined) return [{ red: flags }];
+  const text = `${isMore ? "≥" : "≤"} ${inUnit(wanted, unit).toLocaleString("en")}`;
+  const reached = figure === undefined ? undefined : isMore ? figure >= wanted : figure <= wanted;
+  return [{ at: of, text, wanted, reached, red: flags }];
 }
 
 /** The time that the first row of Holdfast must not pass on any machine. */

@@ -65,7 +65,7 @@ export type {
   TraceTypeOptions,
 } from "./host/primitives/trace-store.js";
 export type { StepOptions, Versioned, WriteOptions } from "./host/reader-writer.js";
-export type { RecoveredInfo, RecoveryProgress } from "./host/recovery.js";
+export type { RecoveredInfo, RecoveryProgress, SalvagedInfo } from "./host/recovery.js";
 export type { RetryOptions } from "./host/retry.js";
 export type { AsyncTransactionOptions, Run, TransactionOptions } from "./host/run.js";
 export type { ListOptions } from "./host/scan.js";

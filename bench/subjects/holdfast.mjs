@@ -17,9 +17,9 @@ export async function loadHoldfast() {
 }
 
 /** A database in memory, with options as they come. */
-export async function openDatabase() {
+export async function openDatabase(options = { durability: "in-memory" }) {
   if (Database === undefined) throw new Error("no build could be imported");
-  return Database.open({ durability: "in-memory" });
+  return Database.open(options);
 }
 
 /** @param options What `Database.open` takes, plus the folder where there are files. */

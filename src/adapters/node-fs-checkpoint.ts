@@ -76,6 +76,8 @@ export class FileCheckpoint implements CheckpointWriter {
       this.#close();
       rename(this.#node, this.#temporary, this.#path);
     } catch (error) {
+      // It is closed by now where the rename has failed, and then nobody comes back for it.
+      if (!this.isOpen) this.#removeTemporary();
       throw failure("Cannot finish the checkpoint", error);
     }
     try {
@@ -89,6 +91,10 @@ export class FileCheckpoint implements CheckpointWriter {
   async abandon(): Promise<void> {
     if (!this.isOpen) return;
     this.#close();
+    this.#removeTemporary();
+  }
+
+  #removeTemporary(): void {
     ignoreErrors(() => this.#node.fs.rmSync(this.#temporary, { force: true }));
   }
 

@@ -21,6 +21,17 @@ const FILE_MODE = 0o600;
 /** The system's codes for want of room, of quota, and of what one file may hold. */
 const ROOM_CODES = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
+const NAMED_CODE = /^E[A-Z0-9]+$/;
+const NUMBER_IN_MESSAGE = /\(os error (\d+)\)$/;
+/** Of the codes that are acted upon, those that a runtime may leave without a name; a quota's number differs on macOS. */
+const CODES_BY_NUMBER: ReadonlyMap<number, string> = new Map([
+  [4, "EINTR"],
+  [27, "EFBIG"],
+  [28, "ENOSPC"],
+  [69, "EDQUOT"],
+  [122, "EDQUOT"],
+]);
+
 export interface Platform {
   readonly fs: typeof import("node:fs");
   readonly net: typeof import("node:net");
@@ -51,10 +62,16 @@ export function platform(): Platform {
   };
 }
 
-/** The system's code of an error, `""` if it has none. */
+/**
+ * The system's code of an error, `""` if it has none. Node has no name for a quota, and Deno names only some codes: there the
+ * system's number tells, which Deno gives in its message.
+ */
 export function codeOf(error: unknown): string {
-  if (typeof error !== "object" || error === null || !("code" in error)) return "";
-  return typeof error.code === "string" ? error.code : "";
+  if (typeof error !== "object" || error === null) return "";
+  const { code, errno, message } = error as Readonly<Record<string, unknown>>;
+  if (typeof code === "string" && NAMED_CODE.test(code)) return code;
+  const told = typeof errno === "number" ? Math.abs(errno) : Number(NUMBER_IN_MESSAGE.exec(String(message))?.[1]);
+  return CODES_BY_NUMBER.get(told) ?? (typeof code === "string" ? code : "");
 }
 
 /** What the system said, in the words of every storage; what is in them already stays. */

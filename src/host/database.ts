@@ -26,11 +26,11 @@ import { maxBytesOf, type OpenOptions, parseOptions } from "./options.js";
 import { platformStorage, temporaryPlace } from "./platform.js";
 import { RunIndex } from "./primitives/run-index.js";
 import type { StepOptions } from "./reader-writer.js";
-import { type LogState, type RecoveredInfo, recoverLog } from "./recovery.js";
+import { type LogState, type RecoveredInfo, recoverLog, type SalvagedInfo, salvageLog } from "./recovery.js";
 import { Run } from "./run.js";
 import { RunWriter } from "./run-writer.js";
 import { DatabaseSnapshot } from "./snapshot.js";
-import { type ByteStream, exportPieces, importStream, refuseExisting, storeImport } from "./transfer.js";
+import { type ByteStream, checkSource, exportPieces, importStream, refuseExisting, storeImport } from "./transfer.js";
 import { unsupported } from "./unsupported.js";
 
 /** Where a database is kept, and in what state it was found. */
@@ -45,6 +45,8 @@ export interface StorageInfo {
   readonly fresh: boolean;
   /** Set where the database had not been closed. */
   readonly recovered: RecoveredInfo | undefined;
+  /** Set where it was opened with `salvage` and is damaged: what it ends at. */
+  readonly salvaged: SalvagedInfo | undefined;
 }
 
 /** What `db.verify()` found. */
@@ -196,8 +198,8 @@ async function makeCore(
 }
 
 /**
- * Fills an empty core: from the stream of an import, or from the log. Where the log goes on; undefined for a database in
- * memory.
+ * Fills an empty core: from the stream of an import, or from the log. Says where the log goes on, which a database in memory
+ * and one that is salvaged have none of.
  */
 async function fill(
   options: OpenOptions,
@@ -205,16 +207,20 @@ async function fill(
   session: StorageSession,
   core: Core,
   parts: { readonly environment: Environment; readonly persistent: boolean },
-): Promise<LogState | undefined> {
+): Promise<{ readonly state?: LogState | undefined; readonly salvaged?: SalvagedInfo | undefined }> {
   const { environment, persistent } = parts;
-  const { readOnly = false, onProgress, signal } = options;
+  const { readOnly = false, salvage = false, onProgress, signal } = options;
   const databaseId = new Uint8Array(DATABASE_ID_BYTES);
   environment.randomBytes(databaseId);
   const how = { databaseId, environment, onProgress, signal };
-  if (source === undefined) return persistent ? recoverLog(session, core, { ...how, readOnly }) : undefined;
-  refuseExisting(session);
-  const imported = await importStream(core, source, how);
-  return persistent ? storeImport(core, session, imported, how) : undefined;
+  if (source !== undefined) {
+    refuseExisting(session);
+    const imported = await importStream(core, source, how);
+    return persistent ? { state: await storeImport(core, session, imported, how) } : {};
+  }
+  if (!persistent) return {};
+  if (salvage) return { salvaged: await salvageLog(session, core, { ...how, readOnly }) };
+  return { state: await recoverLog(session, core, { ...how, readOnly }) };
 }
 
 /** How often a reader begins again because the owner beside it has taken away what it was about to read. */
@@ -248,16 +254,17 @@ async function openParts(
   const session = attachment?.session(bareSession) ?? bareSession;
   owned.session = session;
   try {
-    let state: LogState | undefined;
+    let filled: Awaited<ReturnType<typeof fill>>;
     for (let attempt = 1; ; attempt++) {
       try {
-        state = await fill(options, source, session, core, { environment, persistent: capabilities.persistent });
+        filled = await fill(options, source, session, core, { environment, persistent: capabilities.persistent });
         break;
       } catch (error) {
         if (!readOnly || attempt === READ_ATTEMPTS_MAX || !HoldfastError.is(error, "NOT_FOUND")) throw error;
         ({ core, attachment } = await makeCore(options, capabilities, environment));
       }
     }
+    const { state, salvaged } = filled;
     const listener = { onError: (error: HoldfastError) => listeners.emit("error", error) };
     const log =
       state === undefined || readOnly
@@ -277,7 +284,7 @@ async function openParts(
       engine,
       session,
       mode,
-      info: { kind, mechanism, persisted, fresh, recovered: state?.recovered },
+      info: { kind, mechanism, persisted, fresh, recovered: state?.recovered, salvaged },
       listeners,
       remove,
     };
@@ -519,6 +526,7 @@ export class Database implements AsyncDisposable {
    *   {@link Database.open} throws.
    */
   static async import(stream: ByteStream, options: string | OpenOptions): Promise<Database> {
+    checkSource(stream);
     const { readOnly } = parseOptions(options);
     if (readOnly === true) throw refuseArgument("Database.import cannot be read-only.");
     return open(options, undefined, stream);

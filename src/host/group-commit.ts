@@ -15,6 +15,9 @@ interface Waiter {
   readonly reject: (error: unknown) => void;
 }
 
+/** Microtasks that nobody new has come in, after which nobody is waited for. */
+const IDLE_HOPS_MAX = 8;
+
 export class GroupCommit {
   readonly #core: Core;
   readonly #log: LogWriter;
@@ -22,6 +25,9 @@ export class GroupCommit {
   /** Those whose version was undone, until that may be told. */
   #undone: Waiter[] = [];
   #cycle: Promise<void> | undefined;
+  /** How many were let go of in this cycle, and how many there were together in the last. */
+  #released = 0;
+  #crowd = 0;
 
   constructor(core: Core, log: LogWriter) {
     this.#core = core;
@@ -42,11 +48,12 @@ export class GroupCommit {
   async #run(): Promise<void> {
     try {
       while (this.#waiters.length > 0 && this.#log.failure === undefined) {
-        // One turn of the microtask queue lets those join whose callbacks are just ending.
-        await Promise.resolve();
+        await this.#gather();
         await this.#log.drain().catch(() => {});
+        this.#released = 0;
         if (this.#waiters.length > 0) await this.#log.sync();
         this.onPublished();
+        this.#crowd = this.#released + this.#waiters.length;
         if (this.#waiters.length > 0 && !this.#log.isDirty) this.#rejectAll(lost());
       }
     } catch (error) {
@@ -55,6 +62,22 @@ export class GroupCommit {
       this.#cycle = undefined;
     }
     if (this.#log.failure !== undefined) this.#rejectAll(this.#log.fail(this.#log.failure));
+  }
+
+  /**
+   * Lets those join whose callbacks are just ending, until half of those are here who were there last time: the others
+   * come while these are synced, so that one half is always at work while the other one waits.
+   */
+  async #gather(): Promise<void> {
+    let seen = 0;
+    for (let idleHops = 0; idleHops < IDLE_HOPS_MAX; idleHops++) {
+      await undefined;
+      if (this.#waiters.length > seen) {
+        seen = this.#waiters.length;
+        idleHops = 0;
+      }
+      if (seen * 2 >= this.#crowd && this.#crowd > 0) return;
+    }
   }
 
   #rejectAll(error: unknown): void {
@@ -71,6 +94,7 @@ export class GroupCommit {
       if (this.#core.isPublished(waiter.run, waiter.version)) waiter.resolve();
       else still.push(waiter);
     }
+    this.#released += this.#waiters.length - still.length;
     this.#waiters = still;
   }
 

@@ -7,6 +7,9 @@
 import { HoldfastError } from "../errors.js";
 import * as abi from "./abi.js";
 
+/** The most that a number in a header can be, so that what is counted from there stays exact as a double. */
+const NUMBER_MAX = 2 ** 52;
+
 /** What a segment says of itself. */
 export interface SegmentHeader {
   /** 16 bytes that every segment of one database shares. */
@@ -48,7 +51,7 @@ export interface CheckpointHeader {
 type Crc32c = (bytes: Uint8Array) => number;
 
 /** Which file is read, for what is said when it is damaged. */
-type FileName = { readonly kind: "segment" | "checkpoint"; readonly number: number };
+export type FileName = { readonly kind: "segment" | "checkpoint"; readonly number: number };
 
 const HEADER_BYTES = abi.SEGMENT_HEADER_BYTES;
 
@@ -132,7 +135,7 @@ class HeaderReader {
 
   u64(offset: number): number {
     const value = this.#view.getBigUint64(offset, true);
-    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw this.damaged("a number in its header is beyond 2^53");
+    if (value > BigInt(NUMBER_MAX)) throw this.damaged("a number in its header is beyond 2^52");
     return Number(value);
   }
 

@@ -14,7 +14,13 @@ import { breathe, removeBefore } from "./checkpoint.js";
 import type { Core } from "./core.js";
 import { statusError } from "./core.js";
 import type { Environment } from "./environment.js";
-import { type CheckpointHeader, decodeSegmentHeader, encodeSegmentHeader, type SegmentHeader } from "./log-format.js";
+import {
+  type CheckpointHeader,
+  decodeSegmentHeader,
+  encodeSegmentHeader,
+  type FileName,
+  type SegmentHeader,
+} from "./log-format.js";
 import { restoreCheckpoint } from "./restore.js";
 
 /** What was found when a database was opened after an unclean end. */
@@ -316,6 +322,78 @@ export async function recoverLog(session: StorageSession, core: Core, options: R
   return { ...state, checkpoint: checkpoint?.number ?? 0 };
 }
 
+/** What was left out when a damaged database was opened with `salvage`. */
+export interface SalvagedInfo {
+  /** Commits that were found in the log before the damage. */
+  readonly commits: number;
+  /** The damage that it ends at, with the file and the offset in its details. */
+  readonly damage: HoldfastError;
+}
+
+/**
+ * Reads as much of a damaged log as is whole, for a reader who knows that it is not all: a prefix of the commits.
+ * @returns what it ends at; undefined where nothing is damaged
+ * @throws HoldfastError `CORRUPTION` where nothing can be had: of a damaged checkpoint, or of a record that is whole and says
+ *   what cannot be; otherwise as {@link recoverLog}.
+ */
+export async function salvageLog(
+  session: StorageSession,
+  core: Core,
+  options: RecoveryOptions,
+): Promise<SalvagedInfo | undefined> {
+  const files = await listFiles(session);
+  const reader = new LogReader(session, core, options, files);
+  const checkpoint = files.checkpoint === undefined ? undefined : await reader.checkpoint(files.checkpoint.number);
+  const found = await soundHeaders(reader, files, checkpoint);
+  let { damage } = found;
+  for (const [i, header] of found.headers.entries()) {
+    const next = found.headers[i + 1];
+    const { end, bad } = await reader.segment(header, next?.predecessorEnd);
+    if (next !== undefined && (end !== next.predecessorEnd || core.logChain !== next.predecessorCrc)) {
+      damage = reader.closedDamage(header, end);
+      break;
+    }
+    if (next === undefined && damage === undefined) {
+      damage = await damageOf(async () => {
+        if (bad) await reader.judgeTail(header, end);
+        if (core.logWatermark > end) throw reader.tailDamage(header, end);
+      });
+    }
+  }
+  await reader.reportAll();
+  return damage === undefined ? undefined : { commits: reader.commits, damage };
+}
+
+/** The headers up to the first that is damaged or does not follow on, and what is wrong with that one. */
+async function soundHeaders(
+  reader: LogReader,
+  files: LogFiles,
+  checkpoint: CheckpointHeader | undefined,
+): Promise<{ readonly headers: readonly Header[]; readonly damage: HoldfastError | undefined }> {
+  const headers: Header[] = [];
+  for (const { number } of files.segments) {
+    const damage = await damageOf(async () => {
+      const header = await reader.header(number);
+      checkSuccession(headers.at(-1) ?? checkpoint, header);
+      headers.push(header);
+    });
+    if (damage !== undefined) return { headers, damage };
+  }
+  const isCut = headers.length === 0 && checkpoint !== undefined && !checkpoint.isExport;
+  return { headers, damage: isCut ? missingSegment(checkpoint.number) : undefined };
+}
+
+/** The damage that a look meets. */
+async function damageOf(look: () => Promise<void>): Promise<HoldfastError | undefined> {
+  try {
+    await look();
+    return undefined;
+  } catch (error) {
+    if (HoldfastError.is(error, "CORRUPTION")) return error;
+    throw error;
+  }
+}
+
 /** A log without segments: a new one, or one that begins with what was imported. */
 function emptyLog(
   session: StorageSession,
@@ -326,8 +404,11 @@ function emptyLog(
   if (checkpoint !== undefined && !checkpoint.isExport) throw missingSegment(checkpoint.number);
   // Owners before this one have left nothing, but may have given versions.
   const owners = Math.max(session.epoch - (checkpoint?.epoch ?? 1), 0);
-  core.versionRaise(core.version() + owners * abi.VERSION_GAP_AFTER_CRASH);
-  return importedLog(session, checkpoint?.databaseId ?? options.databaseId, checkpoint?.number ?? 0);
+  const file: FileName = { kind: "checkpoint", number: checkpoint?.number ?? 0 };
+  raiseTo(core, core.version() + owners * abi.VERSION_GAP_AFTER_CRASH, checkpoint?.epoch ?? 0, file);
+  const log = importedLog(session, checkpoint?.databaseId ?? options.databaseId, file.number);
+  // The lock that counts epochs may have been lost since the import.
+  return checkpoint === undefined ? log : { ...log, epoch: Math.max(log.epoch, checkpoint.epoch + 1) };
 }
 
 /** A log that has no segment yet, perhaps behind checkpoint `checkpoint`, which stands for itself. */
@@ -382,9 +463,29 @@ function epochAfter(session: StorageSession, last: Header): number {
   return Math.max(session.epoch, last.epoch + 1);
 }
 
-/** Moves versions past every one that owners of the log may have given, though nothing of it is found (COMMIT 11). */
+/** The highest version that a database goes on from, so that as many again can still be given; and the last epoch. */
+const VERSION_FOUND_MAX = 2 ** 52;
+const EPOCH_MAX = 2 ** 32 - 1;
+
+/**
+ * Moves versions past every one that owners of the log may have given, though nothing of it is found (COMMIT 11).
+ * @throws HoldfastError `CORRUPTION` where no database can have come to these: a commit beyond could not be read again.
+ */
 function raiseVersions(core: Core, last: Header, owners: number): void {
-  core.versionRaise(Math.max(core.version(), last.firstVersion - 1) + owners * abi.VERSION_GAP_AFTER_CRASH);
+  const found = Math.max(core.version(), last.firstVersion - 1);
+  raiseTo(core, found + owners * abi.VERSION_GAP_AFTER_CRASH, last.epoch, { kind: "segment", number: last.number });
+}
+
+function raiseTo(core: Core, version: number, epochFound: number, { kind, number }: FileName): void {
+  const spent = epochFound === EPOCH_MAX ? "epoch leaves" : version > VERSION_FOUND_MAX ? "versions leave" : undefined;
+  if (spent !== undefined) {
+    throw new HoldfastError(
+      "CORRUPTION",
+      `The header of ${kind} ${number} is damaged: its ${spent} nothing for the next owner. Nothing was changed. Restore the file from a copy.`,
+      { details: { [kind]: number, offset: 0 } },
+    );
+  }
+  core.versionRaise(version);
 }
 
 function stateAfter(

@@ -13,6 +13,7 @@ import { RunWriter } from "./run-writer.js";
 import { Snapshot } from "./snapshot.js";
 import { type BeginOptions, Transaction } from "./transaction.js";
 import { TransactionWriter } from "./transaction-writer.js";
+import { Turnstile } from "./turnstile.js";
 
 /** How a transaction that is a callback is to be made. */
 export interface TransactionOptions extends BeginOptions {
@@ -30,6 +31,7 @@ export interface AsyncTransactionOptions extends TransactionOptions {
 export class Run extends Primitives {
   readonly #engine: Engine;
   readonly #writer: RunWriter;
+  readonly #turnstile = new Turnstile();
   /** The run's name. */
   readonly id: string;
   /** @internal */
@@ -168,6 +170,28 @@ export class Run extends Primitives {
     deadlineMs: number,
     signal: AbortSignal | undefined,
   ): Promise<T> {
+    const entered = this.#turnstile.enter();
+    const ticket = typeof entered === "number" ? entered : await entered;
+    let ended: Ended<T>;
+    try {
+      throwIfAborted(signal);
+      ended = await this.#install(body, mode, deadlineMs, signal);
+    } finally {
+      this.#turnstile.leave(ticket);
+    }
+    if (ended.awaits !== 0) await this.#engine.log?.published(ended.run, ended.awaits);
+    if (ended.failed) throw ended.error;
+    if (ended.committed && mode === MODE_BUFFERED) this.#engine.log?.noteBuffered();
+    return ended.result as T;
+  }
+
+  /** The same up to what is installed. */
+  async #install<T>(
+    body: (transaction: Transaction) => Promise<T> | T,
+    mode: number,
+    deadlineMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Ended<T>> {
     const writer = new TransactionWriter(this.#engine);
     this.#writer.begin(writer, mode, true, deadlineMs);
     const run = this.#writer.handle();
@@ -177,21 +201,10 @@ export class Run extends Primitives {
       result = await (signal === undefined ? body(transaction) : untilAborted(() => body(transaction), signal));
       throwIfAborted(signal);
     } catch (error) {
-      await this.#published(run, writer.abandon());
-      throw error;
+      return { run, awaits: writer.abandon(), committed: false, failed: true, error };
     }
-    if (!writer.isOpen) {
-      await this.#published(run, writer.abandon());
-      return result;
-    }
-    const { awaits, committed } = writer.commitInstalled();
-    await this.#published(run, awaits);
-    if (committed && mode === MODE_BUFFERED) this.#engine.log?.noteBuffered();
-    return result;
-  }
-
-  async #published(run: RunHandle, version: number): Promise<void> {
-    if (version !== 0) await this.#engine.log?.published(run, version);
+    if (!writer.isOpen) return { run, awaits: writer.abandon(), committed: false, failed: false, result };
+    return { run, ...writer.commitInstalled(), failed: false, result };
   }
 
   /** Waits between two attempts, doubling, jittered. */
@@ -211,6 +224,16 @@ export class Run extends Primitives {
       signal?.addEventListener("abort", stop, { once: true });
     });
   }
+}
+
+/** How an asynchronous transaction has ended, before that may be told: what its outcome waits for (0: nothing). */
+interface Ended<T> {
+  readonly run: RunHandle;
+  readonly awaits: number;
+  readonly committed: boolean;
+  readonly failed: boolean;
+  readonly error?: unknown;
+  readonly result?: T;
 }
 
 function asyncBody(): HoldfastError {

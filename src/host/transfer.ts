@@ -122,18 +122,22 @@ interface Readable {
   getReader(): ReadableStreamDefaultReader<Uint8Array>;
 }
 
+/** Refuses what is no stream, before anything is touched. */
+export function checkSource(source: unknown): void {
+  const isStream =
+    typeof source === "object" &&
+    source !== null &&
+    (Symbol.asyncIterator in source || Symbol.iterator in source || "getReader" in source);
+  if (isStream) return;
+  throw refuseArgument(`Database.import takes a stream of bytes such as db.export() gives, got ${describe(source)}.`);
+}
+
 /** Walks any kind of stream. */
 function piecesOf(source: ByteStream): AsyncIterator<unknown> | Iterator<unknown> {
   if (source instanceof Uint8Array) return [source].values();
-  if (typeof source !== "object" || source === null) throw refuseSource(source);
   if (Symbol.asyncIterator in source) return source[Symbol.asyncIterator]();
   if ("getReader" in source) return fromReader((source as Readable).getReader());
-  if (Symbol.iterator in source) return source[Symbol.iterator]();
-  throw refuseSource(source);
-}
-
-function refuseSource(source: unknown): HoldfastError {
-  return refuseArgument(`Database.import takes a stream of bytes such as db.export() gives, got ${describe(source)}.`);
+  return source[Symbol.iterator]();
 }
 
 /** Some browsers' streams cannot be walked by themselves. */

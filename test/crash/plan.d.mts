@@ -1,5 +1,22 @@
 export declare const RUNS: readonly string[];
-export declare function planOf(sequence: number): { run: string; puts: string[]; deletes: string[] };
-export declare function lastOf(db: {
-  run(id: string): { kv: { list(): readonly (readonly [string, unknown])[] } };
-}): number;
+export declare const JOINT_RUN: string;
+export declare const UNACKNOWLEDGED_MAX: number;
+export declare const JOINT_UNACKNOWLEDGED_MAX: number;
+export declare const SAYS: {
+  readonly opening: number;
+  readonly ready: number;
+  readonly returned: number;
+  readonly durable: number;
+  readonly jointReturned: number;
+  readonly jointDurable: number;
+  readonly checkpointBegun: number;
+  readonly checkpointEnded: number;
+  readonly checkpointMissing: number;
+  readonly storageFailed: number;
+};
+export declare function planOf(sequence: number): {
+  readonly run: string;
+  readonly puts: readonly string[];
+  readonly deletes: readonly string[];
+  readonly deletesRun: boolean;
+};

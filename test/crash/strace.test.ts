@@ -10,52 +10,15 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { straceWorks } from "../support/strace.js";
+import { type Call, isOfLog, isSync, isWrite, parseCalls, TRACE_FLAGS } from "../support/system-calls.js";
 
 const TRACED = fileURLToPath(new URL("./traced.mjs", import.meta.url));
 const available = straceWorks();
 const CALLS = "write,writev,pwrite64,pwritev,fsync,fdatasync,sync_file_range,ftruncate,rename,renameat2";
 
-/** A call that returned. */
-interface Call {
-  readonly name: string;
-  /** When it was made and when it had returned, in seconds. */
-  readonly calledAt: number;
-  readonly returnedAt: number;
-  /** Its arguments as strace shows them: a descriptor is followed by its path in angle brackets. */
-  readonly text: string;
-  readonly ok: boolean;
-}
-
-const STARTED = /^(\d+) +(\d+\.\d+) (\w+)\((.*)$/;
-const RESUMED = /^(\d+) +(\d+\.\d+) <\.\.\. (\w+) resumed>(.*)$/;
-
-/** The calls of all threads by the time that they returned. */
-function parse(trace: string): Call[] {
-  const calls: Call[] = [];
-  const unfinished = new Map<string, { name: string; calledAt: number; text: string }>();
-  for (const line of trace.split("\n")) {
-    const resumed = RESUMED.exec(line);
-    const started = resumed ?? STARTED.exec(line);
-    if (started === null) continue;
-    const [, thread, at, name, text] = started as unknown as [string, string, string, string, string];
-    const begun = resumed === null ? { name, calledAt: Number(at), text } : unfinished.get(thread);
-    if (begun === undefined) continue;
-    if (text.includes("<unfinished ...>")) {
-      unfinished.set(thread, begun);
-      continue;
-    }
-    unfinished.delete(thread);
-    const tookMatch = /<(\d+\.\d+)>$/.exec(text);
-    const returnedAt = begun.calledAt + Number(tookMatch?.[1] ?? 0);
-    const ok = /\) += [0-9]/.test(text);
-    calls.push({ name, calledAt: begun.calledAt, returnedAt, text: begun.text, ok });
-  }
-  return calls.sort((a, b) => a.returnedAt - b.returnedAt);
-}
-
 async function traced(what: string, directory: string): Promise<Call[]> {
   const output = join(directory, "trace");
-  const args = ["-f", "--seccomp-bpf", "-y", "-T", "-ttt", "-s", "64", "-e", `trace=${CALLS}`, "-o", output];
+  const args = [...TRACE_FLAGS, "-e", `trace=${CALLS}`, "-o", output];
   const child = spawn("strace", [...args, process.execPath, TRACED, what, join(directory, "db")], {
     stdio: ["ignore", "ignore", "pipe"],
   });
@@ -65,7 +28,7 @@ async function traced(what: string, directory: string): Promise<Call[]> {
   });
   const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
   expect(code, complaint).toBe(0);
-  return parse(readFileSync(output, "utf8"));
+  return parseCalls(readFileSync(output, "utf8"));
 }
 
 function isMark(call: Call, text: string): boolean {
@@ -86,9 +49,8 @@ function between(calls: readonly Call[], begin: string, end: string): Call[] {
   return calls.filter((call) => call.calledAt >= from && call.returnedAt <= to);
 }
 
-const isSync = (call: Call): boolean =>
-  (call.name === "fdatasync" || call.name === "fsync") && call.text.includes(".log");
-const isLogWrite = (call: Call): boolean => call.name.startsWith("pwrite") && call.text.includes(".log");
+const isLogSync = (call: Call): boolean => isSync(call) && isOfLog(call);
+const isLogWrite = (call: Call): boolean => isWrite(call) && isOfLog(call);
 /** How threads wake one another; nothing of it reaches a file. */
 const isWakeUp = (call: Call): boolean => /^\d+<(anon_inode:|pipe:)/.test(call.text) && !call.text.startsWith("1<");
 
@@ -106,7 +68,7 @@ describe.skipIf(!available)("system calls", () => {
   test("buffered, in a loop that never yields: a sync at least each interval", async () => {
     const calls = await traced("busy", directory);
     const inside = between(calls, "begin", "end");
-    const syncs = inside.filter((call) => isSync(call) && call.ok);
+    const syncs = inside.filter((call) => isLogSync(call) && call.ok);
     const times = [
       markIn(calls, "begin").calledAt,
       ...syncs.map((call) => call.calledAt),
@@ -124,7 +86,7 @@ describe.skipIf(!available)("system calls", () => {
     for (let i = 0; i < 30; i++) {
       const inside = between(calls, `begin ${i}`, `end ${i}`);
       const written = inside.filter(isLogWrite).at(-1);
-      const synced = inside.filter((call) => isSync(call) && call.ok).at(-1);
+      const synced = inside.filter((call) => isLogSync(call) && call.ok).at(-1);
       expect(written, `commit ${i} is written`).toBeDefined();
       expect(synced, `commit ${i} is synced`).toBeDefined();
       expect(synced?.calledAt).toBeGreaterThanOrEqual(written?.returnedAt ?? Number.POSITIVE_INFINITY);

@@ -4,8 +4,10 @@ import { deleteRunContract } from "../contract/delete-run-contract.js";
 import { durabilityContract, durabilityReloadCases } from "../contract/durability-contract.js";
 import { eventsContract } from "../contract/events-contract.js";
 import { fastPathContract } from "../contract/fast-path-contract.js";
+import { goldenContract } from "../contract/golden-contract.js";
 import { isolationContract } from "../contract/isolation-contract.js";
 import { kvContract } from "../contract/kv-contract.js";
+import { portableContract } from "../contract/portable-contract.js";
 import { runsContract } from "../contract/runs-contract.js";
 import { snapshotContract } from "../contract/snapshot-contract.js";
 import { stateContract } from "../contract/state-contract.js";
@@ -33,5 +35,7 @@ export const suites: readonly Suite[] = [
   { name: "runs", opens: true, cases: runsContract },
   { name: "deleteRun", opens: true, cases: deleteRunContract },
   { name: "fast path", opens: true, cases: fastPathContract },
+  { name: "portable", opens: true, cases: portableContract },
+  { name: "golden", opens: true, cases: goldenContract },
   { name: "durability", opens: true, cases: durabilityContract, reloadCases: durabilityReloadCases },
 ];

@@ -21,13 +21,19 @@ const CAPABILITIES: StorageCapabilities = {
 
 /** Storage over byte arrays. They are never changed: whatever writes puts a new one in their place. */
 export class ByteStorage implements Storage {
-  readonly capabilities = CAPABILITIES;
+  readonly capabilities: StorageCapabilities;
   readonly segments: Map<number, Uint8Array>;
   readonly checkpoints: Map<number, Uint8Array>;
   /** The epoch of the newest owner. */
   epoch: number;
 
-  constructor(segments: Segments, epoch: number, checkpoints: Segments = new Map()) {
+  constructor(
+    segments: Segments,
+    epoch: number,
+    checkpoints: Segments = new Map(),
+    capabilities: Partial<StorageCapabilities> = {},
+  ) {
+    this.capabilities = { ...CAPABILITIES, ...capabilities };
     this.segments = new Map(segments);
     this.checkpoints = new Map(checkpoints);
     this.epoch = epoch;
@@ -78,7 +84,7 @@ export class ByteStorage implements Storage {
             pieces.push(bytes.slice());
           },
           commit: async () => {
-            checkpoints.set(number, Buffer.concat(pieces));
+            checkpoints.set(number, joined(pieces));
           },
           abandon: async () => {},
         };
@@ -91,8 +97,19 @@ export class ByteStorage implements Storage {
   }
 }
 
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
+
 function listed(files: Segments): { number: number; byteLength: number }[] {
-  return [...files].map(([number, bytes]) => ({ number, byteLength: bytes.length }));
+  const all = [...files].map(([number, bytes]) => ({ number, byteLength: bytes.length }));
+  return all.sort((a, b) => a.number - b.number);
 }
 
 function copied(files: Segments, number: number, offset: number, into: Uint8Array): number {

@@ -2,10 +2,8 @@
  * Small logs with their whole history, made to be damaged, and what opening a damaged one has to give.
  */
 import { readFileSync } from "node:fs";
-import { HoldfastError } from "../../src/errors.js";
 import { Database } from "../../src/index.js";
 import { ByteStorage, type Segments } from "./byte-storage.js";
-import { type LogRecord, parseSegment } from "./log-oracle.js";
 import { SimulatedDisk, type SimulatedStorageOptions } from "./simulated-storage.js";
 
 export const RUNS = ["alpha", "beta", "gamma"];
@@ -104,73 +102,3 @@ export async function openSegments(segments: Segments, epoch: number): Promise<O
 
 /** What the format says must come of a log: so many commits, or a refusal. */
 export type Expectation = { readonly commits: number; readonly droppedBytes: number } | "CORRUPTION" | "unchanged";
-
-/** Judges damage to a log from nothing but the format. Records are taken apart once. */
-export class DamageOracle {
-  readonly #segments: readonly ReturnType<typeof parseSegment>[];
-  readonly #lengths: readonly number[];
-
-  constructor(log: DamageLog) {
-    this.#segments = [...log.segments.values()].map(parseSegment);
-    this.#lengths = [...log.segments.values()].map((bytes) => bytes.length);
-  }
-
-  get last(): ReturnType<typeof parseSegment> {
-    return this.#segments.at(-1) as ReturnType<typeof parseSegment>;
-  }
-
-  /** Commits that count before a record of the last segment. */
-  #commitsBefore(position: number): number {
-    let commits = 0;
-    for (const [i, segment] of this.#segments.entries()) {
-      const end = this.#segments[i + 1]?.predecessorEnd ?? position;
-      commits += segment.records.filter((record) => record.isCommit && record.position < end).length;
-    }
-    return commits;
-  }
-
-  /** A record of the last segment is bad at `offset`; `proofs` are the whole headers besides. */
-  #fromRecord(bad: LogRecord, proofs: readonly LogRecord[], lastBytes: number): Expectation {
-    const synced = Math.max(this.last.syncedEnd, ...proofs.map((record) => record.watermark));
-    if (synced > bad.position) return "CORRUPTION";
-    return { commits: this.#commitsBefore(bad.position), droppedBytes: lastBytes - bad.start };
-  }
-
-  /** What a changed byte at an offset of a segment must come to. */
-  changed(number: number, offset: number, headerBytes: number, recordHeaderBytes: number): Expectation {
-    if (offset < headerBytes) return "CORRUPTION";
-    const index = this.#segments.findIndex((segment) => segment.number === number);
-    const segment = this.#segments[index] as ReturnType<typeof parseSegment>;
-    const next = this.#segments[index + 1];
-    if (next !== undefined) {
-      return offset < headerBytes + next.predecessorEnd - segment.position ? "CORRUPTION" : "unchanged";
-    }
-    const bad = segment.records.find((record) => offset >= record.start && offset < record.end) as LogRecord;
-    const headerIsWhole = offset >= bad.start + recordHeaderBytes;
-    const proofs = segment.records.filter((record) => record !== bad || headerIsWhole);
-    return this.#fromRecord(bad, proofs, this.#lengths[index] as number);
-  }
-
-  /** What a segment that ends at `length` must come to. */
-  cut(number: number, length: number, headerBytes: number): Expectation {
-    if (length < headerBytes) return "CORRUPTION";
-    const index = this.#segments.findIndex((segment) => segment.number === number);
-    const segment = this.#segments[index] as ReturnType<typeof parseSegment>;
-    const next = this.#segments[index + 1];
-    if (next !== undefined) {
-      return length < headerBytes + next.predecessorEnd - segment.position ? "CORRUPTION" : "unchanged";
-    }
-    const bad = segment.records.find((record) => length < record.end);
-    if (bad === undefined) return "unchanged";
-    return this.#fromRecord(
-      bad,
-      segment.records.filter((record) => record.end <= length),
-      length,
-    );
-  }
-}
-
-/** Whether an error is the refusal that damage calls for. */
-export function isRefusal(error: unknown): boolean {
-  return HoldfastError.is(error, "CORRUPTION") || HoldfastError.is(error, "UNSUPPORTED");
-}

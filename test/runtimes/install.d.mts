@@ -1,0 +1,11 @@
+export interface ServerRuntimeFound {
+  /** Its name, and where there are several of a kind the version. */
+  readonly name: string;
+  /** `undefined` where it is missing on this platform. */
+  readonly command: string | undefined;
+  /** What goes before the script. */
+  readonly args: readonly string[];
+}
+export declare function installRuntimes(): Promise<void>;
+export declare function serverRuntimes(): readonly ServerRuntimeFound[];
+export declare function findChromium(): Promise<string | undefined>;
