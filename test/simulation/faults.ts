@@ -77,6 +77,12 @@ export async function tryFault(subject: Subject, seed: number, plan: Plan): Prom
     await workload.begin();
     if (workload.database !== undefined) await workload.work();
     await workload.end(random.rarely(3) ? "kill" : "close");
+    if (!plan.forEver && workload.refusedForRoom > 1) {
+      throw new Violation(
+        "broken",
+        `${workload.refusedForRoom} calls ended with STORAGE_FULL, though one was for want of room`,
+      );
+    }
     const point = workload.point("the end");
     await judgeState(subject, point, "kill", point.disk, workload.segmentBytes, mixed(seed, 8, plan.call));
     const fate = random.of(["lost", "any"] as const);
@@ -86,7 +92,7 @@ export async function tryFault(subject: Subject, seed: number, plan: Plan): Prom
     if (!(error instanceof Violation)) throw error;
     const how = `${plan.kind} ${plan.forEver ? "from" : "at"} call ${plan.call} of the second process`;
     const story = workload.story.slice(-24).join("\n    ");
-    throw new Violation(error.wrong, `${error.message}\n  ${how}\n    ${story}`, error);
+    throw new Violation(error.wrong, `${error.reason}\n  ${how}\n    ${story}`, error);
   }
   return workload.acknowledged;
 }

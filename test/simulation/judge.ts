@@ -202,7 +202,7 @@ export async function judgePoints(
         await judgeState(subject, point, crash, disk, segmentBytes, mixed(seed, 4, index, judged.states));
       } catch (error) {
         if (!(error instanceof Violation)) throw error;
-        throw new Violation(error.wrong, `${error.message}\n  ${crash} at call ${point.call}, ${point.name}`, error);
+        throw new Violation(error.wrong, `${error.reason}\n  ${crash} at call ${point.call}, ${point.name}`, error);
       }
     }
   }

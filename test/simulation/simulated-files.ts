@@ -13,7 +13,7 @@
  *  - `fsync` and `fdatasync` of a file make its data and length durable, as they were when the call began, and never its
  *    name; only a sync of the directory makes entries durable;
  *  - after a power cut each unsynced block is as it was, as it was last written, as it was at any time between, or torn
- *    between two of these; each unsynced length and directory operation has happened or not; a rename is atomic, and may
+ *    between two of these, and in a file that grew also what another file had left in its place; each unsynced length and directory operation has happened or not; a rename is atomic, and may
  *    have happened before the data of the file that was renamed;
  *  - a sync that fails is reported once for each descriptor that was open then. What it covered of a file counts as clean
  *    from then on, although it never reaches the platter unless it is written again; what it covered of a directory is left
@@ -121,6 +121,8 @@ const PID = 4000;
 /** The magic number of ext4: a disk that no other machine has mounted. */
 const LOCAL_DISK = 0xef53;
 /** Files that say who owns the directory: the shipped lock puts a random name and the time into them. */
+/** One in so many unsynced blocks of a file that grew shows what was in that place of the disk before. */
+const STALE_ONE_IN = 16;
 const LOCK_FILE = /^lock\./;
 const EPOCH = /^lock\.(\d+)$/;
 const LOCK_PATH = /lock\.[^/]+$/;
@@ -699,7 +701,7 @@ export function afterPowerCut(disk: Disk, chooser: Chooser, fate: Fate = "any"):
     const node = disk.nodes.get(inode);
     if (node === undefined || nodes.has(inode)) return;
     if (node.kind === "file") {
-      const bytes = survivingBytes(node, disk.blockBytes, chooser, fate);
+      const bytes = survivingBytes(disk, node, chooser, fate);
       nodes.set(inode, { ...emptyFile(), cache: bytes, platter: bytes });
       return;
     }
@@ -717,8 +719,16 @@ function fateOf(chooser: Chooser, fate: Fate, count: number): number {
   return fate === "lost" ? 0 : chooser.pick(count);
 }
 
-function survivingBytes(node: FileNode, size: number, chooser: Chooser, fate: Fate): Uint8Array {
+/** What some file, perhaps removed long ago, has in a block: space is given to files as it was left. */
+function staleBlock(disk: Disk, block: number, chooser: Chooser): Uint8Array {
+  const files = [...disk.nodes.values()].filter((node) => node.kind === "file");
+  const size = disk.blockBytes;
+  return (files[chooser.pick(files.length)] as FileNode).cache.subarray(block * size, (block + 1) * size);
+}
+
+function survivingBytes(disk: Disk, node: FileNode, chooser: Chooser, fate: Fate): Uint8Array {
   if (node.blocks.size === 0 && node.lengths.length === 0) return node.platter;
+  const size = disk.blockBytes;
   const lengths = [node.platter.length, ...node.lengths.map(({ length }) => length)];
   const length = lengths[fateOf(chooser, fate, lengths.length)] as number;
   const bytes = new Uint8Array(length);
@@ -735,6 +745,9 @@ function survivingBytes(node: FileNode, size: number, chooser: Chooser, fate: Fa
       const torn = start + chooser.pick(size);
       fill(bytes, torn, end, before.subarray(Math.min(torn - start, before.length)));
     }
+    const isNew = start >= node.platter.length;
+    if (fate === "any" && isNew && chooser.rarely(STALE_ONE_IN))
+      fill(bytes, start, end, staleBlock(disk, block, chooser));
   }
   return bytes;
 }

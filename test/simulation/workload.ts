@@ -42,10 +42,13 @@ export type Wrong = "lost" | "partial" | "reordered" | "silentlyCorrupt" | "unty
 /** A word that was broken. */
 export class Violation extends Error {
   readonly wrong: Wrong;
+  /** The message without the word for what is wrong. */
+  readonly reason: string;
 
-  constructor(wrong: Wrong, message: string, cause?: unknown) {
-    super(`${wrong}: ${message}`, { cause });
+  constructor(wrong: Wrong, reason: string, cause?: unknown) {
+    super(`${wrong}: ${reason}`, { cause });
     this.wrong = wrong;
+    this.reason = reason;
   }
 }
 
@@ -159,6 +162,8 @@ export class Workload {
   readonly log = new WrittenLog();
   /** How many commits were acknowledged. */
   acknowledged = 0;
+  /** How many synchronous calls were refused for want of room. */
+  refusedForRoom = 0;
   /** How many checkpoints were made. */
   checkpoints = 0;
   /** What was done, for whoever has to find out. */
@@ -455,10 +460,18 @@ export class Workload {
     const code = codeOf(what, error);
     this.#say(`${what} ${told.mark} on ${told.run}, ${told.mode}: ${code}`);
     this.#expectReason(what, code, error);
+    if (code === "STORAGE_FULL" && what !== "transactionAsync") this.#expectFull(what);
     if (code === "COMMIT_INDETERMINATE" || told.mark === "") return;
     if (this.log.findMarked(told.mark) !== undefined) {
       throw new Violation("partial", `${what} ${told.mark} ended with ${code} and is in the log`);
     }
+  }
+
+  /** A synchronous call is refused for want of room only while there is none. */
+  #expectFull(what: string): void {
+    this.refusedForRoom++;
+    if (this.isFaulty || this.#files.room !== Number.POSITIVE_INFINITY) return;
+    throw new Violation("broken", `${what} ended with STORAGE_FULL, though there is room again`);
   }
 
   #expectReason(what: string, code: string, error: unknown): void {
