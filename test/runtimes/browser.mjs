@@ -51,6 +51,7 @@ async function bundle() {
       modulePreload: false,
       rollupOptions: { input: { entry: ENTRY }, output: { entryFileNames: "[name].js" } },
     },
+    worker: { format: "es" },
   });
   writeFileSync(join(SITE, "index.html"), PAGE);
 }
