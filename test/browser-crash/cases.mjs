@@ -165,6 +165,8 @@ async function twoTabs(it) {
 /** A commit that does not fit says so and leaves no trace; what was written is there; there is room again, and it goes on. */
 async function noRoom(it) {
   const { browser, ledger, place, settings, url } = it;
+  // A browser that has asked for the room once goes by that answer for a while.
+  await browser.close();
   const page = await browser.page();
   const devtools = await page.session();
   const origin = new URL(url).origin;

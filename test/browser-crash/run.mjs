@@ -3,6 +3,7 @@
  *
  *   node test/browser-crash/run.mjs             Chromium and Firefox
  *   node test/browser-crash/run.mjs chromium    one of them
+ *   HOLDFAST_ONLY="no room" node …              the cases whose name has that in it
  *   HOLDFAST_SEED=7 node …                      the same moments again, as far as browsers allow
  *
  * The figures go to `build/durability/browsers.json`, in the form of all suites about durability; the last line counts. The
@@ -78,7 +79,7 @@ async function onBrowser(name, executablePath, site, findings) {
   const profile = mkdtempSync(join(tmpdir(), `holdfast-crash-${name}-`));
   const browser = new Browser(name, executablePath, profile, site.url);
   let failed = 0;
-  const cases = casesOf(name);
+  const cases = casesOf(name).filter(({ what }) => what.includes(process.env.HOLDFAST_ONLY ?? ""));
   try {
     for (const [number, it] of cases.entries()) {
       await browser.start();
