@@ -322,6 +322,9 @@ class IndexedDbSession implements StorageSession {
   #gap: HoldfastError | undefined;
   /** Why this session must never write again. */
   #lost: HoldfastError | undefined;
+  /** Rejected with that: a browser that closes a database by itself may leave its requests without an answer. */
+  readonly #whenLost: Promise<never>;
+  #endAll: (error: HoldfastError) => void = () => {};
   /** The chunk that was read last: a reader that goes on in small steps does not clone it again at each. */
   #lastChunk:
     | { readonly kind: FileKind; readonly number: number; readonly start: number; readonly bytes: Uint8Array }
@@ -339,6 +342,10 @@ class IndexedDbSession implements StorageSession {
     this.#database = parts.database;
     this.#lock = parts.lock;
     this.#onLockedOut = parts.onLockedOut;
+    this.#whenLost = new Promise((_, reject) => {
+      this.#endAll = reject;
+    });
+    this.#whenLost.catch(() => {});
     parts.database.onversionchange = () => {
       this.#loseOwnership("another tab wants to delete or upgrade the database");
       parts.database.close();
@@ -540,7 +547,7 @@ class IndexedDbSession implements StorageSession {
     const done = this.#tail.then(async () => {
       if (this.#lost !== undefined) throw this.#lost;
       try {
-        await work();
+        await Promise.race([work(), this.#whenLost]);
       } catch (error) {
         throw this.#lost ?? failure(what, error);
       }
@@ -611,7 +618,7 @@ class IndexedDbSession implements StorageSession {
 
   async #reading<T>(what: string, work: (store: IDBObjectStore) => Promise<T>): Promise<T> {
     try {
-      return await useStore(this.#database, "relaxed")("readonly", work);
+      return await Promise.race([useStore(this.#database, "relaxed")("readonly", work), this.#whenLost]);
     } catch (error) {
       throw failure(what, error);
     }
@@ -620,6 +627,7 @@ class IndexedDbSession implements StorageSession {
   #loseOwnership(reason: string): void {
     if (this.#lost !== undefined) return;
     this.#lost = storeFailed(`The database was lost to this session, because ${reason}; open it again`);
+    this.#endAll(this.#lost);
     this.#onLockedOut?.(reason);
   }
 

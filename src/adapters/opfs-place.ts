@@ -6,6 +6,8 @@
  */
 
 import { HoldfastError } from "../errors.js";
+import { storeFailed } from "./failures.js";
+import { lockedByOther } from "./shared-owner-lock.js";
 import { forget } from "./shared-witness.js";
 
 const ROOT = "holdfast";
@@ -86,16 +88,18 @@ export async function canMakeOpfs(): Promise<boolean> {
 }
 
 /**
- * Deletes the database of that name with everything in it; without complaint where there is none. Close it everywhere first.
- * @throws what the browser says where it is still open somewhere
+ * Deletes the database of that name with everything in it; without complaint where there is none.
+ * @throws HoldfastError `LOCKED` while it is open somewhere, `UNSUPPORTED`, `STORE_FAILED`
  */
 export async function removeOpfs(name: string): Promise<void> {
-  const top = await navigator.storage.getDirectory();
   try {
+    const top = await navigator.storage.getDirectory();
     const root = await top.getDirectoryHandle(ROOT);
     await root.removeEntry(encodedName(name), { recursive: true });
   } catch (error) {
-    if (nameOf(error) !== "NotFoundError") throw error;
+    if (HoldfastError.is(error)) throw error;
+    if (nameOf(error) === "NoModificationAllowedError") throw lockedByOther(name, undefined, error);
+    if (nameOf(error) !== "NotFoundError") throw refused(error) ?? storeFailed(`Cannot remove ${name}`, error);
   }
   await forget("opfs", name);
 }

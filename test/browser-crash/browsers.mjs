@@ -72,6 +72,7 @@ function end(pid) {
 
 export class Browser {
   #browser;
+  #private;
   #profile;
   #executablePath;
   #url;
@@ -98,7 +99,7 @@ export class Browser {
   /** A page that is ready to be told something. */
   async page() {
     await this.start();
-    const page = await this.#browser.newPage();
+    const page = await (this.#private ?? this.#browser).newPage();
     await page.goto(this.#url);
     await page.waitForFunction(() => globalThis.holdfastDo !== undefined);
     return {
@@ -121,6 +122,18 @@ export class Browser {
       },
       session: () => page.createCDPSession(),
     };
+  }
+
+  /** Until {@link leavePrivate}, pages are those of a window that keeps nothing. */
+  async enterPrivate() {
+    await this.start();
+    this.#private = await this.#browser.createBrowserContext();
+  }
+
+  async leavePrivate() {
+    const window = this.#private;
+    this.#private = undefined;
+    await window?.close().catch(() => {});
   }
 
   /** Kills the processes that pages live in. */

@@ -43,6 +43,12 @@ export function casesOf(browser) {
     ...(browser === "chromium"
       ? [OPFS_SYNC, OPFS_PAGE, IDB_PAGE].map((place) => ({ what: "no room", place, run: noRoom }))
       : []),
+    ...(browser === "chromium" ? [IDB_PAGE, IDB_WORKER] : []).map((place) => ({
+      what: "cleared",
+      place,
+      run: cleared,
+    })),
+    ...(browser === "chromium" ? EVERY : []).map((place) => ({ what: "private window", place, run: privateWindow })),
     { what: "deleted from another tab", place: IDB_PAGE, run: (it) => versionChange(it, "delete") },
     { what: "upgraded from another tab", place: IDB_PAGE, run: (it) => versionChange(it, "upgrade") },
     { what: "files taken away", place: OPFS_SYNC, run: vanished },
@@ -206,6 +212,44 @@ async function versionChange(it, what) {
   if (again.code !== expected) throw new Error(`opening afterwards: ${again.code ?? "was let in"}`);
   await other.call(place.where, "close");
   await Promise.all([page.close(), other.close()]);
+}
+
+/** Whoever has the database open when its user clears it is told, and finds an empty one afterwards. */
+async function cleared(it) {
+  const { ledger, place, settings, url } = it;
+  const page = await writing(it);
+  const devtools = await page.session();
+  await devtools.send("Storage.clearDataForOrigin", { origin: new URL(url).origin, storageTypes: "indexeddb" });
+  for (const wanted of ["ended", "locked-out"]) {
+    await ledger.until(() => ledger.events.some(({ event }) => event === wanted), `the owner to be told: ${wanted}`);
+  }
+  ledger.acknowledged = 0;
+  await openAgain(it, page, TAKEOVER_MS_MAX);
+  const { commits, info } = await page.call(place.where, "look", settings);
+  if (commits !== 0 || !info.fresh) throw new Error(`${commits} commits are there, fresh ${info.fresh}`);
+  await page.call(place.where, "close");
+  await page.close();
+}
+
+/** What is kept for as long as the private window is open is whole there, and goes with it. */
+async function privateWindow(it) {
+  const { browser, place, settings } = it;
+  await browser.enterPrivate();
+  try {
+    const page = await writing(it);
+    const other = await browser.page();
+    await page.close();
+    await openAgain(it, other, TAKEOVER_MS_MAX);
+    await compare(it, other);
+  } finally {
+    await browser.leavePrivate();
+  }
+  const page = await browser.page();
+  const opened = await page.call(place.where, "open", settings);
+  const { commits, info } = await page.call(place.where, "look");
+  if (opened.code !== undefined || commits !== 0 || !info.fresh) throw new Error(`${commits} commits came out of it`);
+  await page.call(place.where, "close");
+  await page.close();
 }
 
 /** A database that was there and is gone is fresh, and says that it was there, with an epoch above what it had. */

@@ -60,12 +60,28 @@ async function bundle() {
   writeFileSync(join(SITE, "index.html"), PAGE);
 }
 
-async function serve() {
+/** Takes the lines that the page posts. */
+function reportTo(collector) {
+  const take = (request, response) => {
+    let text = "";
+    request.setEncoding("utf8").on("data", (chunk) => {
+      text += chunk;
+    });
+    request.on("end", () => {
+      collector.line(text);
+      response.writeHead(204).end();
+    });
+  };
+  return { name: "report", configurePreviewServer: (server) => void server.middlewares.use("/report", take) };
+}
+
+async function serve(collector) {
   const { preview } = await import("vite");
   const server = await preview({
     root: ROOT,
     configFile: false,
     logLevel: "error",
+    plugins: [reportTo(collector)],
     build: { outDir: SITE },
     preview: { host: "127.0.0.1", port: 0, strictPort: true, headers: ISOLATION },
   });
@@ -94,14 +110,13 @@ async function launchFirefox({ executablePath, profile }) {
 
 const LAUNCH = { chromium: launchChromium, firefox: launchFirefox };
 
-/** One browser on one profile, with one page whose lines go to `collector`. */
+/** One browser on one profile, with one page; what it complains of goes to `collector`. */
 async function openPage({ runtime, executablePath, profile, url, collector }) {
   const { page, close } = await LAUNCH[runtime]({ executablePath, profile });
   page.on("pageerror", (error) => collector.fail(`uncaught in the page: ${error.stack ?? error.message}`));
   page.on("console", (message) => {
     if (message.type() === "error") collector.noise += `console: ${message.text()}\n`;
   });
-  await page.exposeFunction("holdfastReport", (line) => collector.line(line));
   await page.goto(url);
   return { page, close };
 }
@@ -155,7 +170,7 @@ export async function runInBrowser(runtime, executablePath) {
   let server;
   try {
     await bundle();
-    server = await serve();
+    server = await serve(collector);
     await runAll({ runtime, executablePath, profile, url: server.url }, collector);
   } catch (error) {
     collector.fail(error.message);

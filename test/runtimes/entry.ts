@@ -1,14 +1,13 @@
 /**
  * Where a runtime starts. On servers: reads its settings from the first argument and writes one line of JSON per event.
- * In a browser: offers the same to the driver as `window.holdfastRun`, which streams through `window.holdfastReport`; what
- * belongs into a worker is run in one, after the page's own.
+ * In a browser: offers the same to the driver as `window.holdfastRun`, which posts each line to the server that the page came
+ * from, since some browsers are slow to tell their drivers; what belongs into a worker is run in one, after the page's own.
  */
 import { detectRuntime } from "./mounts.js";
 import { type Line, runSuites, type Settings } from "./runner.js";
 
 declare global {
   var holdfastRun: ((settings: Settings) => Promise<string[]>) | undefined;
-  var holdfastReport: ((line: string) => Promise<void>) | undefined;
   /** Kept, so that what a first phase has left open there stays open. */
   var holdfastWorker: Worker | undefined;
 }
@@ -17,7 +16,9 @@ const KEEP_ALIVE_MS = 60_000;
 
 if (detectRuntime() === "browser") {
   globalThis.holdfastRun = async (settings) => {
-    const report = async (line: Line): Promise<void> => globalThis.holdfastReport?.(JSON.stringify(line));
+    const report = async (line: Line): Promise<void> => {
+      await fetch("/report", { method: "POST", body: JSON.stringify(line) });
+    };
     const quiet = (line: Line): void | Promise<void> => ("done" in line ? undefined : report(line));
     const failed = [...(await runSuites(settings, quiet)), ...(await runInWorker(settings, quiet))];
     await report({ done: true });

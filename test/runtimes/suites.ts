@@ -6,6 +6,7 @@ import { eventsContract } from "../contract/events-contract.js";
 import { fastPathContract } from "../contract/fast-path-contract.js";
 import { isolationContract } from "../contract/isolation-contract.js";
 import { kvContract } from "../contract/kv-contract.js";
+import { opfsContract } from "../contract/opfs-contract.js";
 import { runsContract } from "../contract/runs-contract.js";
 import { snapshotContract } from "../contract/snapshot-contract.js";
 import { stateContract } from "../contract/state-contract.js";
@@ -23,6 +24,7 @@ export interface Suite {
 
 export const suites: readonly Suite[] = [
   { name: "storage", opens: false, cases: storageContract },
+  { name: "opfs", opens: false, cases: opfsContract },
   { name: "kv", opens: true, cases: kvContract },
   { name: "transaction", opens: true, cases: transactionContract },
   { name: "isolation", opens: true, cases: isolationContract },
