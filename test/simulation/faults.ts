@@ -22,7 +22,7 @@ export interface Plan {
   readonly forEver: boolean;
 }
 
-const OPTIONS = { sessions: 0, steps: 16, fills: false, keepsPoints: false };
+const OPTIONS = { sessions: 0, steps: 12, fills: false, keepsPoints: false };
 /** No system interrupts one and the same call for ever. */
 const INTERRUPTIONS_MAX = 50;
 const WRITE = "writeSync";
