@@ -76,6 +76,7 @@ export async function tryFault(subject: Subject, seed: number, plan: Plan): Prom
   try {
     await workload.begin();
     if (workload.database !== undefined) await workload.work();
+    else if (!plan.forEver) await workload.openAgain();
     await workload.end(random.rarely(3) ? "kill" : "close");
     if (!plan.forEver && workload.refusedForRoom > 1) {
       throw new Violation(
