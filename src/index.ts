@@ -2,7 +2,7 @@
 /**
  * Holdfast: the state of an agent's run, held fast. The public names, and nothing else.
  */
-export type { Storage, StorageCapabilities } from "./adapters/storage.js";
+export type { Storage, StorageCapabilities, VanishedInfo } from "./adapters/storage.js";
 export { type ErrorCode, type ErrorDetails, HoldfastError } from "./errors.js";
 export type { Value } from "./host/codec.js";
 export type { WasmSource } from "./host/core-loader.js";

@@ -2,7 +2,7 @@
  * A database: one memory, one storage, one owner. Opening, looking inside, closing.
  */
 import { memory } from "../adapters/memory.js";
-import type { Storage, StorageCapabilities, StorageSession } from "../adapters/storage.js";
+import type { Storage, StorageCapabilities, StorageSession, VanishedInfo } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
 import {
   CAPABILITY_LOG,
@@ -43,6 +43,8 @@ export interface StorageInfo {
   readonly persisted: boolean | undefined;
   /** Whether nothing was there before. */
   readonly fresh: boolean;
+  /** Set where it is fresh and yet known to have been there: it was evicted, cleared or deleted. */
+  readonly vanished: VanishedInfo | undefined;
   /** Set where the database had not been closed. */
   readonly recovered: RecoveredInfo | undefined;
   /** Set where it was opened with `salvage` and is damaged: what it ends at. */
@@ -279,12 +281,12 @@ async function openParts(
     }
     const engine = new Engine({ core, log, mode, readOnly, syncFlush, storageKind: kind, environment });
     owned.engine = engine;
-    const { persisted, fresh } = session;
+    const { persisted, fresh, vanished } = session;
     return {
       engine,
       session,
       mode,
-      info: { kind, mechanism, persisted, fresh, recovered: state?.recovered, salvaged },
+      info: { kind, mechanism, persisted, fresh, vanished, recovered: state?.recovered, salvaged },
       listeners,
       remove,
     };
