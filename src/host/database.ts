@@ -112,6 +112,7 @@ interface Opened {
   readonly info: StorageInfo;
   readonly listeners: Listeners;
   readonly remove: (() => Promise<void>) | undefined;
+  readonly commitsAtOpen: number;
 }
 
 class Listeners {
@@ -280,6 +281,7 @@ async function openParts(
       info: { kind, mechanism, persisted, fresh, recovered: state?.recovered },
       listeners,
       remove,
+      commitsAtOpen: core.commits,
     };
   } catch (error) {
     await session.close().catch(() => {});
@@ -339,7 +341,7 @@ export class Database implements AsyncDisposable {
     this.#info = opened.info;
     this.#listeners = opened.listeners;
     this.#remove = opened.remove;
-    this.#commitsAtOpen = opened.engine.core.commits;
+    this.#commitsAtOpen = opened.commitsAtOpen;
   }
 
   /**
