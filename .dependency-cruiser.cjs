@@ -45,6 +45,9 @@ const CONTRACT = "^src/adapters/storage\\.ts$";
 /** The adapter over node:fs is of several files, which are known to it alone. */
 const NODE_FS = "^src/adapters/node-fs(-lock|-owner|-platform|-storage|-session|-checkpoint)?\\.ts$";
 const nodeFs = (part) => `^src/adapters/node-fs-${part}\\.ts$`;
+/** The adapter over the origin private file system, likewise. */
+const OPFS = "^src/adapters/opfs[^/]*\\.ts$";
+const opfs = (part) => `^src/adapters/opfs-${part}\\.ts$`;
 const PLATFORM = "^src/host/(database|builder|default-storage|platform)\\.ts$";
 const NPM = "^node_modules/";
 
@@ -113,7 +116,14 @@ module.exports = {
       severity: "error",
       from: { path: "^src/adapters/" },
       to: {
-        pathNot: [CONTRACT, nodeFs("[^/]+"), "^src/adapters/(failures|shared-[^/]+)\\.ts$", "^src/errors\\.ts$", NPM],
+        pathNot: [
+          CONTRACT,
+          nodeFs("[^/]+"),
+          opfs("[^/]+"),
+          "^src/adapters/(failures|shared-[^/]+)\\.ts$",
+          "^src/errors\\.ts$",
+          NPM,
+        ],
         dependencyTypesNot: ["core"],
       },
     },
@@ -137,6 +147,14 @@ module.exports = {
       severity: "error",
       from: { pathNot: NODE_FS },
       to: { path: nodeFs("platform") },
+    },
+    {
+      name: "only-opfs-knows-its-parts",
+      comment:
+        "How a database stands in the browser's files is this adapter's alone; the place is what the default is chosen by.",
+      severity: "error",
+      from: { pathNot: OPFS },
+      to: { path: OPFS, pathNot: ["^src/adapters/opfs\\.ts$", opfs("place")] },
     },
     {
       name: "host-knows-the-contract-only",

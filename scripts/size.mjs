@@ -19,10 +19,15 @@ export const SHARED_WASM_BYTES_MAX = 16 * KIB;
  * the store's own host; until it is there, this holds what was reached.
  */
 export const BROWSER_BUNDLE_BYTES_GOAL = 24 * KIB;
-export const BROWSER_BUNDLE_BYTES_MAX = 42 * KIB;
+export const BROWSER_BUNDLE_BYTES_MAX = 44 * KIB;
+
+/** The adapter for the origin private file system, which a page only fetches where it asks for it; its worker is apart. */
+export const OPFS_BYTES_MAX = 10 * KIB;
 
 /** Modules that only servers load. */
 const SERVER_ONLY = /[\\/]adapters[\\/]node-fs/;
+/** Modules that are loaded where a database is opened in the origin private file system. */
+const OPFS_ONLY = /[\\/]adapters[\\/]opfs/;
 
 const gzipBytes = (content) => gzipSync(content, { level: GZIP_LEVEL }).length;
 
@@ -50,17 +55,23 @@ export async function bundleForBrowser(entry) {
   return [output].flat().flatMap((result) => result.output.filter((item) => item.type === "chunk"));
 }
 
-async function sizeOfBundle() {
+function sizeOfChunks(name, chunks, limits) {
+  const sum = (measure) => chunks.reduce((total, chunk) => total + measure(chunk.code), 0);
+  return { name, rawBytes: sum((code) => Buffer.byteLength(code)), gzipBytes: sum(gzipBytes), ...limits };
+}
+
+async function sizesOfBundle() {
   const chunks = await bundleForBrowser(join(ROOT, "dist/index.js"));
-  const fetched = chunks.filter((chunk) => !chunk.moduleIds.some((id) => SERVER_ONLY.test(id)));
-  const sum = (measure) => fetched.reduce((total, chunk) => total + measure(chunk.code), 0);
-  return {
-    name: `browser bundle (${fetched.length} of ${chunks.length} chunks)`,
-    rawBytes: sum((code) => Buffer.byteLength(code)),
-    gzipBytes: sum(gzipBytes),
-    bytesMax: BROWSER_BUNDLE_BYTES_MAX,
-    bytesGoal: BROWSER_BUNDLE_BYTES_GOAL,
-  };
+  const isOf = (modules) => (chunk) => chunk.moduleIds.some((id) => modules.test(id));
+  const opfs = chunks.filter(isOf(OPFS_ONLY));
+  const fetched = chunks.filter((chunk) => !opfs.includes(chunk) && !isOf(SERVER_ONLY)(chunk));
+  return [
+    sizeOfChunks(`browser bundle (${fetched.length} of ${chunks.length} chunks)`, fetched, {
+      bytesMax: BROWSER_BUNDLE_BYTES_MAX,
+      bytesGoal: BROWSER_BUNDLE_BYTES_GOAL,
+    }),
+    sizeOfChunks("opfs, where it is asked for", opfs, { bytesMax: OPFS_BYTES_MAX }),
+  ];
 }
 
 /** Measures everything that has a limit. */
@@ -68,7 +79,7 @@ export async function measure() {
   return [
     sizeOfFile("dist/single.wasm", SINGLE_WASM_BYTES_MAX),
     sizeOfFile("dist/shared.wasm", SHARED_WASM_BYTES_MAX),
-    await sizeOfBundle(),
+    ...(await sizesOfBundle()),
   ];
 }
 

@@ -112,7 +112,9 @@ class Soak {
   }
 
   #say(suite, what, reports) {
-    const soFar = reports.map(({ suite: name }) => `${name} ${(this.#totals.get(name).cases ?? 0).toLocaleString("en-US")}`);
+    const soFar = reports.map(
+      ({ suite: name }) => `${name} ${(this.#totals.get(name).cases ?? 0).toLocaleString("en-US")}`,
+    );
     const elapsed = clock(performance.now() - this.#begunMs);
     const cases = soFar.length === 0 ? "" : `  so far: ${soFar.join(", ")}`;
     console.log(`${elapsed.padStart(7)}  ${suite.padEnd(10)}  ${what}${cases}`);

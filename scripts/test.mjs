@@ -2,14 +2,17 @@
  * `npm test`: everything, straight after `npm ci`, on a machine that has Node and npm.
  *
  * Builds release and debug, runs the checks with the unit and model tests, the unit tests again on the debug core, the tests
- * that kill real processes, and the contract suites on every runtime; installs what it needs and says so. The last line is the total over all of it.
+ * on simulated disks, on damage and of real processes that are killed, the contract suites on every runtime, and browsers that
+ * are killed; installs what it needs and says so. Then one table says what was counted about durability; the last line is the
+ * total over all of it.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { explainOutcomes, rowsOf, table, totalOf } from "../test/runtimes/collect.mjs";
 import { conformance } from "../test/runtimes/run.mjs";
 import { check, vitest } from "./check.mjs";
-import { explainFailures, ROOT, StepError, step } from "./steps.mjs";
+import { clearReports, conclude, faultsOf, readReports } from "./durability.mjs";
+import { explainFailures, inParallel, ROOT, runNode, StepError, step } from "./steps.mjs";
 
 const UNIT_STEP = "unit tests (vitest)";
 
@@ -31,22 +34,45 @@ async function vitestStep({ name, row, core, results, config }) {
   return { result, row: { runtime: `node ${process.versions.node}, ${core}`, storage: row, ...numbers } };
 }
 
-const FURTHER_RUNS = [
-  {
-    name: "unit tests, debug core (vitest)",
-    row: "unit",
-    core: "debug",
-    results: "build/results/unit-debug.json",
-    config: "vitest.config.ts",
-  },
-  {
-    name: "kills and system calls (vitest)",
-    row: "crash",
-    core: "release",
-    results: "build/results/crash.json",
-    config: "test/crash/vitest.config.ts",
-  },
+const UNIT_DEBUG = {
+  name: "unit tests, debug core (vitest)",
+  row: "unit",
+  core: "debug",
+  results: "build/results/unit-debug.json",
+  config: "vitest.config.ts",
+};
+
+/** A suite about durability with a configuration of its own. */
+function durabilityRun(name, folder) {
+  const results = `build/results/${folder}.json`;
+  return { name: `${name} (vitest)`, row: folder, core: "release", results, config: `test/${folder}/vitest.config.ts` };
+}
+
+/** What runs one behind the other; lanes run side by side. What measures time or kills processes has the machine to itself. */
+const STAGES = [
+  [[UNIT_DEBUG], [durabilityRun("simulated disks", "simulation"), durabilityRun("damage", "damage")]],
+  [[durabilityRun("kills and system calls", "crash")]],
 ];
+
+async function laneOf(runs) {
+  const done = [];
+  for (const run of runs) done.push(await vitestStep(run));
+  return done;
+}
+
+/** The browsers' suite is no test of vitest's: its last line says how many cases it had. */
+async function browserStep() {
+  let numbers = { passed: 0, failed: 1, skipped: 0 };
+  const result = await step("killed tabs and browsers", async () => {
+    const { code, output } = await runNode(join(ROOT, "test/browser-crash/run.mjs"), []);
+    const last = output.trim().split("\n").at(-1) ?? "";
+    const [passed = 0, failed = 1, skipped = 0] = (last.match(/\d+/g) ?? []).map(Number);
+    numbers = { passed, failed, skipped };
+    if (code !== 0 || failed > 0) throw new StepError(output);
+    return `${passed} passed`;
+  });
+  return { result, row: { runtime: "browsers", storage: "crash", ...numbers } };
+}
 
 /** Runtimes that cannot be installed are one failure, with what npm said. */
 async function conformanceOutcomes() {
@@ -62,20 +88,33 @@ async function conformanceOutcomes() {
 
 async function main() {
   mkdirSync(join(ROOT, "build/results"), { recursive: true });
+  clearReports();
   const { steps, unit } = await check();
   const rows = [rowOfChecks(steps), { runtime: `node ${process.versions.node}`, storage: "unit, model", ...unit }];
   let outcomes = [];
   if (steps.some((result) => result.name === UNIT_STEP)) {
-    for (const run of FURTHER_RUNS) {
-      const { result, row } = await vitestStep(run);
+    const further = [];
+    for (const lanes of STAGES) further.push(...(await inParallel(lanes, lanes.length, laneOf)).flat());
+    outcomes = await conformanceOutcomes();
+    further.push(await browserStep());
+    for (const { result, row } of further) {
       steps.push(result);
       rows.push(row);
     }
-    outcomes = await conformanceOutcomes();
     rows.push(...rowsOf(outcomes));
   }
   explainFailures(steps);
   explainOutcomes(outcomes);
+  console.log("\nDurability\n");
+  const reports = readReports();
+  const isDurable = conclude(reports, faultsOf(reports));
+  rows.push({
+    runtime: "durability",
+    storage: "totals",
+    passed: isDurable ? 1 : 0,
+    failed: isDurable ? 0 : 1,
+    skipped: 0,
+  });
   const { passed, failed, skipped } = totalOf(rows);
   console.log(`\n${table(rows)}\n\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
   return failed > 0 ? 1 : 0;

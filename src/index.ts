@@ -2,7 +2,7 @@
 /**
  * Holdfast: the state of an agent's run, held fast. The public names, and nothing else.
  */
-export type { Storage, StorageCapabilities } from "./adapters/storage.js";
+export type { Storage, StorageCapabilities, VanishedInfo } from "./adapters/storage.js";
 export { type ErrorCode, type ErrorDetails, HoldfastError } from "./errors.js";
 export type { Value } from "./host/codec.js";
 export type { WasmSource } from "./host/core-loader.js";
@@ -65,7 +65,7 @@ export type {
   TraceTypeOptions,
 } from "./host/primitives/trace-store.js";
 export type { StepOptions, Versioned, WriteOptions } from "./host/reader-writer.js";
-export type { RecoveredInfo, RecoveryProgress } from "./host/recovery.js";
+export type { RecoveredInfo, RecoveryProgress, SalvagedInfo } from "./host/recovery.js";
 export type { RetryOptions } from "./host/retry.js";
 export type { AsyncTransactionOptions, Run, TransactionOptions } from "./host/run.js";
 export type { ListOptions } from "./host/scan.js";

@@ -202,7 +202,7 @@ class Tap implements Attachment {
       const method = session[name] as (...input: unknown[]) => unknown;
       Object.defineProperty(wrapped, name, { value: (...input: unknown[]) => method.apply(session, input) });
     }
-    for (const name of ["epoch", "fresh", "persisted"] as const) {
+    for (const name of ["epoch", "fresh", "persisted", "vanished"] as const) {
       Object.defineProperty(wrapped, name, { get: () => session[name] });
     }
     Object.defineProperty(wrapped, "append", { value: timed("walAppendNs", session.append) });

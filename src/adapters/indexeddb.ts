@@ -19,6 +19,8 @@
 import { setMany, type UseStore, update } from "idb-keyval";
 import { HoldfastError } from "../errors.js";
 import { noSuchFile, openedReadOnly, refuseAborted, sessionClosed, storageFull, storeFailed } from "./failures.js";
+import { OwnerLock, onPutAside, persistedHint } from "./shared-owner-lock.js";
+import { forget, recall, remember } from "./shared-witness.js";
 import type {
   CheckpointWriter,
   SegmentInfo,
@@ -26,6 +28,7 @@ import type {
   StorageCapabilities,
   StorageOpenOptions,
   StorageSession,
+  VanishedInfo,
 } from "./storage.js";
 
 const RECORD_BYTES_MAX = 32 * 1024 * 1024 + 64 * 1024;
@@ -72,6 +75,20 @@ export function indexedDb(name: string): Storage {
   return new IndexedDbStorage(name);
 }
 
+/**
+ * Deletes the database of that name with everything in it; without complaint where there is none. Waits for whoever has it
+ * open: an owner closes by itself, and is told that it is locked out.
+ * @throws what the browser says where that fails
+ */
+export async function removeIndexedDb(name: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const request = indexedDB.deleteDatabase(name);
+    request.onsuccess = () => resolve();
+    request.onerror = () => reject(request.error);
+  });
+  await forget("indexeddb", name);
+}
+
 class IndexedDbStorage implements Storage {
   readonly capabilities = CAPABILITIES;
   readonly #name: string;
@@ -88,14 +105,19 @@ class IndexedDbStorage implements Storage {
     let lock: OwnerLock | undefined;
     let database: IDBDatabase | undefined;
     try {
-      lock = options.readOnly ? undefined : await OwnerLock.acquire(this.#name);
+      lock = options.readOnly ? undefined : await OwnerLock.acquire(LOCK_PREFIX + this.#name, this.#name);
       refuseAborted(options.signal);
       database = await openDatabase(this.#name, options.readOnly);
-      const epoch = options.readOnly ? 0 : await raiseEpoch(database);
+      const known = options.readOnly ? 0 : await recall("indexeddb", this.#name);
+      const epoch = options.readOnly ? 0 : await raiseEpoch(database, known);
       if (!options.readOnly) await removeUnfinished(database);
       const fresh = !(await hasFiles(database));
+      const vanished = fresh && known > 0 ? { epoch: known } : undefined;
       const persisted = await persistedHint();
-      return new IndexedDbSession({ database, lock, epoch, fresh, persisted, onLockedOut: options.onLockedOut });
+      const onFirstFile = (): Promise<void> => remember("indexeddb", this.#name, epoch);
+      if (!fresh && !options.readOnly) await onFirstFile();
+      const { onLockedOut } = options;
+      return new IndexedDbSession({ database, lock, epoch, fresh, persisted, vanished, onFirstFile, onLockedOut });
     } catch (error) {
       database?.close();
       await lock?.release();
@@ -188,12 +210,13 @@ function useStore(database: IDBDatabase, durability: Durability, prepare?: (stor
   };
 }
 
-async function raiseEpoch(database: IDBDatabase): Promise<number> {
+/** Above the last one, and above the one that is known of a database that is gone. */
+async function raiseEpoch(database: IDBDatabase, known: number): Promise<number> {
   let epoch = 0;
   await update<number>(
     EPOCH_KEY,
     (last) => {
-      epoch = (last ?? 0) + 1;
+      epoch = Math.max(last ?? 0, known) + 1;
       return epoch;
     },
     useStore(database, "strict"),
@@ -266,59 +289,6 @@ function chunksOf(kind: FileKind, number: number, offset: number, bytes: Uint8Ar
   return chunks;
 }
 
-async function persistedHint(): Promise<boolean | undefined> {
-  try {
-    return await globalThis.navigator?.storage?.persisted?.();
-  } catch {
-    return undefined;
-  }
-}
-
-/** The Web Lock that keeps other tabs and workers out. Where there are none, the epoch alone must do. */
-class OwnerLock {
-  #letGo: () => void = () => {};
-  #held: Promise<unknown> = Promise.resolve();
-  #onLost: ((reason: string) => void) | undefined;
-  #released = false;
-
-  private constructor() {}
-
-  static async acquire(name: string): Promise<OwnerLock | undefined> {
-    const locks = globalThis.navigator?.locks;
-    if (locks === undefined) return undefined;
-    const lock = new OwnerLock();
-    const resource = LOCK_PREFIX + name;
-    const granted = await new Promise<boolean>((resolve, reject) => {
-      lock.#held = locks.request(resource, { mode: "exclusive", ifAvailable: true }, (held) => {
-        resolve(held !== null);
-        if (held === null) return undefined;
-        return new Promise<void>((letGo) => {
-          lock.#letGo = letGo;
-        });
-      });
-      lock.#held.catch((error) => {
-        reject(error);
-        if (!lock.#released) lock.#onLost?.(`the lock was taken away: ${String(error)}`);
-      });
-    });
-    if (granted) return lock;
-    const owner = (await locks.query()).held?.find((held) => held.name === resource);
-    throw new HoldfastError("LOCKED", `Another tab or worker has the database ${name} open. Close it there first.`, {
-      details: { name, clientId: owner?.clientId },
-    });
-  }
-
-  onLost(listener: (reason: string) => void): void {
-    this.#onLost = listener;
-  }
-
-  async release(): Promise<void> {
-    this.#released = true;
-    this.#letGo();
-    await this.#held.catch(() => {});
-  }
-}
-
 // ---- The session -----------------------------------------------------------------------------------------------------
 
 interface SessionParts {
@@ -327,6 +297,9 @@ interface SessionParts {
   readonly epoch: number;
   readonly fresh: boolean;
   readonly persisted: boolean | undefined;
+  readonly vanished: VanishedInfo | undefined;
+  /** Called when the first file comes into being. */
+  readonly onFirstFile: () => Promise<void>;
   readonly onLockedOut: ((reason: string) => void) | undefined;
 }
 
@@ -334,10 +307,13 @@ class IndexedDbSession implements StorageSession {
   readonly epoch: number;
   readonly fresh: boolean;
   readonly persisted: boolean | undefined;
+  readonly vanished: VanishedInfo | undefined;
+  readonly #onFirstFile: () => Promise<void>;
+  #hasFiles: boolean;
   readonly #database: IDBDatabase;
   readonly #lock: OwnerLock | undefined;
   readonly #onLockedOut: ((reason: string) => void) | undefined;
-  readonly #onPageHide: (event: Event) => void;
+  readonly #stopListening: () => void;
   /** The last writing call; the next one starts when it is over. */
   #tail: Promise<unknown> = Promise.resolve();
   /** The segment that appends go to, as far as the calls that are over have brought it. */
@@ -346,6 +322,9 @@ class IndexedDbSession implements StorageSession {
   #gap: HoldfastError | undefined;
   /** Why this session must never write again. */
   #lost: HoldfastError | undefined;
+  /** Rejected with that: a browser that closes a database by itself may leave its requests without an answer. */
+  readonly #whenLost: Promise<never>;
+  #endAll: (error: HoldfastError) => void = () => {};
   /** The chunk that was read last: a reader that goes on in small steps does not clone it again at each. */
   #lastChunk:
     | { readonly kind: FileKind; readonly number: number; readonly start: number; readonly bytes: Uint8Array }
@@ -357,22 +336,26 @@ class IndexedDbSession implements StorageSession {
     this.epoch = parts.epoch;
     this.fresh = parts.fresh;
     this.persisted = parts.persisted;
+    this.vanished = parts.vanished;
+    this.#onFirstFile = parts.onFirstFile;
+    this.#hasFiles = !parts.fresh;
     this.#database = parts.database;
     this.#lock = parts.lock;
     this.#onLockedOut = parts.onLockedOut;
+    this.#whenLost = new Promise((_, reject) => {
+      this.#endAll = reject;
+    });
+    this.#whenLost.catch(() => {});
     parts.database.onversionchange = () => {
       this.#loseOwnership("another tab wants to delete or upgrade the database");
       parts.database.close();
     };
     parts.database.onclose = () => this.#loseOwnership("the browser has closed the database");
     parts.lock?.onLost((reason) => this.#loseOwnership(reason));
-    // A page in the back-forward cache is frozen and must not keep others out; when it comes back it has to open again.
-    this.#onPageHide = (event) => {
-      if (!(event as PageTransitionEvent).persisted) return;
+    this.#stopListening = onPutAside(() => {
       this.#loseOwnership("the page was put aside");
       void this.close();
-    };
-    if (typeof globalThis.addEventListener === "function") globalThis.addEventListener("pagehide", this.#onPageHide);
+    });
   }
 
   async segments(): Promise<readonly SegmentInfo[]> {
@@ -408,6 +391,7 @@ class IndexedDbSession implements StorageSession {
         throw error;
       }
       this.#current = { number, byteLength: copied.byteLength };
+      await this.#noteFiles();
     });
   }
 
@@ -500,9 +484,10 @@ class IndexedDbSession implements StorageSession {
         return this.#enqueue("Cannot write the checkpoint", () => setMany(chunks, this.#fenced("relaxed")));
       },
       commit: () =>
-        this.#enqueue("Cannot finish the checkpoint", () =>
-          setMany([[nameKey("checkpoint", number), byteLength]], this.#fenced("strict")),
-        ).finally(end),
+        this.#enqueue("Cannot finish the checkpoint", async () => {
+          await setMany([[nameKey("checkpoint", number), byteLength]], this.#fenced("strict"));
+          await this.#noteFiles();
+        }).finally(end),
       abandon: async () => {
         if (!this.#isCheckpointing) return;
         end();
@@ -538,13 +523,18 @@ class IndexedDbSession implements StorageSession {
 
   async #close(): Promise<void> {
     await this.#tail;
-    if (typeof globalThis.removeEventListener === "function") {
-      globalThis.removeEventListener("pagehide", this.#onPageHide);
-    }
+    this.#stopListening();
     this.#database.onclose = null;
     this.#database.onversionchange = null;
     this.#database.close();
     await this.#lock?.release();
+  }
+
+  /** Has it remembered beside the database that there is something in it. */
+  async #noteFiles(): Promise<void> {
+    if (this.#hasFiles) return;
+    this.#hasFiles = true;
+    await this.#onFirstFile();
   }
 
   /** Runs a writing call when all that were made before it are over. */
@@ -557,7 +547,7 @@ class IndexedDbSession implements StorageSession {
     const done = this.#tail.then(async () => {
       if (this.#lost !== undefined) throw this.#lost;
       try {
-        await work();
+        await Promise.race([work(), this.#whenLost]);
       } catch (error) {
         throw this.#lost ?? failure(what, error);
       }
@@ -628,7 +618,7 @@ class IndexedDbSession implements StorageSession {
 
   async #reading<T>(what: string, work: (store: IDBObjectStore) => Promise<T>): Promise<T> {
     try {
-      return await useStore(this.#database, "relaxed")("readonly", work);
+      return await Promise.race([useStore(this.#database, "relaxed")("readonly", work), this.#whenLost]);
     } catch (error) {
       throw failure(what, error);
     }
@@ -637,6 +627,7 @@ class IndexedDbSession implements StorageSession {
   #loseOwnership(reason: string): void {
     if (this.#lost !== undefined) return;
     this.#lost = storeFailed(`The database was lost to this session, because ${reason}; open it again`);
+    this.#endAll(this.#lost);
     this.#onLockedOut?.(reason);
   }
 

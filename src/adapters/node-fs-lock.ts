@@ -289,20 +289,31 @@ function createLock(contender: Contender, epoch: number): boolean {
   try {
     node.fs.linkSync(temporary, path);
   } catch (error) {
-    // A new owner tidies temporaries away: whoever lost its own has lost the race.
-    if (codeOf(error) === "EEXIST" || codeOf(error) === "ENOENT") return false;
-    // Not every file system has links.
-    try {
-      writeExclusively(node, path, text);
-    } catch (second) {
-      if (codeOf(second) === "EEXIST") return false;
-      throw second;
+    // A network file system that asks twice says that a name is taken when it was its own first attempt that took it.
+    if (!isOwnLock(contender, path)) {
+      // A new owner tidies temporaries away: whoever lost its own has lost the race.
+      if (codeOf(error) === "EEXIST" || codeOf(error) === "ENOENT") return false;
+      // Not every file system has links.
+      try {
+        writeExclusively(node, path, text);
+      } catch (second) {
+        if (codeOf(second) === "EEXIST") return false;
+        throw second;
+      }
     }
   } finally {
     ignoreErrors(() => node.fs.rmSync(temporary, { force: true }));
   }
   syncDirectory(node, directory);
   return true;
+}
+
+function isOwnLock({ node, record }: Contender, path: string): boolean {
+  try {
+    return readRecord(node, path)?.nonce === record.nonce;
+  } catch {
+    return false;
+  }
 }
 
 function writeExclusively(node: Platform, path: string, text: string): void {

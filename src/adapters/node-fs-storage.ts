@@ -79,9 +79,12 @@ function makeDirectory(node: Platform, path: string): string {
   const { fs } = node;
   const directory = node.path.resolve(path);
   try {
-    for (const missing of missingDirectories(node, directory)) {
-      fs.mkdirSync(missing, { mode: DIRECTORY_MODE });
-      syncDirectory(node, node.path.dirname(missing));
+    const missing = missingDirectories(node, directory);
+    const [outermost] = missing;
+    syncIfEmpty(node, outermost === undefined ? directory : node.path.dirname(outermost));
+    for (const made of missing) {
+      fs.mkdirSync(made, { mode: DIRECTORY_MODE });
+      syncDirectory(node, node.path.dirname(made));
     }
     return existingDirectory(node, directory);
   } catch (error) {
@@ -100,6 +103,19 @@ function missingDirectories(node: Platform, directory: string): string[] {
     missing.unshift(at);
   }
   return missing;
+}
+
+/**
+ * A directory with nothing in it may have been made by somebody who was killed before its entry was durable. One that cannot
+ * be reached for that was made by somebody else.
+ */
+function syncIfEmpty(node: Platform, directory: string): void {
+  if (node.fs.readdirSync(directory).length > 0) return;
+  try {
+    syncDirectory(node, node.path.dirname(directory));
+  } catch (error) {
+    if (!FORBIDDEN_CODES.has(codeOf(error))) throw error;
+  }
 }
 
 function existingDirectory(node: Platform, path: string): string {

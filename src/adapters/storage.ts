@@ -18,7 +18,7 @@
 
 /** What a storage can do, as data. The host decides by these, never by which storage it is. */
 export interface StorageCapabilities {
-  /** Short name for `db.storageInfo`: `"memory"`, `"files"`, `"indexeddb"`. */
+  /** Short name for `db.storageInfo`: `"memory"`, `"files"`, `"indexeddb"`, `"opfs"`. */
   readonly kind: string;
   /** What makes bytes durable, in the platform's own word: `"fdatasync"`, `"none"`. */
   readonly mechanism: string;
@@ -76,6 +76,12 @@ export interface CheckpointWriter {
   abandon(): Promise<void>;
 }
 
+/** What is known of a database that was there and is gone. */
+export interface VanishedInfo {
+  /** The highest epoch that it is known to have had; the session's own is above it. */
+  readonly epoch: number;
+}
+
 /** An open storage. The methods whose name ends in `Sync` work only where the capability of that kind says so. */
 export interface StorageSession {
   /** Greater than that of every owner before; 0 when read-only. At most 2^32 − 1. */
@@ -84,6 +90,8 @@ export interface StorageSession {
   readonly fresh: boolean;
   /** Whether the platform promises not to evict: `undefined` where it cannot say. */
   readonly persisted: boolean | undefined;
+  /** Set on a fresh session where it is known that there was a database of that name: it was evicted, cleared or deleted. */
+  readonly vanished?: VanishedInfo | undefined;
 
   /** All segments, ascending by number. Left-overs of a creation that did not finish are not among them. */
   segments(): Promise<readonly SegmentInfo[]>;

@@ -2,7 +2,7 @@
  * A database: one memory, one storage, one owner. Opening, looking inside, closing.
  */
 import { memory } from "../adapters/memory.js";
-import type { Storage, StorageCapabilities, StorageSession } from "../adapters/storage.js";
+import type { Storage, StorageCapabilities, StorageSession, VanishedInfo } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
 import {
   CAPABILITY_LOG,
@@ -26,7 +26,7 @@ import { maxBytesOf, type OpenOptions, parseOptions } from "./options.js";
 import { platformStorage, temporaryPlace } from "./platform.js";
 import { RunIndex } from "./primitives/run-index.js";
 import type { StepOptions } from "./reader-writer.js";
-import { type LogState, type RecoveredInfo, recoverLog } from "./recovery.js";
+import { type LogState, type RecoveredInfo, recoverLog, type SalvagedInfo, salvageLog } from "./recovery.js";
 import { Run } from "./run.js";
 import { RunWriter } from "./run-writer.js";
 import { DatabaseSnapshot } from "./snapshot.js";
@@ -43,8 +43,12 @@ export interface StorageInfo {
   readonly persisted: boolean | undefined;
   /** Whether nothing was there before. */
   readonly fresh: boolean;
+  /** Set where it is fresh and yet known to have been there: it was evicted, cleared or deleted. */
+  readonly vanished: VanishedInfo | undefined;
   /** Set where the database had not been closed. */
   readonly recovered: RecoveredInfo | undefined;
+  /** Set where it was opened with `salvage` and is damaged: what it ends at. */
+  readonly salvaged: SalvagedInfo | undefined;
 }
 
 /** What `db.verify()` found. */
@@ -197,8 +201,8 @@ async function makeCore(
 }
 
 /**
- * Fills an empty core: from the stream of an import, or from the log. Where the log goes on; undefined for a database in
- * memory.
+ * Fills an empty core: from the stream of an import, or from the log. Says where the log goes on, which a database in memory
+ * and one that is salvaged have none of.
  */
 async function fill(
   options: OpenOptions,
@@ -206,16 +210,20 @@ async function fill(
   session: StorageSession,
   core: Core,
   parts: { readonly environment: Environment; readonly persistent: boolean },
-): Promise<LogState | undefined> {
+): Promise<{ readonly state?: LogState | undefined; readonly salvaged?: SalvagedInfo | undefined }> {
   const { environment, persistent } = parts;
-  const { readOnly = false, onProgress, signal } = options;
+  const { readOnly = false, salvage = false, onProgress, signal } = options;
   const databaseId = new Uint8Array(DATABASE_ID_BYTES);
   environment.randomBytes(databaseId);
   const how = { databaseId, environment, onProgress, signal };
-  if (source === undefined) return persistent ? recoverLog(session, core, { ...how, readOnly }) : undefined;
-  refuseExisting(session);
-  const imported = await importStream(core, source, how);
-  return persistent ? storeImport(core, session, imported, how) : undefined;
+  if (source !== undefined) {
+    refuseExisting(session);
+    const imported = await importStream(core, source, how);
+    return persistent ? { state: await storeImport(core, session, imported, how) } : {};
+  }
+  if (!persistent) return {};
+  if (salvage) return { salvaged: await salvageLog(session, core, { ...how, readOnly }) };
+  return { state: await recoverLog(session, core, { ...how, readOnly }) };
 }
 
 /** How often a reader begins again because the owner beside it has taken away what it was about to read. */
@@ -249,16 +257,17 @@ async function openParts(
   const session = attachment?.session(bareSession) ?? bareSession;
   owned.session = session;
   try {
-    let state: LogState | undefined;
+    let filled: Awaited<ReturnType<typeof fill>>;
     for (let attempt = 1; ; attempt++) {
       try {
-        state = await fill(options, source, session, core, { environment, persistent: capabilities.persistent });
+        filled = await fill(options, source, session, core, { environment, persistent: capabilities.persistent });
         break;
       } catch (error) {
         if (!readOnly || attempt === READ_ATTEMPTS_MAX || !HoldfastError.is(error, "NOT_FOUND")) throw error;
         ({ core, attachment } = await makeCore(options, capabilities, environment));
       }
     }
+    const { state, salvaged } = filled;
     const listener = { onError: (error: HoldfastError) => listeners.emit("error", error) };
     const log =
       state === undefined || readOnly
@@ -273,12 +282,12 @@ async function openParts(
     }
     const engine = new Engine({ core, log, mode, readOnly, syncFlush, storageKind: kind, environment });
     owned.engine = engine;
-    const { persisted, fresh } = session;
+    const { persisted, fresh, vanished } = session;
     return {
       engine,
       session,
       mode,
-      info: { kind, mechanism, persisted, fresh, recovered: state?.recovered },
+      info: { kind, mechanism, persisted, fresh, vanished, recovered: state?.recovered, salvaged },
       listeners,
       remove,
       commitsAtOpen: core.commits,

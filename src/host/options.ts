@@ -19,6 +19,11 @@ export interface OpenOptions {
   readonly storage?: Storage | undefined;
   /** Open beside a live owner: reads what is in the log now; writes throw `READ_ONLY`. */
   readonly readOnly?: boolean | undefined;
+  /**
+   * With `readOnly`: where the log is damaged, read what stands before the damage instead of refusing to open, and say so in
+   * `db.storageInfo.salvaged`. For getting out what can be had, by `db.export()`, when there is no copy.
+   */
+  readonly salvage?: boolean | undefined;
   /** The most memory in bytes that the database may take; by default 4 GiB − 64 KiB, shared 1 GiB. */
   readonly maxBytes?: number | undefined;
   /** Keep the database in a `SharedArrayBuffer`. */
@@ -40,6 +45,7 @@ const NAMES = [
   "durability",
   "storage",
   "readOnly",
+  "salvage",
   "maxBytes",
   "shared",
   "onProgress",
@@ -62,11 +68,14 @@ export function parseOptions(given: unknown): OpenOptions {
   if (options.path !== undefined && (typeof options.path !== "string" || options.path === "")) {
     throw refuseArgument("path must be a string that is not empty.");
   }
-  for (const name of ["readOnly", "shared"] as const) {
+  for (const name of ["readOnly", "salvage", "shared"] as const) {
     const value: unknown = options[name];
     if (value !== undefined && typeof value !== "boolean") {
       throw refuseArgument(`${name} must be true or false, got ${describe(value)}.`);
     }
+  }
+  if (options.salvage === true && options.readOnly !== true) {
+    throw refuseArgument("salvage only reads: pass readOnly: true with it.");
   }
   if (options.onProgress !== undefined) checkFunction(options.onProgress, "onProgress");
   checkSignal(options.signal);

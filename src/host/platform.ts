@@ -15,16 +15,49 @@ function isWorkerd(): boolean {
   return typeof navigator !== "undefined" && navigator.userAgent === "Cloudflare-Workers";
 }
 
+/** Which of a browser's storages a name stands in, or would be made in. */
+async function browserKind(path: string): Promise<"opfs" | "indexeddb" | undefined> {
+  const hasIndexedDb = typeof indexedDB !== "undefined";
+  const databases = hasIndexedDb ? await indexedDB.databases?.().catch(() => []) : [];
+  if (databases?.some(({ name }) => name === path)) return "indexeddb";
+  return (await isOpfsName(path)) ? "opfs" : hasIndexedDb ? "indexeddb" : undefined;
+}
+
+/** Whether the name stands in the origin private file system, or would be made there. */
+async function isOpfsName(path: string): Promise<boolean> {
+  if (!("FileSystemSyncAccessHandle" in globalThis) && !(await hasOpfsDatabases())) return false;
+  const { canMakeOpfs, opfsExists } = await import("../adapters/opfs-place.js");
+  return (await opfsExists(path)) || (await canMakeOpfs());
+}
+
+/** Whether any database stands there: a look that loads nothing. */
+async function hasOpfsDatabases(): Promise<boolean> {
+  try {
+    const top = await navigator.storage.getDirectory();
+    return (await top.getDirectoryHandle("holdfast")) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
 /**
- * The storage that `Database.open("name")` uses here: files on Node, Deno and Bun, IndexedDB in browsers.
- * @throws HoldfastError `UNSUPPORTED` where there is neither.
+ * The storage that `Database.open("name")` uses here: files on Node, Deno and Bun. In browsers a name stays where it was made,
+ * so that no database hides another: in IndexedDB if there is one of that name, else in the origin private file system if it
+ * is there. A new one is made there in a dedicated worker that has synchronous access to its files, and in IndexedDB in a page
+ * and wherever else.
+ * @throws HoldfastError `UNSUPPORTED` where there is none of them.
  */
 export async function platformStorage(path: string): Promise<Storage> {
   if (hasFiles()) {
     const { nodeFs } = await import("../adapters/node-fs.js");
     return nodeFs(path);
   }
-  if (typeof indexedDB !== "undefined") {
+  const kind = await browserKind(path);
+  if (kind === "opfs") {
+    const { opfs } = await import("../adapters/opfs.js");
+    return opfs(path);
+  }
+  if (kind === "indexeddb") {
     const { indexedDb } = await import("../adapters/indexeddb.js");
     return indexedDb(path);
   }
@@ -49,13 +82,14 @@ export async function temporaryPlace(random: (bytes: Uint8Array) => void): Promi
   const bytes = new Uint8Array(8);
   random(bytes);
   const path = `holdfast-${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
-  return {
-    path,
-    remove: () =>
-      new Promise((resolve, reject) => {
-        const request = indexedDB.deleteDatabase(path);
-        request.onsuccess = () => resolve();
-        request.onerror = () => reject(request.error);
-      }),
-  };
+  return { path, remove: () => removeFromBrowser(path) };
+}
+
+async function removeFromBrowser(path: string): Promise<void> {
+  if (await isOpfsName(path)) {
+    const { removeOpfs } = await import("../adapters/opfs-place.js");
+    return removeOpfs(path);
+  }
+  const { removeIndexedDb } = await import("../adapters/indexeddb.js");
+  return removeIndexedDb(path);
 }

@@ -322,6 +322,78 @@ export async function recoverLog(session: StorageSession, core: Core, options: R
   return { ...state, checkpoint: checkpoint?.number ?? 0 };
 }
 
+/** What was left out when a damaged database was opened with `salvage`. */
+export interface SalvagedInfo {
+  /** Commits that were found in the log before the damage. */
+  readonly commits: number;
+  /** The damage that it ends at, with the file and the offset in its details. */
+  readonly damage: HoldfastError;
+}
+
+/**
+ * Reads as much of a damaged log as is whole, for a reader who knows that it is not all: a prefix of the commits.
+ * @returns what it ends at; undefined where nothing is damaged
+ * @throws HoldfastError `CORRUPTION` where nothing can be had: of a damaged checkpoint, or of a record that is whole and says
+ *   what cannot be; otherwise as {@link recoverLog}.
+ */
+export async function salvageLog(
+  session: StorageSession,
+  core: Core,
+  options: RecoveryOptions,
+): Promise<SalvagedInfo | undefined> {
+  const files = await listFiles(session);
+  const reader = new LogReader(session, core, options, files);
+  const checkpoint = files.checkpoint === undefined ? undefined : await reader.checkpoint(files.checkpoint.number);
+  const found = await soundHeaders(reader, files, checkpoint);
+  let { damage } = found;
+  for (const [i, header] of found.headers.entries()) {
+    const next = found.headers[i + 1];
+    const { end, bad } = await reader.segment(header, next?.predecessorEnd);
+    if (next !== undefined && (end !== next.predecessorEnd || core.logChain !== next.predecessorCrc)) {
+      damage = reader.closedDamage(header, end);
+      break;
+    }
+    if (next === undefined && damage === undefined) {
+      damage = await damageOf(async () => {
+        if (bad) await reader.judgeTail(header, end);
+        if (core.logWatermark > end) throw reader.tailDamage(header, end);
+      });
+    }
+  }
+  await reader.reportAll();
+  return damage === undefined ? undefined : { commits: reader.commits, damage };
+}
+
+/** The headers up to the first that is damaged or does not follow on, and what is wrong with that one. */
+async function soundHeaders(
+  reader: LogReader,
+  files: LogFiles,
+  checkpoint: CheckpointHeader | undefined,
+): Promise<{ readonly headers: readonly Header[]; readonly damage: HoldfastError | undefined }> {
+  const headers: Header[] = [];
+  for (const { number } of files.segments) {
+    const damage = await damageOf(async () => {
+      const header = await reader.header(number);
+      checkSuccession(headers.at(-1) ?? checkpoint, header);
+      headers.push(header);
+    });
+    if (damage !== undefined) return { headers, damage };
+  }
+  const isCut = headers.length === 0 && checkpoint !== undefined && !checkpoint.isExport;
+  return { headers, damage: isCut ? missingSegment(checkpoint.number) : undefined };
+}
+
+/** The damage that a look meets. */
+async function damageOf(look: () => Promise<void>): Promise<HoldfastError | undefined> {
+  try {
+    await look();
+    return undefined;
+  } catch (error) {
+    if (HoldfastError.is(error, "CORRUPTION")) return error;
+    throw error;
+  }
+}
+
 /** A log without segments: a new one, or one that begins with what was imported. */
 function emptyLog(
   session: StorageSession,

@@ -471,7 +471,9 @@ function openingCases(): Case[] {
         const db = await Database.open(context.path);
         try {
           equal(db.storageInfo.kind, context.storageKind);
-          deepEqual(db.durability, defaultModes[context.storageKind]);
+          // The one that is opened by its path in a worker, where it works synchronously.
+          const ofOpfs: DurabilityMode = { mode: "strict" };
+          deepEqual(db.durability, context.storageKind === "opfs" ? ofOpfs : defaultModes[context.storageKind]);
           db.run(RUN).kv.put("a", 1);
         } finally {
           await db.close();
@@ -619,7 +621,8 @@ function ownershipCases(): Case[] {
         db.on("locked-out", (reason) => told.push(reason));
         db.run(RUN).kv.put("a", 1);
         await db.flush();
-        await locks.request(`holdfast:${context.path}`, { steal: true }, () => {});
+        const prefix = context.storageKind === "opfs" ? "holdfast-opfs:" : "holdfast:";
+        await locks.request(prefix + context.path, { steal: true }, () => {});
         await until(() => told.length > 0, "to be told");
         equal(typeof told[0], "string");
         equal(db.isOpen, false, "isOpen");

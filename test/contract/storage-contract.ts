@@ -33,6 +33,7 @@ export function storageContract(): Case[] {
     ...appendCases(),
     ...syncCases(),
     ...flushCases(),
+    ...checkpointCases(),
     ...readOnlyCases(),
   ];
 }
@@ -52,11 +53,13 @@ function concat(...parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
-async function contents(session: StorageSession, segment: number, step = 1 << 16): Promise<Uint8Array> {
+type Read = (offset: number, into: Uint8Array) => Promise<number>;
+
+async function readAll(read: Read, step: number): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   for (let offset = 0; ; ) {
     const into = new Uint8Array(step);
-    const count = await session.read(segment, offset, into);
+    const count = await read(offset, into);
     ok(count >= 0 && count <= step, `a count between 0 and ${step}, got ${count}`);
     if (count === 0) return concat(...parts);
     parts.push(into.subarray(0, count));
@@ -64,8 +67,27 @@ async function contents(session: StorageSession, segment: number, step = 1 << 16
   }
 }
 
+function contents(session: StorageSession, segment: number, step = 1 << 16): Promise<Uint8Array> {
+  return readAll((offset, into) => session.read(segment, offset, into), step);
+}
+
+function checkpointContents(session: StorageSession, checkpoint: number, step = 1 << 16): Promise<Uint8Array> {
+  return readAll((offset, into) => session.readCheckpoint(checkpoint, offset, into), step);
+}
+
 async function listing(session: StorageSession): Promise<[number, number][]> {
   return (await session.segments()).map(({ number, byteLength }) => [number, byteLength]);
+}
+
+async function checkpointListing(session: StorageSession): Promise<[number, number][]> {
+  return (await session.checkpoints()).map(({ number, byteLength }) => [number, byteLength]);
+}
+
+/** Writes a checkpoint of these pieces, and makes it whole. */
+async function checkpointed(session: StorageSession, number: number, ...pieces: readonly Uint8Array[]): Promise<void> {
+  const writer = await session.beginCheckpoint(number);
+  for (const piece of pieces) await writer.write(piece);
+  await writer.commit();
 }
 
 async function withSession<T>(
@@ -440,6 +462,200 @@ function flushCases(): Case[] {
         await session.close();
         await Promise.all(work);
         await withSession(context.storage(), async (next) => deepEqual(await listing(next), [[1, 11]], "segments"));
+      },
+    },
+  ];
+}
+
+function checkpointCases(): Case[] {
+  return [
+    owned("writes a checkpoint piece by piece, and has it whole afterwards", persistent, async (session) => {
+      deepEqual(await checkpointListing(session), [], "checkpoints");
+      const pieces = [bytes(10, 1), new Uint8Array(0), bytes(700_001, 2), bytes(3, 3)];
+      await checkpointed(session, 5, ...pieces);
+      deepEqual(await checkpointListing(session), [[5, 700_014]], "checkpoints");
+      deepEqual(await checkpointContents(session, 5), concat(...pieces), "content");
+      const into = new Uint8Array(20);
+      equal(await session.readCheckpoint(5, 700_010, into), 4, "bytes at the end");
+      deepEqual(into.subarray(0, 4), concat(...pieces).subarray(700_010), "the last bytes");
+      equal(await session.readCheckpoint(5, 700_014, into), 0, "bytes behind the end");
+    }),
+    owned("lists checkpoints ascending by number, apart from the segments", persistent, async (session) => {
+      await session.createSegment(3, bytes(30, 1));
+      for (const number of [3, 12, 2]) await checkpointed(session, number, bytes(number, number));
+      deepEqual(
+        await checkpointListing(session),
+        [
+          [2, 2],
+          [3, 3],
+          [12, 12],
+        ],
+        "checkpoints",
+      );
+      deepEqual(await listing(session), [[3, 30]], "segments");
+      deepEqual(await contents(session, 3), bytes(30, 1), "segment 3");
+      deepEqual(await checkpointContents(session, 3), bytes(3, 3), "checkpoint 3");
+    }),
+    owned("keeps an empty checkpoint", persistent, async (session) => {
+      await checkpointed(session, 1);
+      deepEqual(await checkpointListing(session), [[1, 0]], "checkpoints");
+      equal(await session.readCheckpoint(1, 0, new Uint8Array(4)), 0, "bytes read");
+    }),
+    {
+      name: "keeps checkpoints over a reopening, and is not fresh with one",
+      needs: persistent,
+      async run(context) {
+        await withSession(context.storage(), (session) => checkpointed(session, 7, bytes(5000, 7)));
+        await withSession(context.storage(), async (session) => {
+          equal(session.fresh, false, "fresh");
+          deepEqual(await checkpointListing(session), [[7, 5000]], "checkpoints");
+          deepEqual(await checkpointContents(session, 7, 999), bytes(5000, 7), "content");
+        });
+      },
+    },
+    owned("shows nothing of a checkpoint before it is committed", persistent, async (session) => {
+      const writer = await session.beginCheckpoint(4);
+      await writer.write(bytes(100, 4));
+      deepEqual(await checkpointListing(session), [], "checkpoints");
+      const error = await rejectsCode("NOT_FOUND", () => session.readCheckpoint(4, 0, new Uint8Array(4)));
+      equal(error.details["checkpoint"], 4, "details.checkpoint");
+      await writer.commit();
+      deepEqual(await checkpointListing(session), [[4, 100]], "checkpoints");
+    }),
+    owned("leaves nothing of a checkpoint that was abandoned", persistent, async (session) => {
+      const writer = await session.beginCheckpoint(4);
+      await writer.write(bytes(100, 4));
+      await writer.abandon();
+      await writer.abandon();
+      deepEqual(await checkpointListing(session), [], "checkpoints");
+      await checkpointed(session, 4, bytes(20, 5));
+      deepEqual(await checkpointContents(session, 4), bytes(20, 5), "content");
+    }),
+    owned("does not take a checkpoint away that is abandoned after its commit", persistent, async (session) => {
+      const writer = await session.beginCheckpoint(4);
+      await writer.write(bytes(100, 4));
+      await writer.commit();
+      await writer.abandon();
+      deepEqual(await checkpointContents(session, 4), bytes(100, 4), "content");
+    }),
+    owned("goes on with appends while a checkpoint is written", persistent, async (session) => {
+      await session.createSegment(1, bytes(3, 1));
+      const writer = await session.beginCheckpoint(9);
+      const work: Promise<void>[] = [];
+      for (let i = 0; i < 10; i += 1) {
+        work.push(session.append(bytes(100, i)), writer.write(bytes(50, i)));
+        if (i === 5) work.push(session.flush(), session.createSegment(2, bytes(4, 2)));
+      }
+      await Promise.all(work);
+      await writer.commit();
+      const parts = (byteLength: number, from: number, to: number): Uint8Array[] =>
+        Array.from({ length: to - from }, (_, i) => bytes(byteLength, from + i));
+      deepEqual(await contents(session, 1), concat(bytes(3, 1), ...parts(100, 0, 6)), "segment 1");
+      deepEqual(await contents(session, 2), concat(bytes(4, 2), ...parts(100, 6, 10)), "segment 2");
+      deepEqual(await checkpointContents(session, 9), concat(...parts(50, 0, 10)), "checkpoint 9");
+    }),
+    owned("does not look at a piece of a checkpoint after the call", persistent, async (session) => {
+      const writer = await session.beginCheckpoint(1);
+      const piece = bytes(1000, 1);
+      const writing = writer.write(piece);
+      piece.fill(255);
+      await writing;
+      await writer.commit();
+      deepEqual(await checkpointContents(session, 1), bytes(1000, 1), "content");
+    }),
+    owned("refuses to begin a checkpoint whose number is taken", persistent, async (session) => {
+      await checkpointed(session, 2, bytes(20, 2));
+      await rejectsCode("STORE_FAILED", () => session.beginCheckpoint(2));
+      deepEqual(await checkpointContents(session, 2), bytes(20, 2), "content");
+      await checkpointed(session, 3, bytes(30, 3));
+    }),
+    owned("writes one checkpoint at a time", persistent, async (session) => {
+      const writer = await session.beginCheckpoint(1);
+      await rejectsCode("STORE_FAILED", () => session.beginCheckpoint(2));
+      await writer.write(bytes(5, 1));
+      await writer.commit();
+      await checkpointed(session, 2, bytes(6, 2));
+      deepEqual(
+        await checkpointListing(session),
+        [
+          [1, 5],
+          [2, 6],
+        ],
+        "checkpoints",
+      );
+    }),
+    owned(
+      "removes checkpoints for good, and does not mind when there are none",
+      persistent,
+      async (session, context) => {
+        await checkpointed(session, 1, bytes(10, 1));
+        await checkpointed(session, 2, bytes(10, 2));
+        await session.removeCheckpoint(1);
+        await session.removeCheckpoint(1);
+        await session.removeCheckpoint(99);
+        await rejectsCode("NOT_FOUND", () => session.readCheckpoint(1, 0, new Uint8Array(4)));
+        await session.close();
+        await withSession(context.storage(), async (next) => {
+          deepEqual(await checkpointListing(next), [[2, 10]], "checkpoints");
+          await checkpointed(next, 1, bytes(7, 7));
+          deepEqual(await checkpointContents(next, 1), bytes(7, 7), "content");
+        });
+      },
+    ),
+    {
+      name: "abandons a checkpoint that is open when the session closes, and the next owner finds nothing of it",
+      needs: persistent,
+      async run(context) {
+        await withSession(context.storage(), async (session) => {
+          await session.createSegment(1, bytes(10, 1));
+          const writer = await session.beginCheckpoint(6);
+          await writer.write(bytes(100_000, 6));
+          await session.close();
+          await rejectsCode("CLOSED", () => writer.write(bytes(1, 1)));
+          await rejectsCode("CLOSED", () => writer.commit());
+          await writer.abandon();
+        });
+        await withSession(context.storage(), async (session) => {
+          deepEqual(await checkpointListing(session), [], "checkpoints");
+          deepEqual(await listing(session), [[1, 10]], "segments");
+          await checkpointed(session, 6, bytes(9, 9));
+          deepEqual(await checkpointContents(session, 6), bytes(9, 9), "content");
+        });
+      },
+    },
+    {
+      name: "reads checkpoints beside a live owner, and writes none",
+      needs: persistent,
+      run: (context) =>
+        withSession(context.storage(), async (owner) => {
+          await checkpointed(owner, 1, bytes(1000, 1));
+          const unfinished = await owner.beginCheckpoint(2);
+          await unfinished.write(bytes(10, 2));
+          await withSession(
+            context.storage(),
+            async (reader) => {
+              equal(reader.fresh, false, "fresh");
+              deepEqual(await checkpointListing(reader), [[1, 1000]], "checkpoints");
+              deepEqual(await checkpointContents(reader, 1, 300), bytes(1000, 1), "content");
+              await rejectsCode("NOT_FOUND", () => reader.readCheckpoint(2, 0, new Uint8Array(4)));
+              await rejectsCode("READ_ONLY", () => reader.beginCheckpoint(3));
+              await rejectsCode("READ_ONLY", () => reader.removeCheckpoint(1));
+            },
+            { readOnly: true },
+          );
+          await unfinished.commit();
+        }),
+    },
+    {
+      name: "refuses checkpoints once it is closed",
+      needs: persistent,
+      async run(context) {
+        const session = await context.storage().open({ readOnly: false });
+        await session.close();
+        await rejectsCode("CLOSED", () => session.checkpoints());
+        await rejectsCode("CLOSED", () => session.readCheckpoint(1, 0, new Uint8Array(4)));
+        await rejectsCode("CLOSED", () => session.beginCheckpoint(1));
+        await rejectsCode("CLOSED", () => session.removeCheckpoint(1));
       },
     },
   ];

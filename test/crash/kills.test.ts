@@ -32,12 +32,14 @@ const SEGMENT_BYTES = { strict: [2_000, 64 * 1024 * 1024], buffered: [20_000, 64
 /** The longest that each step of a life may take before the kill comes anyway. */
 const OPENING_MS_MAX = 10_000;
 const CHECKPOINT_MS_MAX = 150;
+const CHECKPOINT_END_MS_MAX = 600;
 /** When a kill comes, counted from what the child said; each with its share of all kills. */
 const MOMENTS = [
   { share: 0.12, after: undefined, waitMsMax: 0, delayMsMax: 150 },
   { share: 0.18, after: SAYS.opening, waitMsMax: OPENING_MS_MAX, delayMsMax: 40 },
-  { share: 0.2, after: SAYS.checkpointBegun, waitMsMax: CHECKPOINT_MS_MAX, delayMsMax: 30 },
-  { share: 0.5, after: SAYS.ready, waitMsMax: OPENING_MS_MAX, delayMsMax: 70 },
+  { share: 0.14, after: SAYS.checkpointBegun, waitMsMax: CHECKPOINT_MS_MAX, delayMsMax: 30 },
+  { share: 0.1, after: SAYS.checkpointEnded, waitMsMax: CHECKPOINT_END_MS_MAX, delayMsMax: 20 },
+  { share: 0.46, after: SAYS.ready, waitMsMax: OPENING_MS_MAX, delayMsMax: 70 },
 ] as const;
 
 interface Totals {
@@ -66,8 +68,8 @@ async function moment(life: Life, random: () => number): Promise<void> {
     choice -= share;
     return choice < 0;
   });
-  const { after, waitMsMax, delayMsMax } = found ?? MOMENTS[3];
-  if (after === SAYS.checkpointBegun) await life.until(SAYS.ready, OPENING_MS_MAX);
+  const { after, waitMsMax, delayMsMax } = found ?? MOMENTS[4];
+  if (after === SAYS.checkpointBegun || after === SAYS.checkpointEnded) await life.until(SAYS.ready, OPENING_MS_MAX);
   if (after !== undefined) await life.until(after, waitMsMax);
   await sleep(random() * delayMsMax);
 }

@@ -1,5 +1,5 @@
 /**
- * The contract suites in Chromium.
+ * The contract suites in browsers: Chromium and Firefox.
  *
  * The compiled suites are bundled as an application would bundle the package, served with the headers that isolate a
  * page (so that it may share memory), and opened in a browser with a profile of its own. Reload cases run twice: over a
@@ -8,10 +8,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { ROOT } from "../../scripts/steps.mjs";
 import { Collector } from "./collect.mjs";
 
 const ENTRY = join(ROOT, "build/runtimes/test/runtimes/entry.js");
+export const PUPPETEER = join(ROOT, "test/runtimes/node_modules/puppeteer-core/lib/esm/puppeteer/puppeteer-core.js");
 const SITE = join(ROOT, "build/browser");
 const SILENCE_MS_MAX = 30_000;
 const FLAGS = [
@@ -23,6 +25,8 @@ const FLAGS = [
   "--disable-component-update",
   "--disable-sync",
 ];
+/** Longer than any phase: what hangs is found by its silence. */
+const PROTOCOL_MS_MAX = 1_800_000;
 const ISOLATION = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Embedder-Policy": "require-corp",
@@ -51,34 +55,70 @@ async function bundle() {
       modulePreload: false,
       rollupOptions: { input: { entry: ENTRY }, output: { entryFileNames: "[name].js" } },
     },
+    worker: { format: "es" },
   });
   writeFileSync(join(SITE, "index.html"), PAGE);
 }
 
-async function serve() {
+/** Takes the lines that the page posts. */
+function reportTo(collector) {
+  const take = (request, response) => {
+    let text = "";
+    request.setEncoding("utf8").on("data", (chunk) => {
+      text += chunk;
+    });
+    request.on("end", () => {
+      collector.line(text);
+      response.writeHead(204).end();
+    });
+  };
+  return { name: "report", configurePreviewServer: (server) => void server.middlewares.use("/report", take) };
+}
+
+async function serve(collector) {
   const { preview } = await import("vite");
   const server = await preview({
     root: ROOT,
     configFile: false,
     logLevel: "error",
+    plugins: [reportTo(collector)],
     build: { outDir: SITE },
     preview: { host: "127.0.0.1", port: 0, strictPort: true, headers: ISOLATION },
   });
   return { url: `http://127.0.0.1:${server.httpServer.address().port}/`, close: () => server.close() };
 }
 
-/** One browser on one profile, with one page whose lines go to `collector`. */
-async function openPage({ executablePath, profile, url, collector }) {
+/** Chromium on one profile, driven by Playwright, which does not bring a browser of its own here. */
+async function launchChromium({ executablePath, profile }) {
   const { chromium } = await import("playwright");
   const browser = await chromium.launchPersistentContext(profile, { executablePath, headless: true, args: FLAGS });
-  const page = browser.pages()[0] ?? (await browser.newPage());
+  return { page: browser.pages()[0] ?? (await browser.newPage()), close: () => browser.close() };
+}
+
+/** Firefox on one profile, driven by Puppeteer: Playwright needs a Firefox that was built for it. */
+async function launchFirefox({ executablePath, profile }) {
+  const { launch } = await import(pathToFileURL(PUPPETEER));
+  const browser = await launch({
+    browser: "firefox",
+    executablePath,
+    userDataDir: profile,
+    headless: true,
+    protocolTimeout: PROTOCOL_MS_MAX,
+  });
+  return { page: await browser.newPage(), close: () => browser.close() };
+}
+
+const LAUNCH = { chromium: launchChromium, firefox: launchFirefox };
+
+/** One browser on one profile, with one page; what it complains of goes to `collector`. */
+async function openPage({ runtime, executablePath, profile, url, collector }) {
+  const { page, close } = await LAUNCH[runtime]({ executablePath, profile });
   page.on("pageerror", (error) => collector.fail(`uncaught in the page: ${error.stack ?? error.message}`));
   page.on("console", (message) => {
     if (message.type() === "error") collector.noise += `console: ${message.text()}\n`;
   });
-  await page.exposeFunction("holdfastReport", (line) => collector.line(line));
   await page.goto(url);
-  return { page, close: () => browser.close() };
+  return { page, close };
 }
 
 /** Runs one phase in the page. A page that falls silent is given up: its browser is closed. */
@@ -103,8 +143,8 @@ async function runPhase({ page, close }, collector, settings) {
   }
 }
 
-async function runAll(executablePath, profile, url, collector) {
-  const open = () => openPage({ executablePath, profile, url, collector });
+async function runAll(place, collector) {
+  const open = () => openPage({ ...place, collector });
   const phase = (browser, name, variant, failedBefore = []) =>
     runPhase(browser, collector, { phase: name, variant, failedBefore });
 
@@ -123,20 +163,20 @@ async function runAll(executablePath, profile, url, collector) {
   }
 }
 
-/** Runs all suites in the Chromium at `executablePath`. @returns the outcomes */
-export async function runInChromium(executablePath) {
-  const collector = new Collector("chromium");
-  const profile = mkdtempSync(join(tmpdir(), "holdfast-chromium-"));
+/** Runs all suites in the browser of that name at `executablePath`. @returns the outcomes */
+export async function runInBrowser(runtime, executablePath) {
+  const collector = new Collector(runtime);
+  const profile = mkdtempSync(join(tmpdir(), `holdfast-${runtime}-`));
   let server;
   try {
     await bundle();
-    server = await serve();
-    await runAll(executablePath, profile, server.url, collector);
+    server = await serve(collector);
+    await runAll({ runtime, executablePath, profile, url: server.url }, collector);
   } catch (error) {
     collector.fail(error.message);
   } finally {
     await server?.close();
-    rmSync(profile, { recursive: true, force: true });
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
   return collector.outcomes;
 }

@@ -1,24 +1,48 @@
 /**
  * Where a runtime starts. On servers: reads its settings from the first argument and writes one line of JSON per event.
- * In a browser: offers the same to the driver as `window.holdfastRun`, which streams through `window.holdfastReport`.
+ * In a browser: offers the same to the driver as `window.holdfastRun`, which posts each line to the server that the page came
+ * from, since some browsers are slow to tell their drivers; what belongs into a worker is run in one, after the page's own.
  */
 import { detectRuntime } from "./mounts.js";
-import { runSuites, type Settings } from "./runner.js";
+import { type Line, runSuites, type Settings } from "./runner.js";
 
 declare global {
   var holdfastRun: ((settings: Settings) => Promise<string[]>) | undefined;
-  var holdfastReport: ((line: string) => Promise<void>) | undefined;
+  /** Kept, so that what a first phase has left open there stays open. */
+  var holdfastWorker: Worker | undefined;
 }
 
 const KEEP_ALIVE_MS = 60_000;
 
 if (detectRuntime() === "browser") {
-  globalThis.holdfastRun = (settings) =>
-    runSuites(settings, (line) => globalThis.holdfastReport?.(JSON.stringify(line)));
+  globalThis.holdfastRun = async (settings) => {
+    const report = async (line: Line): Promise<void> => {
+      await fetch("/report", { method: "POST", body: JSON.stringify(line) });
+    };
+    const quiet = (line: Line): void | Promise<void> => ("done" in line ? undefined : report(line));
+    const failed = [...(await runSuites(settings, quiet)), ...(await runInWorker(settings, quiet))];
+    await report({ done: true });
+    return failed;
+  };
 } else {
   const settings = JSON.parse(process.argv[2] ?? "{}") as Settings;
   // Phase one waits to be killed, so that what is open then is open when it dies. In all other phases the process must
   // end by itself: whatever keeps it alive after the last case is a leak.
   if (settings.phase === "before") setTimeout(() => process.exit(1), KEEP_ALIVE_MS);
   await runSuites(settings, (line) => console.log(JSON.stringify(line)));
+}
+
+function runInWorker(settings: Settings, report: (line: Line) => void | Promise<void>): Promise<string[]> {
+  globalThis.holdfastWorker?.terminate();
+  const worker = new Worker(new URL("./worker-entry.js", import.meta.url), { type: "module" });
+  globalThis.holdfastWorker = worker;
+  return new Promise((resolve, reject) => {
+    worker.onmessage = ({ data }: MessageEvent<{ line: Line } | { failed: string[] } | { died: string }>) => {
+      if ("line" in data) void report(data.line);
+      else if ("failed" in data) resolve(data.failed);
+      else reject(new Error(data.died));
+    };
+    worker.onerror = (event) => reject(new Error(`the worker failed: ${event.message}`));
+    worker.postMessage(settings);
+  });
 }

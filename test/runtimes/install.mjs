@@ -1,6 +1,6 @@
 /**
  * Finds what the conformance suites run on, and installs what is missing: runtimes from npm by the lock file beside this
- * one, Chromium by apt where that is possible. Says what it installs before it does.
+ * one, Chromium and Firefox by apt where that is possible. Says what it installs before it does.
  *
  * Install scripts are left out, because npm may hold them back and Bun's moves its binary: the executables are those of
  * the platform packages, wherever the launchers around them would look.
@@ -18,6 +18,7 @@ const LOCK = join(HERE, "package-lock.json");
 const STAMP = join(MODULES, ".installed-from.json");
 const APT_LOCK_TIMEOUT_S = 300;
 const CHROMIUM_NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+const FIREFOX_NAMES = ["firefox", "firefox-esr"];
 
 /** Installs the runtimes from npm, unless they are there as the lock file wants them. */
 export async function installRuntimes() {
@@ -78,11 +79,24 @@ export function serverRuntimes() {
  * @returns `undefined` where there is none and none can be installed
  */
 export async function findChromium() {
-  return process.env.CHROME_PATH ?? systemChromium() ?? (await playwrightChromium()) ?? (await aptChromium());
+  return (
+    process.env.CHROME_PATH ??
+    anyOnPath(CHROMIUM_NAMES) ??
+    (await playwrightChromium()) ??
+    (await byApt("chromium", CHROMIUM_NAMES))
+  );
 }
 
-function systemChromium() {
-  return CHROMIUM_NAMES.map(onPath).find((path) => path !== undefined);
+/**
+ * Path of a Firefox: the one named by `FIREFOX_PATH`, the system's, or one installed here and now.
+ * @returns `undefined` where there is none and none can be installed
+ */
+export async function findFirefox() {
+  return process.env.FIREFOX_PATH ?? anyOnPath(FIREFOX_NAMES) ?? (await byApt("firefox-esr", FIREFOX_NAMES));
+}
+
+function anyOnPath(names) {
+  return names.map(onPath).find((path) => path !== undefined);
 }
 
 function onPath(name) {
@@ -105,15 +119,14 @@ async function playwrightChromium() {
   return existsSync(path) ? path : undefined;
 }
 
-async function aptChromium() {
+/** Installs a package of Debian's as root, and looks for the browser again. */
+async function byApt(name, executables) {
   if (process.getuid?.() !== 0 || !existsSync("/etc/debian_version")) return undefined;
-  console.log("Installing Chromium by apt-get …");
+  console.log(`Installing ${name} by apt-get …`);
   const env = { DEBIAN_FRONTEND: "noninteractive" };
   const lock = ["-o", `DPkg::Lock::Timeout=${APT_LOCK_TIMEOUT_S}`];
   await run("apt-get", [...lock, "update"], { env });
-  const { code, output } = await run("apt-get", [...lock, "install", "-y", "--no-install-recommends", "chromium"], {
-    env,
-  });
-  if (code !== 0) console.error(`apt-get install chromium failed:\n${output}`);
-  return systemChromium();
+  const { code, output } = await run("apt-get", [...lock, "install", "-y", "--no-install-recommends", name], { env });
+  if (code !== 0) console.error(`apt-get install ${name} failed:\n${output}`);
+  return anyOnPath(executables);
 }

@@ -32,8 +32,19 @@ export function detectRuntime(): Runtime {
  * @param root the directory that places are made under, where there are files; ignored in a browser
  */
 export async function mountsOf(runtime: Runtime, root: string): Promise<readonly Mount[]> {
-  const single = [await memoryMount(), runtime === "browser" ? await indexedDbMount() : await filesMount(root)];
+  const single = runtime === "browser" ? await browserMounts() : [await memoryMount(), await filesMount(root)];
   return [...single, ...single.map(overSharedMemory)];
+}
+
+/** Whether this is a worker of a page: the same storages, and what they can do there. */
+export function isInWorker(): boolean {
+  return typeof document === "undefined";
+}
+
+async function browserMounts(): Promise<readonly Mount[]> {
+  return isInWorker()
+    ? [await opfsMount("worker")]
+    : [await memoryMount(), await indexedDbMount(), await opfsMount("page")];
 }
 
 function mount(storage: (place: string) => Storage, path: (place: string) => string | undefined): Mount {
@@ -57,6 +68,15 @@ async function filesMount(root: string): Promise<Mount> {
   const { nodeFs } = await import("../../src/adapters/node-fs.js");
   const path = (place: string): string => `${root}/${place}`;
   return mount((place) => nodeFs(path(place)), path);
+}
+
+/** A page and a worker have places of their own, since they meet in one file system. */
+async function opfsMount(where: "page" | "worker"): Promise<Mount> {
+  const { opfs } = await import("../../src/adapters/opfs.js");
+  const name = (place: string): string => `${where}-${place}`;
+  // By a path a worker gets this storage, a page the one in IndexedDB.
+  const path = (place: string): string | undefined => (where === "worker" ? name(place) : undefined);
+  return { ...mount((place) => opfs(name(place)), path), name: where === "worker" ? "opfs in a worker" : "opfs" };
 }
 
 async function indexedDbMount(): Promise<Mount> {

@@ -2,7 +2,7 @@
  * Runtime conformance: the contract suites, compiled once, on every runtime there is.
  *
  *   node test/runtimes/run.mjs            all of them
- *   node test/runtimes/run.mjs deno bun   those whose name begins so; `chromium` is one, too
+ *   node test/runtimes/run.mjs deno bun   those whose name begins so; `chromium` and `firefox` are, too
  *
  * The suites are compiled with tsc and not bundled for servers, so that each runtime resolves the built package by
  * itself. Where the suites say `src/`, the compiled ones find `dist/`.
@@ -24,9 +24,9 @@ import {
   step,
   tool,
 } from "../../scripts/steps.mjs";
-import { runInChromium } from "./browser.mjs";
+import { runInBrowser } from "./browser.mjs";
 import { Collector, explainOutcomes, missing, rowsOf, table, totalOf } from "./collect.mjs";
-import { findChromium, installRuntimes, serverRuntimes } from "./install.mjs";
+import { findChromium, findFirefox, installRuntimes, serverRuntimes } from "./install.mjs";
 
 const RUNTIMES_AT_ONCE = 2;
 const SILENCE_MS_MAX = 30_000;
@@ -116,12 +116,18 @@ async function onServer(runtime) {
   return reported(present.name, () => runOnServer(present));
 }
 
-async function onChromium() {
-  const executablePath = await findChromium();
+/** Browsers, with what finds each and what names one that is elsewhere. */
+const BROWSERS = [
+  { name: "chromium", find: findChromium, variable: "CHROME_PATH" },
+  { name: "firefox", find: findFirefox, variable: "FIREFOX_PATH" },
+];
+
+async function onBrowser({ name, find, variable }) {
+  const executablePath = await find();
   if (executablePath === undefined) {
-    return [missing("chromium", "no Chromium found; name one with CHROME_PATH, or install it")];
+    return [missing(name, `none was found; name one with ${variable}, or install it`)];
   }
-  return reported("chromium", () => runInChromium(executablePath));
+  return reported(name, () => runInBrowser(name, executablePath));
 }
 
 /** Runs and prints the line of one runtime. */
@@ -146,7 +152,7 @@ export async function conformance(wanted = []) {
   await installRuntimes();
   const servers = serverRuntimes().filter(({ name }) => isWanted(name));
   const outcomes = (await inParallel(servers, RUNTIMES_AT_ONCE, onServer)).flat();
-  if (isWanted("chromium")) outcomes.push(...(await onChromium()));
+  for (const browser of BROWSERS.filter(({ name }) => isWanted(name))) outcomes.push(...(await onBrowser(browser)));
   return outcomes;
 }
 

@@ -7,6 +7,7 @@ import { fastPathContract } from "../contract/fast-path-contract.js";
 import { goldenContract } from "../contract/golden-contract.js";
 import { isolationContract } from "../contract/isolation-contract.js";
 import { kvContract } from "../contract/kv-contract.js";
+import { opfsContract } from "../contract/opfs-contract.js";
 import { portableContract } from "../contract/portable-contract.js";
 import { runsContract } from "../contract/runs-contract.js";
 import { snapshotContract } from "../contract/snapshot-contract.js";
@@ -25,6 +26,7 @@ export interface Suite {
 
 export const suites: readonly Suite[] = [
   { name: "storage", opens: false, cases: storageContract },
+  { name: "opfs", opens: false, cases: opfsContract },
   { name: "kv", opens: true, cases: kvContract },
   { name: "transaction", opens: true, cases: transactionContract },
   { name: "isolation", opens: true, cases: isolationContract },
@@ -35,7 +37,7 @@ export const suites: readonly Suite[] = [
   { name: "runs", opens: true, cases: runsContract },
   { name: "deleteRun", opens: true, cases: deleteRunContract },
   { name: "fast path", opens: true, cases: fastPathContract },
-  { name: "golden", opens: true, cases: goldenContract },
   { name: "portable", opens: true, cases: portableContract },
+  { name: "golden", opens: true, cases: goldenContract },
   { name: "durability", opens: true, cases: durabilityContract, reloadCases: durabilityReloadCases },
 ];

@@ -1,0 +1,167 @@
+/**
+ * The browsers of these tests: started on a profile that outlives them, and ended in the ways in which browsers end.
+ *
+ * What it keeps true: only processes that were started here are ended, each by its id: the browser's own, and those below it.
+ */
+import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { PUPPETEER } from "../runtimes/browser.mjs";
+
+const START_ATTEMPTS = 4;
+const PAUSE_MS = 500;
+const CALL_MS_MAX = 40_000;
+const CHROMIUM_FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function launch(name, executablePath, profile) {
+  const { launch: start } = await import(pathToFileURL(PUPPETEER));
+  return start({
+    browser: name === "firefox" ? "firefox" : "chrome",
+    executablePath,
+    userDataDir: profile,
+    headless: true,
+    args: name === "firefox" ? [] : CHROMIUM_FLAGS,
+    protocolTimeout: CALL_MS_MAX,
+  });
+}
+
+/** Children and their children of a process, by what the system says. */
+function descendants(pid) {
+  const parents = new Map();
+  for (const entry of readdirSync("/proc")) {
+    if (!/^\d+$/.test(entry)) continue;
+    try {
+      const stat = readFileSync(`/proc/${entry}/stat`, "utf8");
+      parents.set(Number(entry), Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]));
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  const found = [pid];
+  for (let i = 0; i < found.length; i += 1) {
+    for (const [child, parent] of parents) if (parent === found[i]) found.push(child);
+  }
+  return found.slice(1);
+}
+
+function commandOf(pid) {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+  } catch {
+    return "";
+  }
+}
+
+function end(pid) {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+export class Browser {
+  #browser;
+  #private;
+  #profile;
+  #executablePath;
+  #url;
+
+  constructor(name, executablePath, profile, url) {
+    this.name = name;
+    this.#executablePath = executablePath;
+    this.#profile = profile;
+    this.#url = url;
+  }
+
+  /** Starts it, unless it runs. The one that was killed may hold its profile for a moment. */
+  async start() {
+    for (let attempt = 1; this.#browser === undefined; attempt += 1) {
+      try {
+        this.#browser = await launch(this.name, this.#executablePath, this.#profile);
+      } catch (error) {
+        if (attempt === START_ATTEMPTS) throw error;
+        await pause(PAUSE_MS * attempt);
+      }
+    }
+  }
+
+  /** A page that is ready to be told something. */
+  async page() {
+    await this.start();
+    const page = await (this.#private ?? this.#browser).newPage();
+    await page.goto(this.#url);
+    await page.waitForFunction(() => globalThis.holdfastDo !== undefined);
+    return {
+      call: (where, call, settings) =>
+        page.evaluate((...args) => globalThis.holdfastDo(...args), where, call, settings ?? {}),
+      /** Begins something whose end is not waited for. */
+      begin: (where, call, settings) =>
+        page.evaluate(
+          (...args) => {
+            globalThis.holdfastDo(...args).catch(() => {});
+          },
+          where,
+          call,
+          settings ?? {},
+        ),
+      close: () => page.close().catch(() => {}),
+      reload: async () => {
+        await page.reload();
+        await page.waitForFunction(() => globalThis.holdfastDo !== undefined);
+      },
+      session: () => page.createCDPSession(),
+    };
+  }
+
+  /** Until {@link leavePrivate}, pages are those of a window that keeps nothing. */
+  async enterPrivate() {
+    await this.start();
+    this.#private = await this.#browser.createBrowserContext();
+  }
+
+  async leavePrivate() {
+    const window = this.#private;
+    this.#private = undefined;
+    await window?.close().catch(() => {});
+  }
+
+  /** Kills the processes that pages live in. */
+  killPages() {
+    const isOfPage = (command) =>
+      this.name === "firefox" ? / tab\s*$/.test(command) : command.includes("--type=renderer");
+    const pids = descendants(this.#browser.process().pid).filter((pid) => isOfPage(commandOf(pid)));
+    for (const pid of pids) end(pid);
+    return pids.length;
+  }
+
+  /** Kills the browser, its main process first, and whatever of it is left. */
+  async kill() {
+    const browser = this.#browser;
+    this.#browser = undefined;
+    const child = browser.process();
+    const pids = descendants(child.pid);
+    const over = new Promise((resolve) => child.once("exit", resolve));
+    end(child.pid);
+    await over;
+    for (const pid of pids) end(pid);
+    browser.disconnect().catch?.(() => {});
+    rmSync(join(this.#profile, "SingletonLock"), { force: true });
+  }
+
+  async close() {
+    const browser = this.#browser;
+    this.#browser = undefined;
+    await browser?.close().catch(() => {});
+  }
+}

@@ -1,0 +1,320 @@
+/**
+ * What only a storage in the origin private file system has to keep: files that are made ahead of time, files that a crash has
+ * left in any state, and the second fence. The cases run where it works synchronously, and damage its files from outside.
+ */
+import { opfs, removeOpfs } from "../../src/adapters/opfs.js";
+import type { Storage, StorageCapabilities, StorageSession } from "../../src/adapters/storage.js";
+import { Database } from "../../src/index.js";
+import { deepEqual, equal, ok, rejectsCode, throwsCode } from "./assert.js";
+import type { Case, Context } from "./context.js";
+
+const RUN = "run";
+/** Where the bytes of a file begin, and where the second epoch stands. */
+const BLOCK_BYTES = 4096;
+
+/** What a worker has and the platform's types for pages do not. */
+interface RawHandle {
+  read(into: Uint8Array, options: { at: number }): number;
+  write(bytes: Uint8Array, options: { at: number }): number;
+  truncate(byteLength: number): void;
+  getSize(): number;
+  flush(): void;
+  close(): void;
+}
+
+const inWorker = ({ kind, syncAppend }: StorageCapabilities): boolean => kind === "opfs" && syncAppend;
+
+/** A case over one place, whose name the context has as its path. */
+function inFiles(name: string, run: (name: string, context: Context) => Promise<void>): Case {
+  return { name, needs: inWorker, run: (context) => run(context.path ?? "", context) };
+}
+
+const bytes = (byteLength: number, seed: number): Uint8Array =>
+  Uint8Array.from({ length: byteLength }, (_, i) => (i * 7 + seed * 31) & 255);
+
+async function withSession<T>(storage: Storage, use: (session: StorageSession) => Promise<T>): Promise<T> {
+  const session = await storage.open({ readOnly: false });
+  try {
+    return await use(session);
+  } finally {
+    await session.close();
+  }
+}
+
+async function contents(session: StorageSession, segment: number): Promise<Uint8Array> {
+  const into = new Uint8Array(100_000);
+  return into.subarray(0, await session.read(segment, 0, into));
+}
+
+/** The directory that the database of that name stands in. */
+async function directoryOf(name: string): Promise<FileSystemDirectoryHandle> {
+  const top = await navigator.storage.getDirectory();
+  const root = await top.getDirectoryHandle("holdfast");
+  return root.getDirectoryHandle(name.replace(/[^a-z0-9_-]/g, encodeCharacter));
+}
+
+const encodeCharacter = (character: string): string =>
+  `%${(character.codePointAt(0) ?? 0).toString(16).padStart(2, "0")}`;
+
+async function withFile<T>(directory: FileSystemDirectoryHandle, name: string, use: (raw: RawHandle) => T): Promise<T> {
+  const file = await directory.getFileHandle(name, { create: true });
+  const raw = await (file as unknown as { createSyncAccessHandle(): Promise<RawHandle> }).createSyncAccessHandle();
+  try {
+    return use(raw);
+  } finally {
+    raw.close();
+  }
+}
+
+/** The names of the files that have anything in them, without the owner's. */
+async function filled(directory: FileSystemDirectoryHandle): Promise<string[]> {
+  const names: string[] = [];
+  for await (const [name, entry] of directory.entries()) {
+    if (name === "owner" || entry.kind !== "file") continue;
+    if ((await (entry as FileSystemFileHandle).getFile()).size > 0) names.push(name);
+  }
+  return names.sort();
+}
+
+export function opfsContract(): Case[] {
+  return [...spareCases(), ...damageCases(), ...ownerCases(), ...placeCases()];
+}
+
+function spareCases(): Case[] {
+  return [
+    inFiles("refuses a segment for which no file is ready, with nothing changed, and makes it later", (_, context) =>
+      withSession(context.storage(), async (session) => {
+        let made = 0;
+        const error = throwsCode("STORAGE_FULL", () => {
+          for (made = 0; made < 100; made += 1) session.createSegmentSync(made + 1, bytes(10, made));
+        });
+        ok(made >= 2, `at least two segments at once, not ${made}`);
+        equal(error.details["appendedBytes"], 0, "details.appendedBytes");
+        session.appendSync(bytes(5, 1));
+        session.flushSync();
+        equal((await contents(session, made)).byteLength, 15, "bytes of the last segment");
+        await session.createSegment(made + 1, bytes(7, 7));
+        equal((await session.segments()).length, made + 1, "segments");
+      }),
+    ),
+    inFiles("lets a loop that never yields go on in the segment that it has", async (name) => {
+      const open = (): Promise<Database> => Database.open({ storage: opfs(name, { segmentBytesTarget: 2_000 }) });
+      const db = await open();
+      for (let i = 0; i < 1_000; i += 1)
+        db.run(RUN).kv.put(`key ${i % 10}`, "x".repeat(100), { durability: "buffered" });
+      db.run(RUN).kv.put("last", 1);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      db.run(RUN).kv.put("later", 2);
+      await db.close();
+      const again = await open();
+      deepEqual([again.run(RUN).kv.get("last"), again.run(RUN).kv.get("later"), again.run(RUN).kv.count()], [1, 2, 12]);
+      await again.close();
+    }),
+    inFiles("keeps no more files than it needs, however often it is opened", async (name, context) => {
+      for (let i = 1; i <= 6; i += 1) {
+        await withSession(context.storage(), async (session) => {
+          await session.createSegment(i, bytes(10, i));
+          if (i > 1) await session.removeSegment(i - 1);
+        });
+      }
+      let files = 0;
+      for await (const _ of (await directoryOf(name)).keys()) files += 1;
+      ok(files <= 1 + 1 + 4, `the owner's, one segment and four spares at most, not ${files}`);
+    }),
+  ];
+}
+
+function damageCases(): Case[] {
+  return [
+    inFiles("takes what has no whole header for left over, and removes it", async (name, context) => {
+      await withSession(context.storage(), (session) => session.createSegment(1, bytes(100, 1)));
+      const directory = await directoryOf(name);
+      const [whole = ""] = await filled(directory);
+      const copy = await withFile(directory, whole, (raw) => {
+        const all = new Uint8Array(raw.getSize());
+        raw.read(all, { at: 0 });
+        return all;
+      });
+      // A header of which one bit is not what was written; bytes whose header never came; a header alone that is torn.
+      const flipped = copy.slice();
+      flipped[9] = (flipped[9] ?? 0) ^ 4;
+      const unborn = copy.slice();
+      unborn.fill(0, 0, BLOCK_BYTES);
+      for (const [file, content] of [
+        ["900-1", flipped],
+        ["900-2", unborn],
+        ["900-3", copy.subarray(0, 20)],
+        ["900-4", bytes(9000, 4)],
+      ] as const) {
+        await withFile(directory, file, (raw) => raw.write(content, { at: 0 }));
+      }
+      await withSession(context.storage(), async (session) => {
+        deepEqual(
+          (await session.segments()).map(({ number, byteLength }) => [number, byteLength]),
+          [[1, 100]],
+          "segments",
+        );
+        deepEqual(await contents(session, 1), bytes(100, 1), "content");
+      });
+      deepEqual(await filled(directory), [whole], "files");
+    }),
+    inFiles("reads of a segment what there is, whatever length a crash has left it", async (name, context) => {
+      await withSession(context.storage(), async (session) => {
+        await session.createSegment(1, bytes(100, 1));
+        await session.append(bytes(50, 2));
+      });
+      const directory = await directoryOf(name);
+      const [file = ""] = await filled(directory);
+      for (const byteLength of [120, 100, 10, 0, 400]) {
+        await withFile(directory, file, (raw) => raw.truncate(BLOCK_BYTES + byteLength));
+        await withSession(context.storage(), async (session) => {
+          deepEqual(await session.segments(), [{ number: 1, byteLength }], "segments");
+          const expected = Math.min(byteLength, 10);
+          deepEqual((await contents(session, 1)).subarray(0, expected), bytes(100, 1).subarray(0, expected), "content");
+          equal((await contents(session, 1)).byteLength, byteLength, "bytes");
+        });
+      }
+      await withFile(directory, file, (raw) => raw.truncate(BLOCK_BYTES - 1000));
+      await withSession(context.storage(), async (session) =>
+        equal((await contents(session, 1)).byteLength, 0, "bytes"),
+      );
+    }),
+    inFiles("reads of a checkpoint no more than it was made of", async (name, context) => {
+      await withSession(context.storage(), async (session) => {
+        const writer = await session.beginCheckpoint(3);
+        await writer.write(bytes(100, 3));
+        await writer.commit();
+      });
+      const directory = await directoryOf(name);
+      const [file = ""] = await filled(directory);
+      await withFile(directory, file, (raw) => raw.truncate(BLOCK_BYTES + 9000));
+      await withSession(context.storage(), async (session) => {
+        deepEqual(await session.checkpoints(), [{ number: 3, byteLength: 100 }], "checkpoints");
+        equal(await session.readCheckpoint(3, 0, new Uint8Array(500)), 100, "bytes");
+      });
+    }),
+    inFiles("refuses a database of a newer layout, and leaves it as it is", async (name, context) => {
+      await withSession(context.storage(), (session) => session.createSegment(1, bytes(10, 1)));
+      const directory = await directoryOf(name);
+      await withFile(directory, "owner", (raw) => {
+        // The record of some later owner: magic, format 2, its epoch, and the checksum that goes with it.
+        const record = Uint8Array.from([0x48, 0x46, 0x4f, 0x57, 2, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0]);
+        new DataView(record.buffer).setUint32(12, crc32(record.subarray(0, 12)), true);
+        raw.write(record, { at: 0 });
+      });
+      await rejectsCode("STORE_FAILED", () => context.storage().open({ readOnly: false }));
+      equal((await filled(directory)).length, 1, "files");
+    }),
+  ];
+}
+
+function crc32(content: Uint8Array): number {
+  let crc = -1;
+  for (const byte of content) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
+  }
+  return ~crc >>> 0;
+}
+
+function ownerCases(): Case[] {
+  return [
+    inFiles(
+      "raises the epoch above all that is known, also where its record is torn or gone",
+      async (name, context) => {
+        const epochOf = (): Promise<number> =>
+          withSession(context.storage(), async (session) => {
+            if (session.fresh) await session.createSegment(1, bytes(10, 1));
+            return session.epoch;
+          });
+        let last = await epochOf();
+        const damages: ((raw: RawHandle) => void)[] = [
+          (raw) => raw.write(new Uint8Array(8).fill(0xff), { at: 4 }),
+          (raw) => raw.write(new Uint8Array(8).fill(0xff), { at: BLOCK_BYTES + 4 }),
+          (raw) => raw.truncate(BLOCK_BYTES + 7),
+          (raw) => raw.truncate(0),
+        ];
+        for (const damage of damages) {
+          await withFile(await directoryOf(name), "owner", damage);
+          const epoch = await epochOf();
+          ok(epoch > last - 1, `an epoch of ${last} at least, got ${epoch}`);
+          last = Math.max(last, epoch) + 1;
+          last = await epochOf();
+        }
+      },
+    ),
+    inFiles("keeps out whoever has no lock while the owner file is open", async (name, context) => {
+      await withSession(context.storage(), (session) => session.createSegment(1, bytes(10, 1)));
+      const file = await (await directoryOf(name)).getFileHandle("owner");
+      const raw = await (file as unknown as { createSyncAccessHandle(): Promise<RawHandle> }).createSyncAccessHandle();
+      await rejectsCode("LOCKED", () => context.storage().open({ readOnly: false }));
+      setTimeout(() => raw.close(), 500);
+      await withSession(context.storage(), async (session) => equal(session.fresh, false, "fresh"));
+    }),
+    inFiles(
+      "ends a session whose lock is taken, and lets its taker in when that one is closed",
+      async (name, context) => {
+        const told: string[] = [];
+        const session = await context.storage().open({ readOnly: false, onLockedOut: (reason) => told.push(reason) });
+        await session.createSegment(1, bytes(10, 1));
+        await navigator.locks.request(`holdfast-opfs:${name}`, { steal: true }, () => {});
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        equal(told.length, 1, "times told");
+        throwsCode("STORE_FAILED", () => session.appendSync(bytes(1, 1)));
+        setTimeout(() => void session.close(), 200);
+        await withSession(context.storage(), async (next) => ok(next.epoch > session.epoch, "a greater epoch"));
+      },
+    ),
+  ];
+}
+
+function placeCases(): Case[] {
+  return [
+    inFiles("keeps names apart that look alike", async (name) => {
+      const names = [`${name}A`, `${name}a`, `${name}%41`, `${name}/a`, `${name}.`, `${name}é`, `${name}e\u0301`];
+      for (const [i, it] of names.entries()) {
+        await withSession(opfs(it), async (session) => {
+          equal(session.fresh, true, `fresh, ${it}`);
+          await session.createSegment(1, bytes(i + 1, i));
+        });
+      }
+      for (const [i, it] of names.entries()) {
+        await withSession(opfs(it), async (session) => equal((await contents(session, 1)).byteLength, i + 1, it));
+        await removeOpfs(it);
+      }
+    }),
+    inFiles("refuses names that cannot be kept apart, and bad options", async () => {
+      for (const bad of ["", "x".repeat(300), "\ud800", "é".repeat(100)])
+        throwsCode("INVALID_ARGUMENT", () => opfs(bad));
+      throwsCode("INVALID_ARGUMENT", () => opfs("a", { segmentBytesTarget: 0 }));
+    }),
+    inFiles("tells of a database that was there and is gone, once it held anything", async (name, context) => {
+      const epoch = await withSession(context.storage(), async (session) => {
+        equal(session.vanished, undefined, "vanished");
+        await session.createSegment(1, bytes(10, 1));
+        return session.epoch;
+      });
+      const root = await (await navigator.storage.getDirectory()).getDirectoryHandle("holdfast");
+      await root.removeEntry((await directoryOf(name)).name, { recursive: true });
+      await withSession(context.storage(), async (session) => {
+        equal(session.fresh, true, "fresh");
+        deepEqual(session.vanished, { epoch }, "vanished");
+        ok(session.epoch > epoch, "an epoch above the one that is gone");
+      });
+    }),
+    inFiles(
+      "forgets a database that is removed on purpose, which it cannot be while it is open",
+      async (name, context) => {
+        await withSession(context.storage(), async (session) => {
+          await session.createSegment(1, bytes(10, 1));
+          await rejectsCode("LOCKED", () => removeOpfs(name));
+        });
+        await removeOpfs(name);
+        await removeOpfs(name);
+        await withSession(context.storage(), async (session) => {
+          deepEqual([session.fresh, session.vanished], [true, undefined], "fresh, and vanished");
+        });
+      },
+    ),
+  ];
+}

@@ -1,0 +1,213 @@
+/**
+ * Faults of the log and of its storage, planted by changing the text of the sources as they are loaded, to see that the
+ * simulation finds each of them.
+ *
+ * What it keeps true: nothing of this is in `src/`; a text that is to be changed stands in its file exactly once, or the
+ * plant's test fails: so that a plant cannot rot.
+ */
+import { readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import type { Plugin } from "vitest/config";
+
+const SOURCES = resolve(import.meta.dirname, "../../src");
+
+/** One change of one file below `src/`. */
+export interface Change {
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+/** What brings a plant to light: crashes, calls that fail, or damage. */
+export type Trial = "crash" | "errors" | "damage";
+
+export interface Plant {
+  readonly name: string;
+  readonly trial: Trial;
+  readonly changes: readonly Change[];
+}
+
+function plant(name: string, trial: Trial, ...changes: readonly (readonly [string, string, string])[]): Plant {
+  return { name, trial, changes: changes.map(([file, find, replace]) => ({ file, find, replace })) };
+}
+
+const WRITER = "host/log-writer.ts";
+const RECOVERY = "host/recovery.ts";
+const SESSION = "adapters/node-fs-session.ts";
+
+/** Makes every checksum of the staged records right, so that none is a reason to refuse. */
+const MENDED = `
+    bytes = bytes.slice();
+    const planted = new DataView(bytes.buffer);
+    for (let at = 0; at + 52 <= bytes.length; ) {
+      const length = planted.getUint32(at + 4, true);
+      if (length < 52 || at + length > bytes.length) break;
+      planted.setUint32(at, this.#crc32c(bytes.subarray(at + 4, at + 48)), true);
+      planted.setUint32(at + length - 4, this.#crc32c(bytes.subarray(at, at + length - 4)), true);
+      at += length;
+    }`;
+
+export const PLANTS: readonly Plant[] = [
+  plant("acknowledges a synchronous commit before its sync", "crash", [
+    WRITER,
+    "      this.#session.flushSync();\n",
+    "",
+  ]),
+  plant("acknowledges an asynchronous commit before its sync", "crash", [
+    WRITER,
+    "      await this.#session.flush();\n",
+    "",
+  ]),
+  plant("publishes a synchronous commit before its sync", "errors", [
+    WRITER,
+    "      this.#session.flushSync();\n",
+    "      this.#core.synced(position);\n      this.#session.flushSync();\n",
+  ]),
+  plant("publishes an asynchronous commit before its sync", "crash", [
+    WRITER,
+    "      await this.#session.flush();\n",
+    "      this.#core.synced(position);\n      await this.#session.flush();\n",
+  ]),
+  plant("does not sync the directory after a rename", "crash", [
+    SESSION,
+    "      if (this.#directoryFd !== undefined) fs.fsyncSync(this.#directoryFd);\n",
+    "",
+  ]),
+  plant("gives a segment its name before it is synced", "crash", [
+    SESSION,
+    "      fs.fsyncSync(fd);\n      rename(this.#node, temporary, path);\n",
+    "      rename(this.#node, temporary, path);\n      fs.fsyncSync(fd);\n",
+  ]),
+  plant("does not check the checksums of records", "crash", [
+    RECOVERY,
+    "    const core = this.#core;\n    core.stage(bytes);\n    const before = core.commits;\n",
+    `    const core = this.#core;${MENDED}\n    core.stage(bytes);\n    const before = core.commits;\n`,
+  ]),
+  plant("judges the tail without the watermark", "damage", [
+    RECOVERY,
+    "    if (watermark > position) throw this.tailDamage(header, position);\n",
+    "",
+  ]),
+  plant("uses an epoch again", "crash", [
+    RECOVERY,
+    "  return Math.max(session.epoch, last.epoch + 1);\n",
+    "  return last.epoch;\n",
+  ]),
+  plant("does not write the tail again after an unclean end", "crash", [
+    RECOVERY,
+    "  return rewriteTail(session, core, reader, last, end, recovered);\n",
+    "  return stateAfter(session, last, end, core.logChain, recovered);\n",
+  ]),
+  plant("does not raise versions after an unclean end", "crash", [
+    RECOVERY,
+    "  raiseVersions(core, last, epochAfter(session, last) - last.epoch);\n",
+    "",
+  ]),
+  plant("makes a sync again that has failed", "errors", [
+    SESSION,
+    '      syncDataSync(this.#node, current.fd);\n    } catch (error) {\n      throw this.#fail("flush", error);\n',
+    "      syncDataSync(this.#node, current.fd);\n    } catch {\n      syncDataSync(this.#node, current.fd);\n",
+  ]),
+  plant("goes on after a sync that failed", "errors", [
+    WRITER,
+    "      this.#session.flushSync();\n    } catch (cause) {\n      throw this.fail(cause);\n",
+    "      this.#session.flushSync();\n    } catch {\n",
+  ]),
+  plant("does not cut off an append that failed", "crash", [
+    WRITER,
+    "        this.#session.truncateSync(abi.SEGMENT_HEADER_BYTES + records);\n",
+    "        records.toString();\n",
+  ]),
+  plant(
+    "begins a segment before its predecessor is synced",
+    "crash",
+    [WRITER, "    if (this.#segment !== 0) this.syncSync();\n", ""],
+    [
+      SESSION,
+      "    this.#syncCurrent();\n    const created = this.#writeSegment(number, content);\n",
+      "    const created = this.#writeSegment(number, content);\n",
+    ],
+  ),
+  plant("trusts a note of closing that was not synced", "crash", [
+    RECOVERY,
+    "    const synced = core.logWatermark;\n",
+    "    const synced = end;\n",
+  ]),
+  plant("removes segments before the checkpoint is durable", "crash", [
+    "host/durability.ts",
+    "      await storeCheckpoint(this.#session, start.number, stream, this.#environment);\n",
+    "      await removeBefore(this.#session, start.number);\n      await storeCheckpoint(this.#session, start.number, stream, this.#environment);\n",
+  ]),
+  plant("does not sync the bytes of a checkpoint", "crash", [
+    "adapters/node-fs-checkpoint.ts",
+    "      await syncFile(this.#node, fd);\n",
+    "",
+  ]),
+  plant("does not sync the name of a checkpoint", "crash", [
+    "adapters/node-fs-checkpoint.ts",
+    "      if (this.#directoryFd !== undefined) await syncFile(this.#node, this.#directoryFd);\n",
+    "",
+  ]),
+  plant("replays what the checkpoint holds already", "crash", [
+    RECOVERY,
+    "segments.filter(({ number }) => number >= (checkpoint?.number ?? 0))",
+    "[...segments]",
+  ]),
+  plant("trusts a directory that somebody made who was killed", "crash", [
+    "adapters/node-fs-storage.ts",
+    "    syncIfEmpty(node, outermost === undefined ? directory : node.path.dirname(outermost));\n",
+    "",
+  ]),
+  plant("takes a short write for a whole one", "errors", [
+    "adapters/node-fs-platform.ts",
+    "    done += count;\n  }\n}\n",
+    "    done = bytes.byteLength;\n  }\n}\n",
+  ]),
+];
+
+/** The text of a source with the changes made. */
+function changed(file: string, source: string, changes: readonly Change[]): string {
+  let text = source;
+  for (const { find, replace } of changes.filter((change) => change.file === file)) {
+    const parts = text.split(find);
+    if (parts.length !== 2) {
+      throw new Error(`a plant wants to change what stands ${parts.length - 1} times in ${file}:\n${find}`);
+    }
+    text = parts.join(replace);
+  }
+  return text;
+}
+
+/** Throws unless every change of a plant can be made. */
+export function expectPlantable({ changes }: Plant): void {
+  for (const file of new Set(changes.map((change) => change.file))) {
+    changed(file, readFileSync(join(SOURCES, file), "utf8"), changes);
+  }
+}
+
+/** The module that is loaded with a plant; −1 for none, loaded apart all the same. */
+export function modulePath(file: string, index: number): string {
+  return `${join(SOURCES, file)}?plant=${index}`;
+}
+
+const PLANTED = /^(.*\.ts)\?plant=(-?\d+)$/;
+
+/** Loads what a planted module imports planted too, and makes the changes. */
+export function plantedSources(): Plugin {
+  return {
+    name: "planted-sources",
+    enforce: "pre",
+    resolveId(source, importer) {
+      const found = importer === undefined ? null : PLANTED.exec(importer);
+      if (found === null || !source.startsWith(".")) return undefined;
+      const path = resolve(dirname(found[1] as string), source).replace(/\.js$/, ".ts");
+      return `${path}?plant=${found[2]}`;
+    },
+    transform(code, id) {
+      const found = PLANTED.exec(id);
+      if (found === null) return undefined;
+      const file = (found[1] as string).slice(SOURCES.length + 1);
+      return changed(file, code, PLANTS[Number(found[2])]?.changes ?? []);
+    },
+  };
+}
