@@ -179,7 +179,7 @@ export class Run extends Primitives {
     } finally {
       this.#turnstile.leave(ticket);
     }
-    if (ended.awaits !== 0) await this.#engine.log?.published(ended.run, ended.awaits);
+    if (ended.published !== undefined) await ended.published;
     if (ended.failed) throw ended.error;
     if (ended.committed && mode === MODE_BUFFERED) this.#engine.log?.noteBuffered();
     return ended.result as T;
@@ -201,10 +201,20 @@ export class Run extends Primitives {
       result = await (signal === undefined ? body(transaction) : untilAborted(() => body(transaction), signal));
       throwIfAborted(signal);
     } catch (error) {
-      return { run, awaits: writer.abandon(), committed: false, failed: true, error };
+      return { published: this.#published(run, writer.abandon()), committed: false, failed: true, error };
     }
-    if (!writer.isOpen) return { run, awaits: writer.abandon(), committed: false, failed: false, result };
-    return { run, ...writer.commitInstalled(), failed: false, result };
+    if (!writer.isOpen) {
+      return { published: this.#published(run, writer.abandon()), committed: false, failed: false, result };
+    }
+    const { awaits, committed } = writer.commitInstalled();
+    return { published: this.#published(run, awaits), committed, failed: false, result };
+  }
+
+  /** Joins those who wait for a version, in the same breath as it is installed: a moment later it may have been undone. */
+  #published(run: RunHandle, version: number): Promise<void> | undefined {
+    const published = version === 0 ? undefined : this.#engine.log?.published(run, version);
+    published?.catch(() => {});
+    return published;
   }
 
   /** Waits between two attempts, doubling, jittered. */
@@ -226,10 +236,9 @@ export class Run extends Primitives {
   }
 }
 
-/** How an asynchronous transaction has ended, before that may be told: what its outcome waits for (0: nothing). */
+/** How an asynchronous transaction has ended, and what has to come before that may be told. */
 interface Ended<T> {
-  readonly run: RunHandle;
-  readonly awaits: number;
+  readonly published: Promise<void> | undefined;
   readonly committed: boolean;
   readonly failed: boolean;
   readonly error?: unknown;

@@ -237,8 +237,8 @@ function durableCases(): Case[] {
             db.run(RUN).transactionAsync(async (tx) => tx.kv.put(`flight ${n}`, n), { durability: "strict" }),
           ),
         );
-        // The bodies have begun, and are installed once their microtasks have run.
-        for (let turn = 0; turn < 5; turn++) await Promise.resolve();
+        // The bodies are run one after another, and are installed once their microtasks have run.
+        for (let turn = 0; turn < 30; turn++) await Promise.resolve();
         equal(db.deleteRun(RUN, { durability: "strict" }), true, "it existed");
         deepEqual(leftOf(db, RUN), NOTHING, "what is left");
         const outcomes = await inFlight;

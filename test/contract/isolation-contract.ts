@@ -20,7 +20,7 @@ import {
 } from "../../src/index.js";
 import { deepEqual, equal, rejectsCode, show } from "./assert.js";
 import type { Case } from "./context.js";
-import { fill, gateway, listedKeys, RUN } from "./samples.js";
+import { fill, gateway, listedKeys, pause, RUN } from "./samples.js";
 
 /** The whole suite. */
 export function isolationContract(): Case[] {
@@ -1066,6 +1066,8 @@ function inFlightCases(): Case[] {
         tx.kv.put("item:1", seen + 1);
       };
       const all = Array.from({ length: 5 }, () => endingOf(() => run.transactionAsync(increment)));
+      // Each waits a moment for the one before it to end.
+      await pause(0);
       gate.open();
       const endings = (await Promise.all(all)).sort();
       deepEqual(endings, [...Array.from({ length: 4 }, () => "CONFLICT"), "committed"]);
@@ -1082,6 +1084,7 @@ function inFlightCases(): Case[] {
         };
         const keys = ["item:3", "item:4", "item:5"];
         const all = keys.map((key) => endingOf(() => run.transactionAsync(insert(key))));
+        await pause(0);
         gate.open();
         deepEqual((await Promise.all(all)).sort(), ["CONFLICT", "CONFLICT", "committed"]);
         equal(run.kv.count("item:"), 3);
@@ -1097,6 +1100,7 @@ function inFlightCases(): Case[] {
       const first = run.transactionAsync(flow("item:1", 11, "item:2"));
       const second = run.transactionAsync(flow("item:2", 22, "item:1"));
       const refused = rejectsCode("CONFLICT", () => second);
+      await pause(0);
       gate.open();
       equal(await first, 20);
       await refused;

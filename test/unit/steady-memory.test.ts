@@ -312,13 +312,19 @@ async function openFifty(db: Database, round: number): Promise<void> {
     }
     return transaction;
   });
+  let go = (): void => {};
+  const gone = new Promise<void>((resolve) => {
+    go = resolve;
+  });
   const callbacks = Array.from({ length: 20 }, (_, i) =>
     run.transactionAsync(async (tx) => {
       tx.kv.put(keyOf(i), round);
-      await Promise.resolve();
+      await gone;
       if (i % 2 === 0) throw rejected;
     }),
   );
+  // Each waits a moment for the one before it.
+  await new Promise((resolve) => setTimeout(resolve, 0));
   expect(db.stats().transactionsOpen).toBe(50);
   for (const [i, transaction] of handles.entries()) {
     if (i % 3 === 0) transaction.commit();
@@ -331,6 +337,7 @@ async function openFifty(db: Database, round: number): Promise<void> {
       }).toThrow(thrown);
     }
   }
+  go();
   const endings = await Promise.allSettled(callbacks);
   expect(endings.filter(({ status }) => status === "rejected")).toHaveLength(10);
 }
