@@ -85,17 +85,23 @@ export async function acquireLock(
   const own = ownRecord(node);
   registry().set(identity, { record: own, epoch: 0 });
   let socket: OwnerSocket | undefined;
+  let owner: Contender = { node, directory, record: own, ...options };
   try {
-    await refuseLiving({ node, directory, record: own, ...options });
+    await refuseLiving(owner);
     socket = await listen(node, directory, own.nonce);
-    const owner = { node, directory, record: { ...own, socket: socket?.name ?? "" }, ...options };
+    owner = { ...owner, record: { ...own, socket: socket?.name ?? "" } };
     const epoch = await contend(owner);
     registry().set(identity, { record: owner.record, epoch });
     await tidy(owner, epoch);
     return new HeldLock(owner, epoch, identity, socket);
   } catch (error) {
+    // A lock that was made before something failed would keep this very process from trying again.
+    let epoch = 0;
+    ignoreErrors(() => {
+      epoch = highestEpoch(node, directory);
+    });
+    await new HeldLock(owner, epoch, identity, socket).release();
     registry().delete(identity);
-    await socket?.close();
     throw error;
   }
 }

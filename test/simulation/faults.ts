@@ -22,7 +22,7 @@ export interface Plan {
   readonly forEver: boolean;
 }
 
-const OPTIONS = { sessions: 0, steps: 16, fills: false, keepsPoints: false };
+const OPTIONS = { sessions: 0, steps: 12, fills: false, keepsPoints: false };
 /** No system interrupts one and the same call for ever. */
 const INTERRUPTIONS_MAX = 50;
 const WRITE = "writeSync";
@@ -76,6 +76,7 @@ export async function tryFault(subject: Subject, seed: number, plan: Plan): Prom
   try {
     await workload.begin();
     if (workload.database !== undefined) await workload.work();
+    else if (!plan.forEver) await workload.openAgain();
     await workload.end(random.rarely(3) ? "kill" : "close");
     if (!plan.forEver && workload.refusedForRoom > 1) {
       throw new Violation(

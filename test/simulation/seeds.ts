@@ -11,4 +11,8 @@ export const CRASH_SEEDS: readonly number[] = [
 ];
 
 /** Workloads whose calls failed, and found a fault so. */
-export const ERROR_SEEDS: readonly number[] = [];
+export const ERROR_SEEDS: readonly number[] = [
+  // The link of a lock was made and reported as failed: the opener met its own lock and refused itself. And where opening
+  // failed behind its lock, that lock kept the same process from opening for as long as it lived.
+  42,
+];

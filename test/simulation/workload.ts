@@ -285,6 +285,18 @@ export class Workload {
     this.#expectFound(this.#database);
   }
 
+  /** The process whose open has failed tries once more, now that nothing is wrong: it must not stand in its own way. */
+  async openAgain(): Promise<void> {
+    const environment = this.#environment;
+    const opening = openOn(this.#subject, this.#files, { segmentBytes: this.segmentBytes, environment, locks: true });
+    try {
+      this.#database = await this.#outcomeOf("open again", opening);
+    } catch (error) {
+      throw new Violation("broken", `after an open that failed the next one ends with ${String(error)}`, error);
+    }
+    this.#expectFound(this.#database);
+  }
+
   #outcomeOf<T>(what: string, work: Promise<T>): Promise<T> {
     return outcomeOf(what, this.#files, this.#environment, this.#random, work);
   }
