@@ -223,5 +223,9 @@ export function decodeCheckpointHeader(
   if (header.given > Number(abi.VERSION_MAX) || header.version > header.given || header.written > header.given) {
     throw reader.damaged("its versions contradict one another");
   }
+  // The first segment behind an export is number 1 and begins at 0: behind any other nothing would be found again.
+  if (header.isExport && (own !== 1 || header.position !== 0 || header.chain !== 0 || header.written !== 0)) {
+    throw reader.damaged("an export goes on from no log");
+  }
   return header;
 }

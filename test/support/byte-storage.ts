@@ -19,7 +19,10 @@ const CAPABILITIES: StorageCapabilities = {
   segmentBytesTarget: 64 * 1024 * 1024,
 };
 
-/** Storage over byte arrays. They are never changed: whatever writes puts a new one in their place. */
+/**
+ * Storage over byte arrays. They are never changed: whatever writes puts a new one in their place. An owner is taken to have
+ * been killed when the next one opens it: what it still does has no effect.
+ */
 export class ByteStorage implements Storage {
   readonly capabilities: StorageCapabilities;
   readonly segments: Map<number, Uint8Array>;
@@ -42,16 +45,21 @@ export class ByteStorage implements Storage {
   async open(): Promise<StorageSession> {
     const { segments, checkpoints } = this;
     this.epoch += 1;
+    const { epoch } = this;
+    const isKilled = (): boolean => this.epoch !== epoch;
     let current = 0;
     const create = (number: number, content: Uint8Array): void => {
+      if (isKilled()) return;
       if (segments.has(number)) throw new HoldfastError("STORE_FAILED", `segment ${number} is already there`);
       segments.set(number, content.slice());
       current = number;
     };
     const cut = (length: number): void => {
+      if (isKilled()) return;
       segments.set(current, (segments.get(current) as Uint8Array).slice(0, length));
     };
     const append = (bytes: Uint8Array): void => {
+      if (isKilled()) return;
       const before = segments.get(current) as Uint8Array;
       const after = new Uint8Array(before.length + bytes.length);
       after.set(before);
@@ -59,7 +67,7 @@ export class ByteStorage implements Storage {
       segments.set(current, after);
     };
     return {
-      epoch: this.epoch,
+      epoch,
       fresh: segments.size === 0,
       persisted: undefined,
       segments: async () => listed(segments),

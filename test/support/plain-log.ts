@@ -159,7 +159,10 @@ function checkpointHeaderOf(number: number | undefined, bytes: Uint8Array): Chec
   const written = fields.u64(abi.CHECKPOINT_WRITTEN_OFFSET);
   if (version > given || written > given) throw fields.refuse("versions");
   const isExport = (fields.u32(abi.SEGMENT_FLAGS_OFFSET) & abi.CHECKPOINT_EXPORT) !== 0;
-  return { ...fields.any, isExport, version, given, written, chain: fields.u32(abi.CHECKPOINT_CHAIN_OFFSET) };
+  const chain = fields.u32(abi.CHECKPOINT_CHAIN_OFFSET);
+  const { number: own, position } = fields.any;
+  if (isExport && (own !== 1 || position !== 0 || chain !== 0 || written !== 0)) throw fields.refuse("export of a log");
+  return { ...fields.any, isExport, version, given, written, chain };
 }
 
 function checkFollows(before: AnyHeader, header: Header): void {

@@ -165,6 +165,25 @@ describe("planted bytes", () => {
   });
 });
 
+test.each<[string, (view: DataView) => void]>([
+  ["another number", (view) => view.setBigUint64(abi.SEGMENT_NUMBER_OFFSET, 4n, true)],
+  ["a position in a log", (view) => view.setBigUint64(abi.CHECKPOINT_POSITION_OFFSET, 640n, true)],
+  ["a log before it", (view) => view.setUint32(abi.CHECKPOINT_CHAIN_OFFSET, 7, true)],
+])("an export that has %s is not imported", async (_, change) => {
+  // It was imported and took commits, which went to segment 1 from position 0 on. The next open looked for the log where
+  // the export said, and did not find or did not believe what had been acknowledged.
+  const source = await Database.open({ durability: "in-memory", wasm });
+  source.run("alpha").kv.put("k", 1);
+  const pieces: Uint8Array[] = [];
+  for await (const piece of source.export()) pieces.push(piece);
+  const bytes = new Uint8Array(Buffer.concat(pieces));
+  const storage = new ByteStorage(new Map(), 0);
+  const error: unknown = await Database.import([forgeHeader(bytes, change)], { storage, wasm }).catch((e) => e);
+  expect(error).toMatchObject({ code: "CORRUPTION", details: { offset: 0 } });
+  expect((error as Error).message).toContain("goes on from no log");
+  expect(storage.checkpoints.size + storage.segments.size).toBe(0);
+});
+
 describe("segments", () => {
   const small = { segmentBytesTarget: 300 };
 
