@@ -2,6 +2,7 @@
  * `npm run soak -- --minutes N`: the suites about durability, again and again, with fresh seeds, for so long.
  *
  * - each round runs every suite once, one after another; `HOLDFAST_SCALE` says how many times as many cases each has;
+ * - a goal is not asked for here: it is that of one whole run, whatever its scale;
  * - a line after each suite says what it has counted and, where it failed, the seed that shows that again;
  * - the end, also by Ctrl-C, is the table over everything; exit code 1 if anything was wrong, 2 for flags it does not know.
  */
@@ -100,7 +101,7 @@ class Soak {
     this.#child = undefined;
     const reports = readReports();
     for (const report of reports) this.#totals.set(report.suite, addReport(this.#totals.get(report.suite), report));
-    const faults = faultsOf(reports, { goals: !isCutShort, expectAll: false });
+    const faults = faultsOf(reports, { goals: false, expectAll: false });
     if (isCutShort && faults.length === 0) return this.#say(suite, "given up unfinished", reports);
     this.#runs++;
     if (code === 0 && faults.length === 0) return this.#say(suite, "ok", reports);

@@ -177,6 +177,11 @@ export class Core implements Scratch {
     );
   }
 
+  /** Whether no export has trapped. Afterwards there is nothing left in it to let go of. */
+  get isSound(): boolean {
+    return this.#trap === undefined;
+  }
+
   #assertSound(): void {
     if (this.#trap !== undefined) throw this.#trapped(this.#trap);
   }

@@ -116,6 +116,7 @@ interface Opened {
   readonly info: StorageInfo;
   readonly listeners: Listeners;
   readonly remove: (() => Promise<void>) | undefined;
+  readonly commitsAtOpen: number;
 }
 
 class Listeners {
@@ -289,6 +290,7 @@ async function openParts(
       info: { kind, mechanism, persisted, fresh, vanished, recovered: state?.recovered, salvaged },
       listeners,
       remove,
+      commitsAtOpen: core.commits,
     };
   } catch (error) {
     await session.close().catch(() => {});
@@ -348,7 +350,7 @@ export class Database implements AsyncDisposable {
     this.#info = opened.info;
     this.#listeners = opened.listeners;
     this.#remove = opened.remove;
-    this.#commitsAtOpen = opened.engine.core.commits;
+    this.#commitsAtOpen = opened.commitsAtOpen;
   }
 
   /**

@@ -85,6 +85,14 @@ export class Engine {
     return this.#closed === undefined;
   }
 
+  /**
+   * Whether what a handle holds in the core can be given back. Once the core has trapped it need not be: ending a handle then
+   * does nothing, as after the close, and in no way hides the error that has been thrown.
+   */
+  get canGiveBack(): boolean {
+    return this.isLive && this.core.isSound;
+  }
+
   /** Takes no new work from now on; what has begun goes on. */
   beginClosing(reason: string): void {
     this.#closing ??= reason;
@@ -238,7 +246,7 @@ export class Engine {
 
   #reclaim(held: Held): void {
     this.#forgetHeld(held.version);
-    if (!this.isLive) return;
+    if (!this.canGiveBack) return;
     if (held.slot !== undefined) this.core.dropSnapshot(held.slot, held.pointer, held.generation);
     else this.core.end(held.pointer, held.generation);
   }

@@ -416,7 +416,8 @@ export function importedLog(session: StorageSession, databaseId: Uint8Array, che
   return {
     databaseId,
     epoch: session.epoch,
-    segment: 0,
+    // Its first segment has the checkpoint's number: what is below that stands for nothing.
+    segment: Math.max(checkpoint - 1, 0),
     segmentBytes: undefined,
     predecessorEnd: 0,
     predecessorCrc: 0,

@@ -67,7 +67,7 @@ class Hold implements Holder, Disposable {
     this.#released = true;
     this.#engine.unwatch(this);
     this.#engine.keptSnapshot = this;
-    if (this.#engine.isLive) this.#engine.core.dropSnapshot(this.#slot, this.#pointer, this.#generation);
+    if (this.#engine.canGiveBack) this.#engine.core.dropSnapshot(this.#slot, this.#pointer, this.#generation);
   }
 
   [Symbol.dispose](): void {

@@ -293,7 +293,7 @@ export class TransactionWriter implements Writer, Holder {
   rollback(): void {
     if (!this.#open) return;
     this.#ended();
-    if (this.#engine.isLive) this.#undone = this.#core.end(this.#pointer, this.#generation) === STATUS_UNDONE;
+    if (this.#engine.canGiveBack) this.#undone = this.#core.end(this.#pointer, this.#generation) === STATUS_UNDONE;
   }
 
   /**

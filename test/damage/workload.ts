@@ -27,14 +27,17 @@ const RUNS = ["a", "b", "many", "large"];
 const DEFERRED = { durability: "in-memory" } as const;
 const MANY = 400;
 
-/** Time that stands still, and randomness that is the same for every caller; no timer ever runs. */
+/** Time that stands still, and randomness that is the same for every caller; only what gives others their turn is run. */
 export const STILL: Environment = {
   monotonicMs: () => 0,
   wallMs: () => WALL_MS,
   randomBytes: (bytes) => {
     for (let i = 0; i < bytes.length; i++) bytes[i] = (i * 37 + 11) & 0xff;
   },
-  schedule: () => () => {},
+  schedule: (delayMs, task) => {
+    if (delayMs === 0) queueMicrotask(task);
+    return () => {};
+  },
 };
 
 function text(length: number): string {
@@ -167,6 +170,13 @@ const holding: readonly Step[] = [
   },
   step("counters", (db) => [db.version, db.run("a").version, db.run("a").count(), db.totalCount(), db.stats().entries]),
   step("verify", (db) => db.verify()),
+  step("flushSync", (db) => db.flushSync()),
+  step("checkpoint", (db) => db.checkpoint()),
+  step("export", async (db) => {
+    let bytes = 0;
+    for await (const piece of db.export()) bytes += piece.length;
+    return bytes;
+  }),
   step("deleteRun", (db) => db.deleteRun("many")),
   step("put to the run that was deleted", (db) => db.run("many").kv.put("again", 1)),
   step("runs.delete", (db) => db.runs.delete("b")),
