@@ -343,9 +343,20 @@ export class FileSession implements StorageSession {
       return { number, fd, flushFd, byteLength, syncedBytes: byteLength, cuts: 0, flushesInFlight: 0, retired: false };
     } catch (error) {
       for (const fd of opened) ignoreErrors(() => fs.closeSync(fd));
-      ignoreErrors(() => fs.rmSync(renamed ? path : temporary, { force: true }));
+      // What a successor says of its predecessor's end must be true: with one that may be there nothing is appended any more.
+      const mayBeThere = renamed || this.#mayBeThere(path);
+      ignoreErrors(() => fs.rmSync(mayBeThere ? path : temporary, { force: true }));
       const what = `Cannot make segment ${number}`;
-      throw renamed ? this.#fail(what, error) : failure(what, error);
+      throw mayBeThere ? this.#fail(what, error) : failure(what, error);
+    }
+  }
+
+  /** A rename may have happened although the system says that it failed. */
+  #mayBeThere(path: string): boolean {
+    try {
+      return this.#node.fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+    } catch {
+      return true;
     }
   }
 

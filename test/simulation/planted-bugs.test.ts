@@ -11,10 +11,11 @@ import { callsOf, FAULTS, tryFault } from "./faults.js";
 import { judgeDamage, judgePoints } from "./judge.js";
 import { expectPlantable, modulePath, PLANTS, type Trial } from "./plants.js";
 import { mixed, Random } from "./random.js";
-import { type Subject, Violation, Workload } from "./workload.js";
+import { type Subject, Violation, Workload, type WorkloadOptions } from "./workload.js";
 
 const PLANTS_LEAST = 14;
 const WORKLOAD = { sessions: 3, steps: 20, fills: true, keepsPoints: true };
+const OPENINGS = { ...WORKLOAD, sessions: 2, steps: 3 };
 /** How much is tried before a plant counts as not found. */
 const WORKLOADS_MAX = 60;
 const PLANS_OF_WORKLOAD = 60;
@@ -37,13 +38,16 @@ async function subjectOf(index: number): Promise<Subject> {
   return { ...host, ...storage, ...lock, wasm: await moduleOf(SINGLE) };
 }
 
+async function crash(subject: Subject, seed: number, options: WorkloadOptions): Promise<void> {
+  const workload = new Workload(subject, seed, options);
+  await workload.run();
+  acknowledged += workload.acknowledged;
+  await judgePoints(subject, workload.points, workload.segmentBytes, seed, STATES_OF_POINT);
+}
+
 const TRIALS: Readonly<Record<Trial, (subject: Subject, seed: number) => Promise<void>>> = {
-  crash: async (subject, seed) => {
-    const workload = new Workload(subject, seed, WORKLOAD);
-    await workload.run();
-    acknowledged += workload.acknowledged;
-    await judgePoints(subject, workload.points, workload.segmentBytes, seed, STATES_OF_POINT);
-  },
+  crash: (subject, seed) => crash(subject, seed, WORKLOAD),
+  openings: (subject, seed) => crash(subject, seed, OPENINGS),
   errors: async (subject, seed) => {
     const random = new Random(mixed(seed, 11));
     const calls = await callsOf(subject, seed);
@@ -80,7 +84,7 @@ async function firstViolation(
   return undefined;
 }
 
-for (const trial of ["crash", "errors", "damage"] as const) {
+for (const trial of ["crash", "openings", "errors", "damage"] as const) {
   it(`nothing is found by ${trial} where nothing is planted`, { timeout: TIMEOUT_MS }, async () => {
     expect(await firstViolation(await subjectOf(-1), trial, 21, WORKLOADS_SOUND)).toBeUndefined();
   });

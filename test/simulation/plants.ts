@@ -18,8 +18,8 @@ export interface Change {
   readonly replace: string;
 }
 
-/** What brings a plant to light: crashes, calls that fail, or damage. */
-export type Trial = "crash" | "errors" | "damage";
+/** What brings a plant to light: crashes, crashes of databases that are opened and closed often, calls that fail, or damage. */
+export type Trial = "crash" | "openings" | "errors" | "damage";
 
 export interface Plant {
   readonly name: string;
@@ -128,7 +128,7 @@ export const PLANTS: readonly Plant[] = [
       "    const created = this.#writeSegment(number, content);\n",
     ],
   ),
-  plant("trusts a note of closing that was not synced", "crash", [
+  plant("trusts a note of closing that was not synced", "openings", [
     RECOVERY,
     "    const synced = core.logWatermark;\n",
     "    const synced = end;\n",
@@ -153,7 +153,7 @@ export const PLANTS: readonly Plant[] = [
     "segments.filter(({ number }) => number >= (checkpoint?.number ?? 0))",
     "[...segments]",
   ]),
-  plant("trusts a directory that somebody made who was killed", "crash", [
+  plant("trusts a directory that somebody made who was killed", "openings", [
     "adapters/node-fs-storage.ts",
     "    syncIfEmpty(node, outermost === undefined ? directory : node.path.dirname(outermost));\n",
     "",

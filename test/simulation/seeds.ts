@@ -1,6 +1,7 @@
 /**
- * Seeds of workloads that found something once: they run first, for ever, each with what it was that they found.
+ * What has found something once runs first, for ever: each with what it was.
  */
+import type { Plan } from "./faults.js";
 
 /** Workloads whose crashes have found a fault. */
 export const CRASH_SEEDS: readonly number[] = [
@@ -10,9 +11,13 @@ export const CRASH_SEEDS: readonly number[] = [
   1014,
 ];
 
-/** Workloads whose calls failed, and found a fault so. */
-export const ERROR_SEEDS: readonly number[] = [
-  // The link of a lock was made and reported as failed: the opener met its own lock and refused itself. And where opening
-  // failed behind its lock, that lock kept the same process from opening for as long as it lived.
-  42,
+/** Calls that failed, and found a fault so. */
+export const ERROR_CASES: readonly (Plan & { readonly seed: number })[] = [
+  // The link of a lock was made and reported as failed: the opener met its own lock and refused itself.
+  { seed: 42, call: 19, kind: "EINTR", forEver: false },
+  // Opening failed behind its lock, and that lock kept the same process from opening for as long as it lived.
+  { seed: 42, call: 21, kind: "EIO", forEver: false },
+  // A segment was renamed, and that reported as failed for want of room: commits went on behind the end that the segment
+  // records of its predecessor, and were not read when the database was opened again.
+  { seed: 1530295682, call: 90, kind: "ENOSPC", forEver: false },
 ];

@@ -10,7 +10,7 @@ import { moduleOf, SINGLE } from "../support/builds.js";
 import { SCALE } from "../support/durability-report.js";
 import { callsOf, FAULTS, type Plan, tryFault } from "./faults.js";
 import { mixed, Random } from "./random.js";
-import { ERROR_SEEDS } from "./seeds.js";
+import { ERROR_CASES } from "./seeds.js";
 import { Tally, workloadSeeds } from "./tally.js";
 
 /** So many cases go through every call of a workload in every way; the rest take a few of each of many workloads. */
@@ -40,18 +40,22 @@ it("whichever call fails, everything ends with a typed error and nothing that wa
 }, async () => {
   const subject = { Database, FileStorage, acquireLock, wasm: await moduleOf(SINGLE) };
   const tally = new Tally();
-  for (const seed of workloadSeeds(ERROR_SEEDS)) {
+  const attempt = async (seed: number, plan: Plan): Promise<void> => {
+    tally.cases++;
+    try {
+      tally.acknowledged += await tryFault(subject, seed, plan);
+    } catch (error) {
+      tally.note(seed, error, []);
+    }
+  };
+  for (const { seed, ...plan } of ERROR_CASES) await attempt(seed, plan);
+  for (const seed of workloadSeeds([])) {
     if (tally.cases >= CASES * SCALE || tally.isEnough) break;
     const calls = await callsOf(subject, seed);
     const isExhaustive = tally.cases < EXHAUSTIVE_CASES * SCALE;
     for (const plan of isExhaustive ? everyPlan(calls) : somePlans(calls, new Random(mixed(seed, 13)))) {
       if (tally.isEnough) break;
-      tally.cases++;
-      try {
-        tally.acknowledged += await tryFault(subject, seed, plan);
-      } catch (error) {
-        tally.note(seed, error, []);
-      }
+      await attempt(seed, plan);
     }
   }
   tally.report("storage-errors", "a call of the file system that fails", CASES * SCALE);

@@ -634,11 +634,20 @@ export class Workload {
     this.#say(`room for ${this.#files.room}`);
   }
 
+  /** Reads go on, whatever has become of the storage. */
+  #versionOf(run: string, key: string): number {
+    try {
+      return this.#open.run(run).kv.getVersioned(key)?.version ?? 0;
+    } catch (error) {
+      throw new Violation("broken", `a read ended with ${codeOf("a read", error)}: ${String(error)}`, error);
+    }
+  }
+
   /** What readers see of a strict commit must survive everything, and of a buffered one the end of the process. */
   observe(): void {
     for (const run of RUNS) {
       for (const key of KEYS) {
-        const version = this.#open.run(run).kv.getVersioned(key)?.version ?? 0;
+        const version = this.#versionOf(run, key);
         const mode = this.log.find(version)?.mode ?? this.#told.get(version)?.mode;
         if (mode === "strict") this.#power = Math.max(this.#power, version);
         if (mode === "strict" || mode === "buffered") this.#kill = Math.max(this.#kill, version);
