@@ -165,7 +165,7 @@ function damageCases(): Case[] {
       });
       const directory = await directoryOf(name);
       const [file = ""] = await filled(directory);
-      for (const byteLength of [120, 100, 10, 0, 400]) {
+      for (const byteLength of [400, 120, 100, 10, 0]) {
         await withFile(directory, file, (raw) => raw.truncate(BLOCK_BYTES + byteLength));
         await withSession(context.storage(), async (session) => {
           deepEqual(await session.segments(), [{ number: 1, byteLength }], "segments");
