@@ -76,15 +76,22 @@ export function indexedDb(name: string): Storage {
 }
 
 /**
- * Deletes the database of that name with everything in it; without complaint where there is none. Waits for whoever has it
- * open: an owner closes by itself, and is told that it is locked out.
- * @throws what the browser says where that fails
+ * Deletes the database of that name with everything in it; without complaint where there is none. Whoever has it open gives
+ * way, and is told that it is locked out.
+ * @throws HoldfastError `STORE_FAILED`, also where somebody has it open and does not give way
  */
 export async function removeIndexedDb(name: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => reject(inTheWay(name)), BLOCKED_MS_MAX);
     const request = indexedDB.deleteDatabase(name);
-    request.onsuccess = () => resolve();
-    request.onerror = () => reject(request.error);
+    request.onsuccess = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    request.onerror = () => {
+      clearTimeout(timer);
+      reject(failure(`Cannot remove the IndexedDB database ${name}`, request.error));
+    };
   });
   await forget("indexeddb", name);
 }
@@ -149,6 +156,10 @@ function result<T>(request: IDBRequest<T>): Promise<T> {
   });
 }
 
+function inTheWay(name: string): HoldfastError {
+  return storeFailed(`Another connection to the IndexedDB database ${name} is in the way. Close its other tabs`);
+}
+
 function openDatabase(name: string, existingOnly: boolean): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
     const request = indexedDB.open(name, DATABASE_VERSION);
@@ -156,7 +167,7 @@ function openDatabase(name: string, existingOnly: boolean): Promise<IDBDatabase>
     let late = false;
     const timer = setTimeout(() => {
       late = true;
-      reject(storeFailed(`Another connection to the IndexedDB database ${name} is in the way. Close its other tabs`));
+      reject(inTheWay(name));
     }, BLOCKED_MS_MAX);
     request.onupgradeneeded = () => {
       missing = existingOnly;

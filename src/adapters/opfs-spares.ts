@@ -30,8 +30,9 @@ export class SparePool {
     this.#ready = found;
   }
 
+  /** Whether one would have to be waited for. */
   get isEmpty(): boolean {
-    return this.#ready.length === 0;
+    return this.#ready.length === 0 && !this.#closed;
   }
 
   /** One that is ready, if there is. */

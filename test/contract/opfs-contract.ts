@@ -2,6 +2,7 @@
  * What only a storage in the origin private file system has to keep: files that are made ahead of time, files that a crash has
  * left in any state, and the second fence. The cases run where it works synchronously, and damage its files from outside.
  */
+import { indexedDb, removeIndexedDb } from "../../src/adapters/indexeddb.js";
 import { opfs, removeOpfs } from "../../src/adapters/opfs.js";
 import type { Storage, StorageCapabilities, StorageSession } from "../../src/adapters/storage.js";
 import { Database } from "../../src/index.js";
@@ -165,7 +166,7 @@ function damageCases(): Case[] {
       });
       const directory = await directoryOf(name);
       const [file = ""] = await filled(directory);
-      for (const byteLength of [120, 100, 10, 0, 400]) {
+      for (const byteLength of [400, 120, 100, 10, 0]) {
         await withFile(directory, file, (raw) => raw.truncate(BLOCK_BYTES + byteLength));
         await withSession(context.storage(), async (session) => {
           deepEqual(await session.segments(), [{ number: 1, byteLength }], "segments");
@@ -270,6 +271,38 @@ function ownerCases(): Case[] {
 
 function placeCases(): Case[] {
   return [
+    inFiles("leaves a name by which there is a database in IndexedDB to that one", async (name) => {
+      const path = `${name} in IndexedDB`;
+      const made = await Database.open({ storage: indexedDb(path) });
+      made.run(RUN).kv.put("a", 1);
+      await made.close();
+      const db = await Database.open(path);
+      deepEqual([db.storageInfo.kind, db.run(RUN).kv.get("a")], ["indexeddb", 1]);
+      await db.close();
+      await removeIndexedDb(path);
+      const anew = await Database.open(path);
+      deepEqual([anew.storageInfo.kind, anew.storageInfo.fresh, anew.durability.mode], ["opfs", true, "strict"]);
+      await anew.close();
+      await removeOpfs(path);
+    }),
+    {
+      name: "in a page leaves a name by which there is a database in files to that one, and makes new ones in IndexedDB",
+      needs: ({ kind, syncAppend }) => kind === "opfs" && !syncAppend,
+      async run() {
+        const path = "made in files";
+        const made = await Database.open({ storage: opfs(path), shared: false });
+        made.run(RUN).kv.put("a", 1);
+        await made.close();
+        const db = await Database.open(path);
+        deepEqual([db.storageInfo.kind, db.run(RUN).kv.get("a"), db.durability.mode], ["opfs", 1, "buffered"]);
+        await db.close();
+        await removeOpfs(path);
+        const anew = await Database.open(path);
+        deepEqual([anew.storageInfo.kind, anew.storageInfo.fresh], ["indexeddb", true]);
+        await anew.close();
+        await removeIndexedDb(path);
+      },
+    },
     inFiles("keeps names apart that look alike", async (name) => {
       const names = [`${name}A`, `${name}a`, `${name}%41`, `${name}/a`, `${name}.`, `${name}é`, `${name}e\u0301`];
       for (const [i, it] of names.entries()) {

@@ -14,7 +14,8 @@ import { Collector } from "./collect.mjs";
 
 const ENTRY = join(ROOT, "build/runtimes/test/runtimes/entry.js");
 export const PUPPETEER = join(ROOT, "test/runtimes/node_modules/puppeteer-core/lib/esm/puppeteer/puppeteer-core.js");
-const SITE = join(ROOT, "build/browser");
+/** A site for each browser, so that two of them can be tested at once. */
+const siteOf = (runtime) => join(ROOT, "build/browser", runtime);
 const SILENCE_MS_MAX = 30_000;
 const FLAGS = [
   "--no-sandbox",
@@ -38,7 +39,7 @@ const PAGE = `<!doctype html>
 <script type="module" src="./entry.js"></script>
 `;
 
-async function bundle() {
+async function bundle(site) {
   const { build } = await import("vite");
   await build({
     root: ROOT,
@@ -47,7 +48,7 @@ async function bundle() {
     logLevel: "error",
     publicDir: false,
     build: {
-      outDir: SITE,
+      outDir: site,
       emptyOutDir: true,
       target: "es2022",
       minify: false,
@@ -57,7 +58,7 @@ async function bundle() {
     },
     worker: { format: "es" },
   });
-  writeFileSync(join(SITE, "index.html"), PAGE);
+  writeFileSync(join(site, "index.html"), PAGE);
 }
 
 /** Takes the lines that the page posts. */
@@ -75,14 +76,14 @@ function reportTo(collector) {
   return { name: "report", configurePreviewServer: (server) => void server.middlewares.use("/report", take) };
 }
 
-async function serve(collector) {
+async function serve(site, collector) {
   const { preview } = await import("vite");
   const server = await preview({
     root: ROOT,
     configFile: false,
     logLevel: "error",
     plugins: [reportTo(collector)],
-    build: { outDir: SITE },
+    build: { outDir: site },
     preview: { host: "127.0.0.1", port: 0, strictPort: true, headers: ISOLATION },
   });
   return { url: `http://127.0.0.1:${server.httpServer.address().port}/`, close: () => server.close() };
@@ -169,8 +170,8 @@ export async function runInBrowser(runtime, executablePath) {
   const profile = mkdtempSync(join(tmpdir(), `holdfast-${runtime}-`));
   let server;
   try {
-    await bundle();
-    server = await serve(collector);
+    await bundle(siteOf(runtime));
+    server = await serve(siteOf(runtime), collector);
     await runAll({ runtime, executablePath, profile, url: server.url }, collector);
   } catch (error) {
     collector.fail(error.message);
