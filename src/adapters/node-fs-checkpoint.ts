@@ -76,8 +76,11 @@ export class FileCheckpoint implements CheckpointWriter {
       this.#close();
       rename(this.#node, this.#temporary, this.#path);
     } catch (error) {
-      // It is closed by now where the rename has failed, and then nobody comes back for it.
-      if (!this.isOpen) this.#removeTemporary();
+      // It is closed by now where the rename has failed, and then nobody comes back for it, under whichever name.
+      if (!this.isOpen) {
+        this.#removeTemporary();
+        ignoreErrors(() => fs.rmSync(this.#path, { force: true }));
+      }
       throw failure("Cannot finish the checkpoint", error);
     }
     try {

@@ -559,6 +559,7 @@ class SimulatedSession implements StorageSession {
   #tail: Promise<unknown> = Promise.resolve();
   #queued = 0;
   #gap: unknown;
+  #isCheckpointing = false;
   #dead = false;
   #closing: Promise<void> | undefined;
 
@@ -668,6 +669,8 @@ class SimulatedSession implements StorageSession {
     if (this.#disk.findCheckpoint(number) !== undefined) {
       throw new HoldfastError("STORE_FAILED", `checkpoint ${number} is already there`);
     }
+    if (this.#isCheckpointing) throw new HoldfastError("STORE_FAILED", "another checkpoint is being written");
+    this.#isCheckpointing = true;
     let written = new Uint8Array(0);
     let isOpen = true;
     return {
@@ -684,9 +687,11 @@ class SimulatedSession implements StorageSession {
       commit: () =>
         this.#enqueue("commitCheckpoint", number, written.byteLength, () => {
           isOpen = false;
+          this.#isCheckpointing = false;
           this.#disk.commitCheckpoint(number, written, this.#disk.takeFailure("commitCheckpoint"));
         }),
       abandon: async () => {
+        if (isOpen) this.#isCheckpointing = false;
         if (isOpen && !this.#dead) this.#disk.room += written.byteLength;
         isOpen = false;
       },

@@ -14,13 +14,8 @@ import { equal, rejectsCode, throwsCode } from "../contract/assert.js";
 import { storageContract } from "../contract/storage-contract.js";
 import { SimulatedDisk } from "../support/simulated-storage.js";
 
-/** The simulated storage leaves it to the host to write one at a time. */
-const ONE_CHECKPOINT = "writes one checkpoint at a time";
-
 interface Mount {
   readonly name: string;
-  /** Cases that do not hold there. */
-  readonly lacks?: readonly string[];
   place(): { storage(): Storage; remove(): void };
 }
 
@@ -50,15 +45,15 @@ const mounts: readonly Mount[] = [
       return { storage: () => nodeFs(join(path, "long".repeat(40))), remove };
     },
   },
-  { name: "simulated", lacks: [ONE_CHECKPOINT], place: () => simulated({}) },
-  { name: "simulated, asynchronous only", lacks: [ONE_CHECKPOINT], place: () => simulated({ syncAppend: false }) },
+  { name: "simulated", place: () => simulated({}) },
+  { name: "simulated, asynchronous only", place: () => simulated({ syncAppend: false }) },
 ];
 
 for (const mount of mounts) {
   describe(`storage contract: ${mount.name}`, () => {
     const { capabilities } = mount.place().storage();
     for (const item of storageContract()) {
-      if (item.needs?.(capabilities) === false || mount.lacks?.includes(item.name)) continue;
+      if (item.needs?.(capabilities) === false) continue;
       test(item.name, async () => {
         const place = mount.place();
         try {
