@@ -155,8 +155,35 @@ function capabilityBits(capabilities: StorageCapabilities): number {
   );
 }
 
-/** The memory of a database; shared memory wants isolation in browsers. */
-function makeMemory(options: OpenOptions): WebAssembly.Memory {
+/** How long to wait where there is no address space for one more memory: that of closed databases goes when it is collected. */
+const MEMORY_WAITS_MS = [50, 200, 1000];
+
+/** The memory of a database. */
+async function makeMemory(options: OpenOptions, environment: Environment): Promise<WebAssembly.Memory> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return reserveMemory(options);
+    } catch (cause) {
+      if (HoldfastError.is(cause)) throw cause;
+      const waitMs = MEMORY_WAITS_MS[attempt];
+      if (waitMs === undefined) throw noAddressSpace(cause);
+      await new Promise<void>((resolve) => {
+        environment.schedule(waitMs, resolve, true);
+      });
+    }
+  }
+}
+
+function noAddressSpace(cause: unknown): HoldfastError {
+  return new HoldfastError(
+    "STORE_FULL",
+    "There is no address space for another database here. Close some, let go of them, and open it again, or pass a smaller maxBytes.",
+    { cause },
+  );
+}
+
+/** Shared memory wants isolation in browsers. */
+function reserveMemory(options: OpenOptions): WebAssembly.Memory {
   const maximum = maxBytesOf(options) / 65536;
   if (!options.shared) return new WebAssembly.Memory({ initial: 2, maximum });
   const isolated = (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated;
@@ -185,7 +212,7 @@ async function makeCore(
   storage: StorageCapabilities,
   environment: Environment,
 ): Promise<{ readonly core: Core; readonly attachment: Attachment | undefined }> {
-  const memoryOfCore = makeMemory(options);
+  const memoryOfCore = await makeMemory(options, environment);
   const bare = await loadCore(options.wasm, memoryOfCore, options.shared ?? false);
   const attachment = options.trace?.attach(bare, storage.persistent);
   const seed = new Uint32Array(2);

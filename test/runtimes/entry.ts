@@ -20,7 +20,9 @@ if (detectRuntime() === "browser") {
       await fetch("/report", { method: "POST", body: JSON.stringify(line) });
     };
     const quiet = (line: Line): void | Promise<void> => ("done" in line ? undefined : report(line));
-    const failed = [...(await runSuites(settings, quiet)), ...(await runInWorker(settings, quiet))];
+    const failed: string[] = [];
+    if (settings.where !== "worker") failed.push(...(await runSuites(settings, quiet)));
+    if (settings.where !== "page") failed.push(...(await runInWorker(settings, quiet)));
     await report({ done: true });
     return failed;
   };

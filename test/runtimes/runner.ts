@@ -32,6 +32,8 @@ export type Line = { readonly running: string } | Outcome | { readonly done: tru
 export interface Settings {
   /** `cases` runs all ordinary cases; `before` and `after` the phases of the reload cases. */
   readonly phase: "cases" | "before" | "after";
+  /** In a browser: runs only what is for the page, or only what is for a worker. */
+  readonly where?: "page" | "worker";
   /** Names the way in which the ground is taken away; part of the place and of the reported name. */
   readonly variant: string;
   /** The directory for files; empty in a browser. */

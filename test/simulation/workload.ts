@@ -492,9 +492,10 @@ export class Workload {
       (code !== "STORAGE_FULL" || this.#wasFull || this.isFaulty) &&
       (!["STORE_FAILED", "COMMIT_INDETERMINATE"].includes(code) || this.isFaulty);
     if (!hasReason) throw new Violation("untyped", `${what} ended with ${code} for no reason: ${String(error)}`, error);
-    if (code === "STORE_FAILED" || code === "COMMIT_INDETERMINATE") this.#hasFailed = true;
+    if (code !== "STORE_FAILED" && code !== "COMMIT_INDETERMINATE") return;
+    this.#hasFailed = true;
     // A checkpoint that fails leaves the log as it was.
-    if (this.#hasFailed && what !== "checkpoint") this.#isDown = true;
+    if (what !== "checkpoint") this.#isDown = true;
   }
 
   #acknowledge(told: Told, version: number): void {
