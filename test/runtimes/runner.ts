@@ -34,6 +34,8 @@ export interface Settings {
   readonly phase: "cases" | "before" | "after";
   /** In a browser: runs only what is for the page, or only what is for a worker. */
   readonly where?: "page" | "worker";
+  /** Only what is over shared memory, or only what is not. */
+  readonly shared?: boolean;
   /** Names the way in which the ground is taken away; part of the place and of the reported name. */
   readonly variant: string;
   /** The directory for files; empty in a browser. */
@@ -57,7 +59,8 @@ interface Job {
 /** Runs what `settings` ask for. @returns the places of the jobs that failed */
 export async function runSuites(settings: Settings, report: (line: Line) => void | Promise<void>): Promise<string[]> {
   const failed: string[] = [];
-  for (const mount of await mountsOf(detectRuntime(), settings.root)) {
+  const mounts = await mountsOf(detectRuntime(), settings.root);
+  for (const mount of mounts.filter(({ shared }) => shared === (settings.shared ?? shared))) {
     const wanted = suites.filter((suite) => suite.opens || !mount.shared);
     for (const job of wanted.flatMap((suite) => jobsOf(suite, mount, settings))) {
       await report({ running: `${job.suite} / ${mount.name} / ${job.name}` });
