@@ -109,9 +109,16 @@ function commitNext(as = mode) {
 /** Several in flight at once; whatever reads or deletes is left to a turn of its own. */
 function commitBurst() {
   const limit = 1 + below(BURST_MAX);
+  const ofRun = new Map();
+  let before = 0;
   for (let i = 0; i < limit; i++) {
     const { run, puts, deletes, deletesRun } = planOf(sequence + 1);
     if (deletesRun || deletes.length > 0) return;
+    // Those of one run take turns: one that waits for fewer of its run would be installed before those in front of it.
+    const waitsFor = ofRun.get(run) ?? 0;
+    if (waitsFor < before) return;
+    before = waitsFor;
+    ofRun.set(run, waitsFor + 1);
     const n = ++sequence;
     const body = (tx) => {
       for (const key of puts) tx.kv.put(key, valueFor(n, key));
