@@ -120,6 +120,7 @@ export class DurableLog {
       capabilities,
       {
         onPublished: () => this.#group.onPublished(),
+        onSynced: () => this.#group.onSynced(),
         onUndoing: () => this.#group.onUndoing(),
         onUndone: (error) => {
           this.#group.onUndone(error);
@@ -132,7 +133,10 @@ export class DurableLog {
       },
       state,
     );
-    this.#group = new GroupCommit(core, this.#writer);
+    this.#group = new GroupCommit(core, this.#writer, {
+      canChain: capabilities.syncAppend,
+      monotonicMs: () => environment.monotonicMs(),
+    });
     const buffered = mode.mode === "buffered" ? mode : bufferedDefault();
     this.#flusher = new Flusher(
       this.#writer,

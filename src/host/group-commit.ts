@@ -18,6 +18,59 @@ interface Waiter {
 /** Microtasks that nobody new has come in, after which nobody is waited for. */
 const IDLE_HOPS_MAX = 8;
 
+/** What group commit asks of the storage and the clock. */
+interface Surroundings {
+  /** Whether the next sync can be begun in the very call that ends the last one. */
+  readonly canChain: boolean;
+  monotonicMs(): number;
+}
+
+/**
+ * How many of those who come in turn are worth waiting for.
+ *
+ * If they take longer to come back than a sync takes, halves alternate: one is at work while the other one is synced, and
+ * nothing idles. If a sync takes longer, each that is saved counts for more than the idling, and all share one.
+ */
+class Crowd {
+  readonly #clock: Surroundings;
+  #size = 0;
+  #released = 0;
+  #releasedAtMs = 0;
+  #lastCameAtMs = 0;
+  #syncBeganAtMs = 0;
+  #sharesOneSync = false;
+
+  constructor(clock: Surroundings) {
+    this.#clock = clock;
+  }
+
+  came(): void {
+    this.#lastCameAtMs = this.#clock.monotonicMs();
+  }
+
+  syncBegins(): void {
+    this.#syncBeganAtMs = this.#clock.monotonicMs();
+  }
+
+  /** So many were let go by a sync, and so many stay. */
+  released(count: number, staying: number): void {
+    if (count === 0) return;
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#released > 0) {
+      const oneComesInMs = Math.max(0, this.#lastCameAtMs - this.#releasedAtMs) / this.#released;
+      this.#sharesOneSync = oneComesInMs * this.#size < nowMs - this.#syncBeganAtMs;
+    }
+    this.#size = count + staying;
+    this.#released = count;
+    this.#releasedAtMs = nowMs;
+  }
+
+  /** Whether a sync is worth beginning for so many. */
+  isGathered(waiting: number): boolean {
+    return this.#size > 0 && waiting * (this.#sharesOneSync ? 1 : 2) >= this.#size;
+  }
+}
+
 export class GroupCommit {
   readonly #core: Core;
   readonly #log: LogWriter;
@@ -25,13 +78,14 @@ export class GroupCommit {
   /** Those whose version was undone, until that may be told. */
   #undone: Waiter[] = [];
   #cycle: Promise<void> | undefined;
-  /** How many were let go of in this cycle, and how many there were together in the last. */
-  #released = 0;
-  #crowd = 0;
+  readonly #canChain: boolean;
+  readonly #crowd: Crowd;
 
-  constructor(core: Core, log: LogWriter) {
+  constructor(core: Core, log: LogWriter, surroundings: Surroundings) {
     this.#core = core;
     this.#log = log;
+    this.#canChain = surroundings.canChain;
+    this.#crowd = new Crowd(surroundings);
   }
 
   /** Resolves when a version of a run is published. Rejects if it is undone, or the store fails first. */
@@ -41,6 +95,7 @@ export class GroupCommit {
     if (failure !== undefined) return Promise.reject(this.#log.fail(failure));
     return new Promise((resolve, reject) => {
       this.#waiters.push({ run, version, resolve, reject });
+      this.#crowd.came();
       this.#cycle ??= this.#run();
     });
   }
@@ -48,12 +103,15 @@ export class GroupCommit {
   async #run(): Promise<void> {
     try {
       while (this.#waiters.length > 0 && this.#log.failure === undefined) {
+        if (this.#log.syncing !== undefined) {
+          await this.#log.syncing.catch(() => {});
+          continue;
+        }
         await this.#gather();
         await this.#log.drain().catch(() => {});
-        this.#released = 0;
+        this.#crowd.syncBegins();
         if (this.#waiters.length > 0) await this.#log.sync();
         this.onPublished();
-        this.#crowd = this.#released + this.#waiters.length;
         if (this.#waiters.length > 0 && !this.#log.isDirty) this.#rejectAll(lost());
       }
     } catch (error) {
@@ -64,10 +122,7 @@ export class GroupCommit {
     if (this.#log.failure !== undefined) this.#rejectAll(this.#log.fail(this.#log.failure));
   }
 
-  /**
-   * Lets those join whose callbacks are just ending, until half of those are here who were there last time: the others
-   * come while these are synced, so that one half is always at work while the other one waits.
-   */
+  /** Lets those join whose callbacks are just ending. */
   async #gather(): Promise<void> {
     let seen = 0;
     for (let idleHops = 0; idleHops < IDLE_HOPS_MAX; idleHops++) {
@@ -76,8 +131,23 @@ export class GroupCommit {
         seen = this.#waiters.length;
         idleHops = 0;
       }
-      if (seen * 2 >= this.#crowd && this.#crowd > 0) return;
+      if (this.#crowd.isGathered(seen)) return;
     }
+  }
+
+  /**
+   * Begins the next sync for those who came while the last one was under way, before it lets those go who waited for that:
+   * so the disk works while they do.
+   */
+  onSynced(): void {
+    const waiting = this.#waiters.length;
+    const next = this.#waiters.filter((waiter) => !this.#core.isPublished(waiter.run, waiter.version));
+    this.#crowd.released(waiting - next.length, next.length);
+    if (this.#canChain && next.length > 0 && this.#crowd.isGathered(next.length)) {
+      this.#crowd.syncBegins();
+      this.#log.beginSync();
+    }
+    this.onPublished();
   }
 
   #rejectAll(error: unknown): void {
@@ -94,7 +164,6 @@ export class GroupCommit {
       if (this.#core.isPublished(waiter.run, waiter.version)) waiter.resolve();
       else still.push(waiter);
     }
-    this.#released += this.#waiters.length - still.length;
     this.#waiters = still;
   }
 

@@ -28,6 +28,8 @@ const DRAIN_BYTES_MAX = 4 * 1024 * 1024;
 export interface LogListener {
   /** Something was published. */
   onPublished(): void;
+  /** A sync in the background has ended well, and what waited for it was published. Nobody has been let go on yet. */
+  onSynced(): void;
   /** An append failed for want of room: commits above `writtenVersion` that were not published have just been undone. */
   onUndoing(): void;
   /** What that has left in the file is cut off, and the cut is durable: now it may be told. */
@@ -374,6 +376,24 @@ export class LogWriter {
     }
   }
 
+  /**
+   * Writes what is queued and begins the next sync, all in this call. Only where the storage appends synchronously and no
+   * sync is under way; what fails is told to the listener, and to whoever waits.
+   */
+  beginSync(): void {
+    try {
+      this.drainSync();
+    } catch {
+      if (this.#failure !== undefined) return;
+    }
+    if (this.#core.logPosition > this.#core.logWatermark) this.#flushOnce(false).catch(() => {});
+  }
+
+  /** The sync that is under way in the background. */
+  get syncing(): Promise<void> | undefined {
+    return this.#flushInFlight;
+  }
+
   /** `pumping`: whether it is the pump that asks, which has nothing under way then. */
   #flushOnce(pumping: boolean): Promise<void> {
     const flight = this.#flush(pumping).finally(() => {
@@ -395,9 +415,10 @@ export class LogWriter {
       await this.#pump.catch(() => {});
       return;
     }
+    this.#flushInFlight = undefined;
     if (this.#failure !== undefined) throw indeterminate(this.#failure);
     this.#core.synced(position);
-    this.#listener.onPublished();
+    this.#listener.onSynced();
   }
 
   /** Waits for what is under way; never throws. */
