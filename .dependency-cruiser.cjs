@@ -11,14 +11,15 @@ const names = (list) => `(${list.join("|")})`;
 /** Top to bottom, as in the sequence index → store → … → constants. */
 const ASSEMBLY_LAYERS = [
   ["index"],
-  ["store", "restore"],
-  ["publish", "recovery", "scratch", "checkpoint"],
+  ["store", "restore", "burial"],
+  ["publish", "recovery", "scratch", "checkpoint", "reads"],
   ["transaction", "scan", "queue", "prune"],
   ["run-tables"],
   ["run", "record"],
   ["versions", "table", "snapshots"],
   ["entry"],
-  ["arena", "lock", "group", "hash", "checksum"],
+  ["arena", "lock", "group", "hash", "checksum", "optimistic"],
+  ["workers"],
   ["superblock"],
   ["constants", "rules"],
 ];

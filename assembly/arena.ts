@@ -19,14 +19,25 @@
  * An arena is guarded by whoever owns it (a run by its lock), the buddy allocator by a lock of its own; so runs never meet
  * here except to take or give a whole extent.
  */
-import { lockAcquireAlways, lockRelease } from "./lock";
-import { BUDDY_LISTS_BASE, BUDDY_ORDER_MAX, BUDDY_ORDER_MIN, HEAP_BASE, Superblock, superblock } from "./superblock";
+import { lockAcquire, lockRelease, lockSeize, lockTry } from "./lock";
+import {
+  BUDDY_LISTS_BASE,
+  BUDDY_ORDER_MAX,
+  BUDDY_ORDER_MIN,
+  BUDDY_ORDERS,
+  HEAP_BASE,
+  Superblock,
+  superblock,
+} from "./superblock";
 
+const SHARED: bool = ASC_FEATURE_THREADS;
 const PAGE_BYTES: u64 = 65536;
 const EXTENT_MARK: u32 = 0xb0d7;
 const EXTENT_FREE: u32 = 1;
 const EXTENT_USED: u32 = 2;
 export const EXTENT_HEADER_BYTES: usize = 32;
+/** The owner of an extent that waits on the stack of those to be freed. */
+const OWNER_LATER: usize = 1;
 /** Growing by less than this would grow often; by more would surprise a small database. */
 const GROWTH_BYTES_MIN: u64 = 262144;
 
@@ -93,6 +104,8 @@ function listRemove(sb: Superblock, extent: usize, order: u32): void {
 
 /** Gives an extent to the free lists, merged with its buddies as far as they are free. */
 function release(sb: Superblock, extent: usize, order: u32): void {
+  // Free from here on, in a list or not: what a walk over all extents makes of it if this is never ended.
+  changetype<Extent>(extent).word = order | (EXTENT_FREE << 8) | (EXTENT_MARK << 16);
   sb.heapFreeBytes += 1 << order;
   while (order < BUDDY_ORDER_MAX) {
     const buddy = extent ^ ((1 as usize) << order);
@@ -110,15 +123,20 @@ function adopt(sb: Superblock, end: usize): void {
   let start = sb.heapEnd;
   sb.heapEnd = end;
   // Headers first: merging looks at the buddies of what it gets, which may lie further ahead.
-  for (let at = start; at < end; ) {
-    const order = adoptOrder(at, end);
-    store<u32>(at, order | (EXTENT_USED << 8) | (EXTENT_MARK << 16));
-    at += (1 as usize) << order;
-  }
+  adoptHeaders(start, end);
   while (start < end) {
     const order = adoptOrder(start, end);
     release(sb, start, order);
     start += (1 as usize) << order;
+  }
+}
+
+function adoptHeaders(start: usize, end: usize): void {
+  for (let at = start; at < end; ) {
+    const order = adoptOrder(at, end);
+    changetype<Extent>(at).owner = 0;
+    changetype<Extent>(at).word = order | (EXTENT_USED << 8) | (EXTENT_MARK << 16);
+    at += (1 as usize) << order;
   }
 }
 
@@ -153,8 +171,9 @@ function growTo(sb: Superblock, end: u64): bool {
 export function extentAllocate(order: u32, owner: usize): usize {
   if (order > BUDDY_ORDER_MAX) return 0;
   const sb = superblock();
-  const lock = SUPERBLOCK_LOCK();
-  lockAcquireAlways(lock);
+  const lock = allocatorLock();
+  if (!lockAcquire(lock)) return 0;
+  if (SHARED) releaseLater(sb);
   let fitting = sb.freeOrders & (0xffffffff << (order - BUDDY_ORDER_MIN));
   if (fitting == 0 && grow(sb, order)) fitting = sb.freeOrders & (0xffffffff << (order - BUDDY_ORDER_MIN));
   if (fitting == 0) {
@@ -178,18 +197,93 @@ export function extentAllocate(order: u32, owner: usize): usize {
   return extent;
 }
 
-/** Gives an extent back. Its owner has taken it out of its own list. */
+/**
+ * Gives an extent back. Its owner has taken it out of its own list. This cannot fail, so it does not wait: where the lock is
+ * held, whoever allocates next finds it on a stack.
+ */
 export function extentFree(extent: usize): void {
   const sb = superblock();
-  const lock = SUPERBLOCK_LOCK();
+  const lock = allocatorLock();
   assert(extentState(extent) == EXTENT_USED);
-  lockAcquireAlways(lock);
-  release(sb, extent, extentOrder(extent));
-  lockRelease(lock);
+  if (lockTry(lock)) {
+    release(sb, extent, extentOrder(extent));
+    lockRelease(lock);
+  } else if (SHARED) {
+    freeLater(sb, extent);
+  }
 }
 
-function SUPERBLOCK_LOCK(): usize {
+function freeLater(sb: Superblock, extent: usize): void {
+  changetype<Extent>(extent).owner = OWNER_LATER;
+  const later = changetype<usize>(sb) + offsetof<Superblock>("freedLater");
+  for (;;) {
+    const first = atomic.load<u32>(later);
+    changetype<Extent>(extent).next = first;
+    if (atomic.cmpxchg<u32>(later, first, extent as u32) == first) return;
+  }
+}
+
+/** Gives back what was freed while the lock was held. Under the lock. */
+function releaseLater(sb: Superblock): void {
+  const later = changetype<usize>(sb) + offsetof<Superblock>("freedLater");
+  if (atomic.load<u32>(later) == 0) return;
+  let extent = atomic.xchg<u32>(later, 0) as usize;
+  while (extent) {
+    const next = changetype<Extent>(extent).next;
+    release(sb, extent, extentOrder(extent));
+    extent = next;
+  }
+}
+
+function allocatorLock(): usize {
   return changetype<usize>(superblock()) + offsetof<Superblock>("allocatorLock");
+}
+
+/** Takes the allocator's lock over from a dead worker; false if that does not hold it. */
+export function allocatorSeize(dead: u32): bool {
+  return lockSeize(allocatorLock(), dead);
+}
+
+export function allocatorUnlock(): void {
+  lockRelease(allocatorLock());
+}
+
+/**
+ * Makes the free lists anew from the headers: what nobody owns is free. Under the allocator's lock, whose last holder may
+ * have been anywhere.
+ */
+export function heapRebuild(): void {
+  const sb = superblock();
+  memory.fill(BUDDY_LISTS_BASE, 0, (BUDDY_ORDERS as usize) << 2);
+  sb.freeOrders = 0;
+  sb.heapFreeBytes = 0;
+  // First nobody is free, so that merging meets only what stands in a list.
+  for (let at = HEAP_BASE; at < sb.heapEnd; at += (1 as usize) << extentOrder(at)) {
+    if (extentState(at) == 0) adoptHeaders(at, sb.heapEnd);
+    const isOwned = extentState(at) == EXTENT_USED && changetype<Extent>(at).owner != 0;
+    if (isOwned) continue;
+    changetype<Extent>(at).word = extentOrder(at) | (EXTENT_USED << 8) | (EXTENT_MARK << 16);
+    changetype<Extent>(at).owner = 0;
+  }
+  for (let at = HEAP_BASE; at < sb.heapEnd; ) {
+    const order = extentOrder(at);
+    if (changetype<Extent>(at).owner == 0) release(sb, at, order);
+    at += (1 as usize) << order;
+  }
+}
+
+/** Gives back every extent of an owner that is no more; false if the lock could not be had, and they are left. */
+export function extentsOf(owner: usize): bool {
+  const sb = superblock();
+  if (!lockAcquire(allocatorLock())) return false;
+  for (let at = HEAP_BASE; at < sb.heapEnd; ) {
+    const order = extentOrder(at);
+    const isOwned = extentState(at) == EXTENT_USED && changetype<Extent>(at).owner == owner;
+    at += (1 as usize) << order;
+    if (isOwned) release(sb, at - ((1 as usize) << order), order);
+  }
+  lockRelease(allocatorLock());
+  return true;
 }
 
 /** Formats the allocator over a fresh memory of `memory.size()` pages. */

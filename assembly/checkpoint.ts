@@ -27,6 +27,7 @@ import { groupTable, isIndex } from "./run-tables";
 import { Cursor, cursorNext } from "./scan";
 import { leafSlot, Table, tableLeaf } from "./table";
 import { Version, valueAt, versionValue } from "./versions";
+import { worker } from "./workers";
 
 /** The hash behind the last one. */
 const HASHES_END: u64 = 0x100000000;
@@ -65,7 +66,7 @@ export class Walk {
 function listReserve(list: usize, count: u32): usize {
   const bytes = max(count << 2, LIST_BYTES_MIN);
   if (list != 0 && orderFor(bytes) <= extentOrder(list - EXTENT_HEADER_BYTES)) return list;
-  const extent = extentAllocate(orderFor(bytes), 0);
+  const extent = extentAllocate(orderFor(bytes), changetype<usize>(worker()));
   if (extent == 0) return 0;
   if (list != 0) extentFree(list - EXTENT_HEADER_BYTES);
   return extent + EXTENT_HEADER_BYTES;
@@ -150,7 +151,7 @@ function advance(walk: Walk, cursor: Cursor): bool {
 
 /** Begins a stream of what `version` sees, behind a header with this checksum; null if memory cannot grow. */
 export function walkMake(version: u64, headerCrc: u32, epoch: u32): Walk | null {
-  const extent = extentAllocate(orderFor(offsetof<Walk>()), 0);
+  const extent = extentAllocate(orderFor(offsetof<Walk>()), changetype<usize>(worker()));
   if (extent == 0) return null;
   const walk = changetype<Walk>(extent + EXTENT_HEADER_BYTES);
   memory.fill(changetype<usize>(walk), 0, offsetof<Walk>());

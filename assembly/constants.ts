@@ -51,6 +51,12 @@ export const STATUS_MORE: u32 = 15;
 export const STATUS_UNDONE: u32 = 16;
 /** A record whose checksums hold says what cannot be: not a torn tail but somebody's error. */
 export const STATUS_DAMAGED: u32 = 17;
+/** The value is too large to be copied without a lock: the host reads it at a version that it holds. */
+export const STATUS_LARGE: u32 = 19;
+/** The database was closed by its owner. */
+export const STATUS_CLOSED: u32 = 20;
+/** A worker died while it was changing the run, which must be rebuilt. */
+export const STATUS_POISONED: u32 = 21;
 /** Statuses are below this, addresses are not. */
 export const STATUS_LIMIT: u32 = 64;
 
@@ -62,6 +68,15 @@ export const TRANSACTION_BYTES_MAX: u32 = 33554432;
 export const SNAPSHOT_SLOTS: u32 = 1024;
 /** Beyond those: for operations that end within one call, so that no number of held snapshots refuses them. */
 export const SNAPSHOT_SLOTS_RESERVED: u32 = 64;
+/** Instances that one memory can have at a time. */
+export const WORKERS_MAX: u32 = 64;
+/** Instead of the index of a worker's slot: any, or none. */
+export const WORKER_NONE: u32 = 0xffffffff;
+/** The state of a slot: nobody's, kept for a worker to come, a worker's, or that of one that is known to be dead. */
+export const WORKER_FREE: u32 = 0;
+export const WORKER_RESERVED: u32 = 1;
+export const WORKER_ATTACHED: u32 = 2;
+export const WORKER_DEAD: u32 = 3;
 /** Commits that are published before they are written wait in memory up to this many bytes of log. */
 export const DEFERRED_BYTES_MAX: u32 = 1048576;
 /** Transaction buffers that are kept for reuse. */

@@ -7,47 +7,67 @@
  */
 
 import { heapFormat } from "./arena";
+import { banish, bury } from "./burial";
 import { Walk, walkFinish, walkFree, walkMake, walkRun, walkStep } from "./checkpoint";
 import { checksum, checksumFormat } from "./checksum";
 import {
   ABI_VERSION,
   BEGUN_DEPENDS_OFFSET,
   BEGUN_GENERATION_OFFSET,
+  ENTRY_HEADER_BYTES,
   SCRATCH_BOUNDS_BYTES,
   SLOT_RUN_STALE,
+  STATUS_BUSY_LOCK,
+  STATUS_CLOSED,
   STATUS_DRAIN_FIRST,
   STATUS_INVALID_ARGUMENT,
   STATUS_LIMIT,
   STATUS_MISSING,
+  STATUS_NOTHING,
   STATUS_OK,
+  STATUS_POISONED,
   STATUS_RUN_STALE,
   STATUS_STORE_FULL,
   STATUS_TRANSACTION_CLOSED,
   STATUS_UNDONE,
+  WORKER_NONE,
 } from "./constants";
+import { Entry } from "./entry";
 import { hashKey } from "./hash";
-import { lockAcquireAlways, lockRelease } from "./lock";
+import { lockRanOut } from "./lock";
+import { READS_MAX, readAbandon, readBegin, readHolds } from "./optimistic";
 import { deadBytes, PRUNE_CHAINS_PER_RELEASE, pruneStep, raisedFloor, runTrim } from "./prune";
 import { publishReady, undoUnwritten } from "./publish";
 import { drainAccept, drainNext, queueFormat, queueSynced, queueWatermark } from "./queue";
+import { foundEntry, foundVersion, readAt, readHeld, readLatest } from "./reads";
 import { recoverRecords, recoverReseal, recoverWatermark } from "./recovery";
 import { restoreEnd, restoreRecords } from "./restore";
 import { keeps, RULE_START_AT_HORIZON } from "./rules";
 import {
   commitsOfAll,
+  directoryLock,
+  directoryTryLock,
+  directoryUnlock,
   liveEntriesOfAll,
+  RUN_POISONED,
   Run,
   retiredReclaim,
   runArena,
+  runChange,
   runExistsAt,
   runFind,
   runFindAt,
-  runForget,
+  runForgetUnused,
   runIs,
+  runLock,
   runMake,
   runSeen,
+  runSequence,
   runShows,
+  runTryLock,
+  runUnlock,
   systemArena,
+  runVisible as visibleOf,
 } from "./run";
 import { matchBase, Range, scanCollect, scanMatched, scanNarrow, scanNoteReads, scanOrder } from "./scan";
 import {
@@ -61,8 +81,16 @@ import {
   scratchValue,
   scratchValueBytes,
 } from "./scratch";
-import { NO_SLOT, oldestHeld, publishedHorizon, snapshotAcquire, snapshotRelease, snapshotVersion } from "./snapshots";
-import { commitDeletion, commitOne, commitTransaction, findEntry, readAt, wouldCommit } from "./store";
+import {
+  snapshotsHeld as held,
+  NO_SLOT,
+  oldestHeld,
+  publishedHorizon,
+  snapshotAcquire,
+  snapshotRelease,
+  snapshotVersion,
+} from "./snapshots";
+import { commitDeletion, commitOne, commitTransaction, wouldCommit } from "./store";
 import { SUPERBLOCK_MAGIC, Superblock, superblock } from "./superblock";
 import { tableMake } from "./table";
 import {
@@ -80,7 +108,10 @@ import {
   transactionIsDoomed,
 } from "./transaction";
 import { verifyHeap } from "./verify";
-import { TOMBSTONE, Version, valueAt } from "./versions";
+import { TOMBSTONE } from "./versions";
+import { openOfAll, worker, workerEnter, workerIndex, workerReserve, workerSeen, workerState } from "./workers";
+
+const SHARED: bool = ASC_FEATURE_THREADS;
 
 export { scratchBounds, scratchKey, scratchReserve, scratchResult, scratchValue, scratchValueBytes };
 
@@ -109,10 +140,37 @@ export function format(memoryLimit: u32, seedLow: u32, seedHigh: u32, capabiliti
   return STATUS_OK;
 }
 
-/** Gives this instance its scratch; a status. */
-export function attach(): u32 {
-  if (superblock().magic != SUPERBLOCK_MAGIC) return STATUS_INVALID_ARGUMENT;
-  return scratchMake();
+/**
+ * Takes a worker's slot for this instance, a reserved one or with WORKER_NONE any, and makes its scratch; a status. `canWait`:
+ * whether the instance may be put to sleep. The slot's index is in the result area then.
+ */
+export function attach(wanted: u32, canWait: u32): u32 {
+  const sb = superblock();
+  if (sb.magic != SUPERBLOCK_MAGIC) return STATUS_INVALID_ARGUMENT;
+  if (sb.closed != 0) return STATUS_CLOSED;
+  if (!workerEnter(wanted, canWait != 0)) return STATUS_BUSY_LOCK;
+  workerSeen();
+  const status = scratchMake();
+  if (SHARED && status == STATUS_OK) store<u32>(scratchResult(), workerIndex());
+  return status;
+}
+
+/** With WORKER_NONE keeps a slot for a worker that is to attach; its index, or WORKER_NONE. Otherwise a slot's state. */
+export function workerSlot(index: u32): u32 {
+  return index == WORKER_NONE ? workerReserve() : workerState(index);
+}
+
+/**
+ * Clears up behind the worker in a slot, which is dead, or leaves this instance's own; a status, STATUS_NOTHING if there was
+ * nobody.
+ */
+export function workerBury(index: u32): u32 {
+  return SHARED ? bury(index) : STATUS_NOTHING;
+}
+
+/** Notes that the database is closed: from now on nobody can write. */
+export function closeAll(): void {
+  superblock().closed = 1;
 }
 
 /** Checks every invariant of the heap; 0 or the number of the one that is broken. */
@@ -127,31 +185,45 @@ export function crc32c(pointer: u32, length: u32): u32 {
 
 // Runs.
 
-function directoryLock(): usize {
-  return changetype<usize>(superblock()) + offsetof<Superblock>("directoryLock");
-}
-
-/** The run whose id is in the key scratch; 0 if there is none. */
+/** The run whose id is in the key scratch; 0 if there is none, or a status. */
 export function runResolve(nameBytes: u32): usize {
-  lockAcquireAlways(directoryLock());
+  if (!directoryLock()) return STATUS_BUSY_LOCK as usize;
   const run = runFind(scratchKey(), nameBytes);
-  lockRelease(directoryLock());
-  return run === null ? 0 : changetype<usize>(run);
+  directoryUnlock();
+  if (run === null) return 0;
+  return run.flags & RUN_POISONED ? (STATUS_POISONED as usize) : changetype<usize>(run);
 }
 
-/** The run whose id is in the key scratch, made if need be; a status if memory cannot grow. */
+/** The run whose id is in the key scratch, made if need be; or a status. */
 export function runCreate(nameBytes: u32): usize {
-  lockAcquireAlways(directoryLock());
+  if (!directoryLock()) return STATUS_BUSY_LOCK as usize;
   const run = runMake(scratchKey(), nameBytes);
-  lockRelease(directoryLock());
-  return run === null ? (STATUS_STORE_FULL as usize) : changetype<usize>(run);
+  directoryUnlock();
+  if (run === null) return refusal(STATUS_STORE_FULL) as usize;
+  return run.flags & RUN_POISONED ? (STATUS_POISONED as usize) : changetype<usize>(run);
 }
 
-/** The incarnation that a version sees of the run whose id is in the key scratch; 0 if there was none. */
+/** A lack of memory, or of patience where that is what it was. */
+function refusal(status: u32): u32 {
+  if (!SHARED) return status;
+  return lockRanOut() && status == STATUS_STORE_FULL ? STATUS_BUSY_LOCK : status;
+}
+
+/** Takes the poisoned run whose id is in the key scratch away, with all that is in it; a status. */
+export function runBanish(nameBytes: u32): u32 {
+  if (!SHARED) return STATUS_NOTHING;
+  if (!directoryLock()) return STATUS_BUSY_LOCK;
+  const run = runFind(scratchKey(), nameBytes);
+  const status = run === null ? STATUS_NOTHING : banish(run);
+  directoryUnlock();
+  return status;
+}
+
+/** The incarnation that a version sees of the run whose id is in the key scratch; 0 if there was none, or a status. */
 export function runResolveAt(nameBytes: u32, version: f64): usize {
-  lockAcquireAlways(directoryLock());
+  if (!directoryLock()) return STATUS_BUSY_LOCK as usize;
   const run = runFindAt(scratchKey(), nameBytes, version as u64);
-  lockRelease(directoryLock());
+  directoryUnlock();
   return run === null ? 0 : changetype<usize>(run);
 }
 
@@ -162,9 +234,15 @@ export function runNext(run: usize, version: f64): usize {
   return at;
 }
 
-/** Where a run's id stands, as the key of an entry. */
+/** A copy of a run's id, as the key of an entry; 0 where the run is gone meanwhile, or a status. */
 export function runName(run: usize): usize {
-  return changetype<Run>(run).entry;
+  if (!SHARED) return changetype<Run>(run).entry;
+  if (!directoryLock()) return STATUS_BUSY_LOCK as usize;
+  const entry = changetype<Run>(run).entry;
+  const copy = scratchKey();
+  if (entry) memory.copy(copy, entry, ENTRY_HEADER_BYTES + (changetype<Entry>(entry).keyBytes as u32));
+  directoryUnlock();
+  return entry ? copy : 0;
 }
 
 /** The generation that handles of an incarnation have, also after it was deleted. */
@@ -174,20 +252,18 @@ export function runLiveGeneration(run: usize): u32 {
 }
 
 /** Commits the deletion of a run as a whole; its version, or a status negated. */
-export function runDelete(run: usize, generation: u32, mode: u32, worker: u32): f64 {
-  lockAcquireAlways(directoryLock());
-  const result = commitDeletion(changetype<Run>(run), generation, mode, worker);
-  lockRelease(directoryLock());
+export function runDelete(run: usize, generation: u32, mode: u32): f64 {
+  if (!directoryLock()) return -(STATUS_BUSY_LOCK as f64);
+  const result = commitDeletion(changetype<Run>(run), generation, mode);
+  directoryUnlock();
   return result as f64;
 }
 
 /** Takes a run that nobody has written to out of the directory; one that has commits or transactions stays. */
 export function runDiscard(run: usize, generation: u32): void {
-  const header = changetype<Run>(run);
-  lockAcquireAlways(directoryLock());
-  const unused = header.installed == 0 && header.transactions == 0 && header.unpublished == 0;
-  if (runIs(header, generation) && unused) runForget(header);
-  lockRelease(directoryLock());
+  if (!directoryTryLock()) return;
+  runForgetUnused(changetype<Run>(run), generation);
+  directoryUnlock();
 }
 
 export function runGeneration(run: usize): u32 {
@@ -197,7 +273,7 @@ export function runGeneration(run: usize): u32 {
 /** The newest version of a run that readers see, 0 if it has none; a status negated where the handle is stale. */
 export function runVisible(run: usize, generation: u32): f64 {
   const header = changetype<Run>(run);
-  return runIs(header, generation) ? (header.visible as f64) : -(STATUS_RUN_STALE as f64);
+  return runIs(header, generation) ? (visibleOf(header) as f64) : -(STATUS_RUN_STALE as f64);
 }
 
 /** Live entries of a run: of all tables, or of the key-value table. */
@@ -215,22 +291,30 @@ export function runUnpublished(run: usize, generation: u32): u32 {
 
 // One key at a time.
 
-/** The newest published value of the key in scratch, as a version record; a status. */
+/**
+ * The newest published value of the key in scratch, as a version record; a status. Between workers it is a copy in the value
+ * scratch, good until the next call, and STATUS_LARGE where it does not fit there.
+ */
 export function get(run: usize, generation: u32, tag: u32, keyBytes: u32): usize {
-  const header = changetype<Run>(run);
-  if (!runIs(header, generation)) return STATUS_RUN_STALE as usize;
   const key = scratchKey();
-  return changetype<usize>(
-    readAt(header, tag, hashKey(key, keyBytes, superblock().seed), key, keyBytes, header.visible),
-  );
+  return readLatest(changetype<Run>(run), generation, tag, hashKey(key, keyBytes, superblock().seed), key, keyBytes);
 }
 
 /** The value of the key in scratch at a version that is held; a status. */
 export function getAt(run: usize, generation: u32, tag: u32, keyBytes: u32, at: f64): usize {
   const header = changetype<Run>(run);
-  if (!runShows(header, generation)) return STATUS_RUN_STALE as usize;
+  if (!runShows(header, generation)) return staleness(header) as usize;
   const key = scratchKey();
-  return changetype<usize>(readAt(header, tag, hashKey(key, keyBytes, superblock().seed), key, keyBytes, at as u64));
+  const hash = hashKey(key, keyBytes, superblock().seed);
+  if (!SHARED) return changetype<usize>(readAt(header, tag, hash, key, keyBytes, at as u64));
+  return readHeld(header, tag, hash, key, keyBytes, at as u64)
+    ? changetype<usize>(foundVersion())
+    : (STATUS_BUSY_LOCK as usize);
+}
+
+/** Why a handle means nothing any more. */
+function staleness(run: Run): u32 {
+  return run.flags & RUN_POISONED ? STATUS_POISONED : STATUS_RUN_STALE;
 }
 
 /** Commits a put of the value in scratch to the key in scratch. `expected` is negative where any version will do. */
@@ -242,7 +326,6 @@ export function put(
   valueBytes: u32,
   mode: u32,
   expected: f64,
-  worker: u32,
 ): f64 {
   const result = commitOne(
     changetype<Run>(run),
@@ -255,21 +338,18 @@ export function put(
     mode,
     expected as i64,
     scratchResult(),
-    worker,
   );
-  return result as f64;
+  return refused(result);
+}
+
+/** A version, or a status negated. */
+function refused(result: i64): f64 {
+  if (!SHARED) return result as f64;
+  return result == -(STATUS_STORE_FULL as i64) ? -(refusal(STATUS_STORE_FULL) as f64) : (result as f64);
 }
 
 /** Commits a deletion of the key in scratch. */
-export function remove(
-  run: usize,
-  generation: u32,
-  tag: u32,
-  keyBytes: u32,
-  mode: u32,
-  expected: f64,
-  worker: u32,
-): f64 {
+export function remove(run: usize, generation: u32, tag: u32, keyBytes: u32, mode: u32, expected: f64): f64 {
   const result = commitOne(
     changetype<Run>(run),
     generation,
@@ -281,9 +361,8 @@ export function remove(
     mode,
     expected as i64,
     scratchResult(),
-    worker,
   );
-  return result as f64;
+  return refused(result);
 }
 
 // Listings.
@@ -318,17 +397,31 @@ export function scan(
   const header = changetype<Run>(run);
   if (at < 0 ? !runIs(header, generation) : !runShows(header, generation)) return STATUS_RUN_STALE;
   if (prefixBytes + startBytes + endBytes > SCRATCH_BOUNDS_BYTES) return STATUS_INVALID_ARGUMENT;
-  const version = at < 0 ? header.visible : (at as u64);
-  return scanCollect(
-    header,
-    tag,
-    version,
-    boundsRange(prefixBytes, startBytes, endBytes),
-    null,
-    scratchCursors(),
-    limit,
-    reverse != 0,
-  );
+  const version = at < 0 ? visibleOf(header) : (at as u64);
+  return collect(header, tag, version, boundsRange(prefixBytes, startBytes, endBytes), null, limit, reverse != 0);
+}
+
+/** Collects until nobody has come between, in the end under the run's lock; a status. */
+function collect(
+  run: Run,
+  tag: u32,
+  at: u64,
+  range: Range,
+  transaction: Transaction | null,
+  limit: u32,
+  reverse: bool,
+): u32 {
+  const cursors = scratchCursors();
+  if (!SHARED) return scanCollect(run, tag, at, range, transaction, cursors, limit, reverse);
+  for (let attempt: u32 = 0; attempt < READS_MAX && readBegin(runSequence(run)); attempt++) {
+    const status = scanCollect(run, tag, at, range, transaction, cursors, limit, reverse);
+    if (readHolds()) return refusal(status);
+  }
+  readAbandon();
+  if (!runLock(run)) return STATUS_BUSY_LOCK;
+  const status = scanCollect(run, tag, at, range, transaction, cursors, limit, reverse);
+  runUnlock(run);
+  return refusal(status);
 }
 
 /** The same inside a transaction, which notes the range. */
@@ -349,16 +442,7 @@ export function transactionScan(
   const range = boundsRange(prefixBytes, startBytes, endBytes);
   const status = noteScan(transaction, tag, range.prefix, prefixBytes, startBytes, endBytes, isLimited(limit));
   if (status != STATUS_OK) return status;
-  return scanCollect(
-    changetype<Run>(transaction.run),
-    tag,
-    transaction.start,
-    range,
-    transaction,
-    scratchCursors(),
-    limit,
-    reverse != 0,
-  );
+  return collect(changetype<Run>(transaction.run), tag, transaction.start, range, transaction, limit, reverse != 0);
 }
 
 function isLimited(limit: u32): bool {
@@ -408,7 +492,8 @@ export function snapshotTake(run: usize, generation: u32, reserved: u32): u32 {
   let slot = NO_SLOT;
   for (let attempt = 0; slot == NO_SLOT && attempt < 1024; attempt++) {
     const horizon = publishedHorizon();
-    const version = run == 0 ? horizon : keeps(RULE_START_AT_HORIZON) ? max(runSeen(header), horizon) : header.visible;
+    const version =
+      run == 0 ? horizon : keeps(RULE_START_AT_HORIZON) ? max(runSeen(header), horizon) : visibleOf(header);
     slot = snapshotAcquire(version, reserved != 0);
   }
   if (slot != NO_SLOT) store<f64>(scratchResult(), snapshotVersion(slot) as f64);
@@ -421,14 +506,20 @@ export function snapshotDrop(slot: u32, run: usize, generation: u32): void {
   if (superblock().retiredRuns != 0) reclaimDeleted();
   const header = changetype<Run>(run);
   if (run == 0 || header.pruneCount == 0 || !runIs(header, generation)) return;
-  pruneStep(header, PRUNE_CHAINS_PER_RELEASE);
-  runTrim(header);
+  // Whoever has the lock is writing, and prunes as well.
+  if (!runTryLock(header)) return;
+  if (header.pruneCount != 0 && runIs(header, generation)) {
+    runChange(header);
+    pruneStep(header, PRUNE_CHAINS_PER_RELEASE, raisedFloor());
+    runTrim(header);
+  }
+  runUnlock(header);
 }
 
 function reclaimDeleted(): void {
-  lockAcquireAlways(directoryLock());
+  if (!directoryTryLock()) return;
   retiredReclaim(raisedFloor());
-  lockRelease(directoryLock());
+  directoryUnlock();
 }
 
 // Transactions.
@@ -438,8 +529,9 @@ function reclaimDeleted(): void {
  * the version it started at, the newest unpublished version that it may read (0: none), and the context's generation.
  */
 export function transactionOpen(run: usize, generation: u32, how: u32): usize {
+  if (superblock().closed != 0) return STATUS_CLOSED as usize;
   const handle = transactionBegin(changetype<Run>(run), generation, how);
-  if (handle < (STATUS_LIMIT as usize)) return handle;
+  if (handle < (STATUS_LIMIT as usize)) return refusal(handle as u32) as usize;
   const transaction = changetype<Transaction>(handle);
   store<f64>(scratchResult(), transaction.start as f64);
   store<f64>(scratchResult() + BEGUN_DEPENDS_OFFSET, transaction.dependsOn as f64);
@@ -459,11 +551,13 @@ export function transactionGet(handle: usize, generation: u32, tag: u32, keyByte
     const written = touchedValue(transaction, own);
     return written.length == TOMBSTONE ? (STATUS_MISSING as usize) : changetype<usize>(written);
   }
-  const entry = findEntry(changetype<Run>(transaction.run), tag, hash, key, keyBytes);
-  const version: Version | null = entry === null ? null : valueAt(entry, transaction.start);
+  if (!readHeld(changetype<Run>(transaction.run), tag, hash, key, keyBytes, transaction.start)) {
+    return STATUS_BUSY_LOCK as usize;
+  }
+  const version = foundVersion();
   const seen: u64 = version === null ? 0 : version.number;
-  const status = noteRead(transaction, tag, hash, key, keyBytes, seen, entry);
-  return status != STATUS_OK ? (status as usize) : changetype<usize>(version);
+  const status = noteRead(transaction, tag, hash, key, keyBytes, seen, foundEntry());
+  return status != STATUS_OK ? (refusal(status) as usize) : changetype<usize>(version);
 }
 
 /** Writes the value in scratch to the key in scratch within a transaction; a status. */
@@ -472,7 +566,7 @@ export function transactionPut(handle: usize, generation: u32, tag: u32, keyByte
   if (!transactionIs(transaction, generation)) return STATUS_TRANSACTION_CLOSED;
   const key = scratchKey();
   const hash = hashKey(key, keyBytes, superblock().seed);
-  return noteWrite(transaction, tag, hash, key, keyBytes, scratchValue(), valueBytes);
+  return refusal(noteWrite(transaction, tag, hash, key, keyBytes, scratchValue(), valueBytes));
 }
 
 /** Deletes the key in scratch within a transaction; a status. */
@@ -481,19 +575,19 @@ export function transactionRemove(handle: usize, generation: u32, tag: u32, keyB
   if (!transactionIs(transaction, generation)) return STATUS_TRANSACTION_CLOSED;
   const key = scratchKey();
   const hash = hashKey(key, keyBytes, superblock().seed);
-  return noteWrite(transaction, tag, hash, key, keyBytes, 0, TOMBSTONE);
+  return refusal(noteWrite(transaction, tag, hash, key, keyBytes, 0, TOMBSTONE));
 }
 
 /**
  * Commits a transaction; its version or a status negated. It has ended then, unless that is STATUS_DRAIN_FIRST, which asks
  * to be called again.
  */
-export function transactionCommit(handle: usize, generation: u32, mode: u32, worker: u32): f64 {
+export function transactionCommit(handle: usize, generation: u32, mode: u32): f64 {
   const transaction = changetype<Transaction>(handle);
   if (!transactionIs(transaction, generation)) return -(STATUS_TRANSACTION_CLOSED as f64);
-  const result = commitTransaction(transaction, mode, scratchCursors(), scratchRange(), worker);
-  if (result != -(STATUS_DRAIN_FIRST as i64)) endLocked(transaction);
-  return result as f64;
+  const result = commitTransaction(transaction, mode, scratchCursors(), scratchRange());
+  if (result != -(STATUS_DRAIN_FIRST as i64)) end(transaction);
+  return refused(result);
 }
 
 /** Whether a transaction would pass its validation now; a status. For tracing: nothing is changed by it. */
@@ -517,15 +611,13 @@ export function transactionClose(handle: usize, generation: u32): u32 {
   const transaction = changetype<Transaction>(handle);
   if (!transactionIs(transaction, generation)) return STATUS_TRANSACTION_CLOSED;
   const status = transactionIsDoomed(transaction) ? STATUS_UNDONE : STATUS_OK;
-  endLocked(transaction);
+  end(transaction);
   return status;
 }
 
-function endLocked(transaction: Transaction): void {
-  lockAcquireAlways(directoryLock());
+function end(transaction: Transaction): void {
   transactionEnd(transaction);
-  if (superblock().retiredRuns != 0) retiredReclaim(raisedFloor());
-  lockRelease(directoryLock());
+  if (superblock().retiredRuns != 0) reclaimDeleted();
 }
 
 // The log.
@@ -651,6 +743,11 @@ export function versionAddress(): usize {
   return changetype<usize>(superblock()) + offsetof<Superblock>("version");
 }
 
+/** Where the end of the heap stands: no address of a value is beyond it. */
+export function heapEndAddress(): usize {
+  return changetype<usize>(superblock()) + offsetof<Superblock>("heapEnd");
+}
+
 export function drainPointerAddress(): usize {
   return changetype<usize>(superblock()) + offsetof<Superblock>("drainPointer");
 }
@@ -697,10 +794,6 @@ export function heapFreeBytes(): u32 {
   return superblock().heapFreeBytes;
 }
 
-export function snapshotsHeld(): u32 {
-  return superblock().snapshotsHeld;
-}
-
 /** The most entries that one put has moved. */
 export function movedMax(): u32 {
   return superblock().movedMax;
@@ -711,17 +804,11 @@ export function oldestSnapshot(): f64 {
   return oldestHeld() as f64;
 }
 
-/** Transaction contexts that keep their buffers for reuse, and those that are in use. */
-export function transactionsPooled(): u32 {
-  return superblock().transactionPoolCount;
-}
-
-export function transactionsOpen(): u32 {
-  return superblock().transactionsOpen;
-}
-
-/** What the arenas of all runs hold: bytes of their extents, of blocks in use, and of free blocks between those. */
-export function arenaUse(): void {
+/**
+ * What the arenas of all runs hold: bytes of their extents, of blocks in use, of free blocks between those, and of what is
+ * not the newest; then snapshots held, transactions open, and contexts of this worker that keep their buffers for reuse.
+ */
+export function use(): void {
   let extents: u64 = 0;
   let used: u64 = 0;
   let free: u64 = 0;
@@ -737,4 +824,7 @@ export function arenaUse(): void {
   store<f64>(scratchResult(), used as f64, 8);
   store<f64>(scratchResult(), free as f64, 16);
   store<f64>(scratchResult(), dead as f64, 24);
+  store<f64>(scratchResult(), held() as f64, 32);
+  store<f64>(scratchResult(), openOfAll() as f64, 40);
+  store<f64>(scratchResult(), worker().poolCount as f64, 48);
 }

@@ -1,34 +1,99 @@
 /**
  * Locks and the memory order between workers. In the single build all of it compiles to nothing.
  *
- * A lock word is 0 while free. The calls stand where ARCHITECTURE's order of locks wants them: run directory, then one
- * run, then the allocator, then the log; never two runs, never across a call out of the core. Waits are bounded: a lock
- * that cannot be had within SPINS_MAX is reported, and the caller undoes nothing because it has changed nothing.
+ *   a lock word   owner's slot + 1 (8 bits) | somebody waits | who waits comes next | owner's incarnation (22 bits)
+ *
+ * It is 0 while free. Locks are taken in ARCHITECTURE's order: run directory, then one run, then the allocator, then the log;
+ * never two runs, never across a call out of the core. Who cannot have one spins for some microseconds, then sleeps, for
+ * LOCK_WAIT_MS in all; after that it is refused, and has changed nothing. Where an instance must not sleep (a browser's
+ * main thread) it spins for a bounded time instead.
+ *
+ * Fair enough: who has slept for one slice in vain asks that the lock be handed to those who sleep, and whoever comes anew
+ * stands behind them. A lock whose owner has died stays held until somebody with evidence of that takes it over.
  */
-const SHARED: bool = ASC_FEATURE_THREADS;
-/** Bounded, because a browser's main thread must not wait; about a millisecond of spinning. */
-const SPINS_MAX: u32 = 1 << 20;
+import { LOCK_HANDOFF, LOCK_WAITED, lockToken, mayWait } from "./workers";
 
-/** Takes the lock at `word`; false when it could not be had within the bound. */
+const SHARED: bool = ASC_FEATURE_THREADS;
+/** Looks at a held lock before going to sleep: longer than most sections last. */
+const SPINS: u32 = 256;
+/** The same where nobody may sleep: some milliseconds. */
+const SPINS_INSTEAD: u32 = 1 << 20;
+const SLICE_NS: i64 = 5000000;
+const SLICES: u32 = 400;
+
+/** Set when a lock could not be had in time, so that a lack of memory can be told from a lack of patience. */
+let ranOut: bool = false;
+
+/** Whether a lock could not be had since this was last asked. */
+export function lockRanOut(): bool {
+  if (!SHARED) return false;
+  const result = ranOut;
+  ranOut = false;
+  return result;
+}
+
+/** Takes the lock at `word`; false when it could not be had in time. */
 export function lockAcquire(word: usize): bool {
   if (!SHARED) return true;
-  for (let spins: u32 = 0; spins < SPINS_MAX; spins++) {
-    if (atomic.load<u32>(word) == 0 && atomic.cmpxchg<u32>(word, 0, 1) == 0) return true;
+  return atomic.cmpxchg<u32>(word, 0, lockToken()) == 0 || lockWait(word);
+}
+
+/** Takes the lock at `word` if it is free. */
+export function lockTry(word: usize): bool {
+  return !SHARED || atomic.cmpxchg<u32>(word, 0, lockToken()) == 0;
+}
+
+function lockSpin(word: usize, spins: u32): bool {
+  for (let i: u32 = 0; i < spins; i++) {
+    if (atomic.load<u32>(word) == 0 && atomic.cmpxchg<u32>(word, 0, lockToken()) == 0) return true;
   }
   return false;
 }
 
-/**
- * Takes a lock below which nothing can be undone any more. Its critical sections are short and hold no other lock, so
- * only a dead worker can make this wait for long.
- */
-export function lockAcquireAlways(word: usize): void {
-  while (!lockAcquire(word)) {}
+function lockWait(word: usize): bool {
+  if (lockSpin(word, mayWait() ? SPINS : SPINS_INSTEAD)) return true;
+  for (let slices: u32 = 0; mayWait() && slices < SLICES; ) {
+    const held = atomic.load<u32>(word);
+    // Free, or kept free for those who have slept.
+    if (held == 0 || (held == LOCK_HANDOFF && slices != 0)) {
+      if (atomic.cmpxchg<u32>(word, held, lockToken() | LOCK_WAITED) == held) return true;
+      continue;
+    }
+    const marked = held | LOCK_WAITED | (slices != 0 ? LOCK_HANDOFF : 0);
+    if (held != marked && atomic.cmpxchg<u32>(word, held, marked) != held) continue;
+    // Woken, or one slice later.
+    if (atomic.wait<i32>(word, marked as i32, SLICE_NS) == 2 || slices != 0) slices++;
+    else slices = 1;
+  }
+  ranOut = true;
+  return false;
 }
 
 /** Gives the lock at `word` back. The caller holds it. */
 export function lockRelease(word: usize): void {
-  if (SHARED) atomic.store<u32>(word, 0);
+  if (!SHARED) return;
+  if (atomic.cmpxchg<u32>(word, lockToken(), 0) == lockToken()) return;
+  lockHandOver(word);
+}
+
+/** Takes the lock at `word` over from the dead worker whose token this is; false if it does not hold it. */
+export function lockSeize(word: usize, dead: u32): bool {
+  if (!SHARED) return false;
+  let held = atomic.load<u32>(word);
+  while ((held & ~(LOCK_WAITED | LOCK_HANDOFF)) == dead) {
+    const before = atomic.cmpxchg<u32>(word, held, lockToken() | LOCK_WAITED);
+    if (before == held) return true;
+    held = before;
+  }
+  return false;
+}
+
+function lockHandOver(word: usize): void {
+  for (;;) {
+    const held = atomic.load<u32>(word);
+    if (atomic.cmpxchg<u32>(word, held, held & LOCK_HANDOFF) == held) break;
+  }
+  atomic.notify(word, 1);
 }
 
 /** Reads a word that another worker may be changing. */
@@ -50,10 +115,28 @@ export function addShared(word: usize, value: u64): u64 {
   return before;
 }
 
+/** The same for a counter of 32 bits. */
+export function addShared32(word: usize, value: i32): u32 {
+  if (SHARED) return atomic.add<u32>(word, value as u32);
+  const before = load<u32>(word);
+  store<u32>(word, before + (value as u32));
+  return before;
+}
+
 /** Replaces `expected` by `value`; false if the word was something else. */
 export function replaceShared(word: usize, expected: u64, value: u64): bool {
   if (SHARED) return atomic.cmpxchg<u64>(word, expected, value) == expected;
   if (load<u64>(word) != expected) return false;
   store<u64>(word, value);
   return true;
+}
+
+/** The same for a word of 32 bits. */
+export function load32Shared(word: usize): u32 {
+  return SHARED ? atomic.load<u32>(word) : load<u32>(word);
+}
+
+export function store32Shared(word: usize, value: u32): void {
+  if (SHARED) atomic.store<u32>(word, value);
+  else store<u32>(word, value);
 }

@@ -12,6 +12,7 @@ import { publishedHorizon, raiseFloor } from "./snapshots";
 import { superblock } from "./superblock";
 import { chainIsGone, chainIsLoose, TOMBSTONE, Version, versionBytes, versionPrune } from "./versions";
 
+const SHARED: bool = ASC_FEATURE_THREADS;
 /** Chains that one write looks at beyond its own: what bounds the work that old versions can cause. */
 export const PRUNE_CHAINS_PER_WRITE: u32 = 2;
 /** Chains that the release of a snapshot looks at. */
@@ -22,6 +23,22 @@ export function raisedFloor(): u64 {
   const horizon = keeps(RULE_HORIZON) ? publishedHorizon() : superblock().version;
   raiseFloor(horizon);
   return horizon;
+}
+
+/** Commits of one worker after which it looks again how far the horizon has moved. */
+const COMMITS_PER_LOOK: u32 = 16;
+
+let known: u64 = 0;
+let commits: u32 = 0;
+
+/**
+ * A horizon that is right, if not always the newest: between workers to ask for that means to look at what each of them is
+ * doing, and the cache lines that this costs are only worth while for several commits together.
+ */
+export function lateFloor(): u64 {
+  if (!SHARED || superblock().workersHigh == 1) return raisedFloor();
+  if (commits++ % COMMITS_PER_LOOK == 0) known = raisedFloor();
+  return known;
 }
 
 /** Remembers that an entry's chain may hold something to prune. */
@@ -35,10 +52,11 @@ export function pruneEnqueue(run: Run, entry: Entry): void {
   run.pruneCount++;
 }
 
-/** Prunes the chains of at most `chains` entries of the queue; those that stay loose go to its end. Under the run's lock. */
-export function pruneStep(run: Run, chains: u32): void {
-  if (run.pruneCount == 0) return;
-  const horizon = raisedFloor();
+/**
+ * Prunes the chains of at most `chains` entries of the queue, which is not empty; those that stay loose go to its end. Under
+ * the run's lock; the floor stands at `horizon` or above.
+ */
+export function pruneStep(run: Run, chains: u32, horizon: u64): void {
   const arena = runArena(run);
   for (let left = min(chains, run.pruneCount); left > 0; left--) {
     const entry = changetype<Entry>(run.pruneFirst);

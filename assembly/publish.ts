@@ -83,7 +83,7 @@ export function publishPlaced(item: Item): void {
   if (run.unpublished != 1 || !isDurableEnough(sb, item)) return;
   publishItem(sb, item);
   advance(sb);
-  pruneStep(run, item.operations + PRUNE_CHAINS_PER_WRITE);
+  if (run.pruneCount != 0) pruneStep(run, item.operations + PRUNE_CHAINS_PER_WRITE, raisedFloor());
   runTrim(run);
   reclaimRetired(sb);
 }
@@ -106,8 +106,9 @@ export function publishReady(): void {
   for (let sequence = first; sequence != sb.queuePublishedTo; sequence++) {
     const item = itemAt(sb, sequence);
     if (item.state == ITEM_UNDONE || item.kind != (RECORD_COMMIT as u8)) continue;
-    pruneStep(changetype<Run>(item.run), item.operations + PRUNE_CHAINS_PER_WRITE);
-    runTrim(changetype<Run>(item.run));
+    const run = changetype<Run>(item.run);
+    if (run.pruneCount != 0) pruneStep(run, item.operations + PRUNE_CHAINS_PER_WRITE, raisedFloor());
+    runTrim(run);
   }
   reclaimRetired(sb);
   queueRelease();

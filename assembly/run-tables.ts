@@ -11,6 +11,7 @@
 import { TABLE_COUNT, TABLE_INDEX_BASE } from "./constants";
 import { ENTRY_QUEUED, ENTRY_TABLE_MASK, Entry, entryFree, entryKey, entryMake } from "./entry";
 import { hashKey } from "./hash";
+import { within } from "./optimistic";
 import { Run, runArena, runTable, runTableMake } from "./run";
 import { superblock } from "./superblock";
 import { Table, tableErase, tableFind, tableFree, tableInsert, tableMake } from "./table";
@@ -34,7 +35,7 @@ function groupFind(groups: Table, group: usize, bytes: u32): Entry | null {
 
 /** The table of a group's entry. */
 export function groupTable(group: Entry): Table {
-  return changetype<Table>(group.head);
+  return changetype<Table>(within(group.head, offsetof<Table>() as u32));
 }
 
 /** The table that a key stands in or would stand in; null if that is not there. */

@@ -2,11 +2,13 @@
  * One run: its tables, its arena, its lock, what of it is visible; and the directory that finds runs by name.
  *
  *   Run header (RUN_BYTES, on its own cache lines, made once and only ever reused as a run header)
- *     lock, generation     who may write; which incarnation a handle means
+ *     sequence             odd while the run is being changed (optimistic.ts)
+ *     generation           which incarnation a handle means
  *     visible, installed   the newest version that readers see; the newest that is in the chains
  *     tables[TABLE_COUNT]  made on first use
  *     prune queue          entries whose chains may hold something to free (prune.ts)
  *     arena                everything else of the run lives in its extents
+ *     lock                 who may write; on a line of its own, so that waiting for it disturbs no reader
  *
  * A handle is a header's address with its generation. A run that nobody has written to yet has a header only while a
  * transaction is open on it; it exists for readers once `visible` is not zero. A deleted run keeps header and memory, and
@@ -17,14 +19,18 @@ import { ARENA_BYTES, Arena, arenaAllocate, arenaRelease } from "./arena";
 import { RUN_ID_BYTES_MAX, TABLE_COUNT } from "./constants";
 import { Entry, entryFree, entryMake } from "./entry";
 import { hashKey } from "./hash";
+import { load32Shared, loadShared, lockAcquire, lockRelease, lockSeize, lockTry, storeShared } from "./lock";
+import { within } from "./optimistic";
 import { keeps, RULE_RETIRED_STAYS } from "./rules";
 import { heldBetween } from "./snapshots";
 import { CACHE_LINE_BYTES, Superblock, SYSTEM_ARENA_BASE, superblock } from "./superblock";
 import { Table, tableErase, tableFind, tableInsert, tableMake } from "./table";
 
+const SHARED: bool = ASC_FEATURE_THREADS;
+
 @unmanaged
 export class Run {
-  lock: u32;
+  sequence: u32;
   /** Rises when an incarnation begins and when it ends: odd while it is in use. */
   generation: u32;
   visible: u64;
@@ -37,6 +43,7 @@ export class Run {
   commits: u32;
   /** Commits of this run that are installed and not published. */
   unpublished: u32;
+  /** Transactions that were begun on it before its first commit was published: as long as there are any it is kept. */
   transactions: u32;
   pruneFirst: usize;
   pruneLast: usize;
@@ -63,14 +70,38 @@ export class Run {
 
 /** Its deletion is installed and not yet published: nothing can be written to it. */
 export const RUN_DELETING: u32 = 1;
+/** A worker died while it was changing the run: nobody can say what is in it. */
+export const RUN_POISONED: u32 = 2;
 
 const TABLES_OFFSET: usize = offsetof<Run>();
 const ARENA_OFFSET: usize = TABLES_OFFSET + ((TABLE_COUNT as usize) << 2);
-export const RUN_BYTES: u32 = ((ARENA_OFFSET + ARENA_BYTES + CACHE_LINE_BYTES - 1) & ~(CACHE_LINE_BYTES - 1)) as u32;
+const LOCK_OFFSET: usize = (ARENA_OFFSET + ARENA_BYTES + CACHE_LINE_BYTES - 1) & ~(CACHE_LINE_BYTES - 1);
+export const RUN_BYTES: u32 = (LOCK_OFFSET + CACHE_LINE_BYTES) as u32;
 
 /** The arena of a run. */
 export function runArena(run: Run): Arena {
   return changetype<Arena>(changetype<usize>(run) + ARENA_OFFSET);
+}
+
+/** Takes the directory's lock; false when it could not be had in time. */
+export function directoryLock(): bool {
+  return lockAcquire(directoryLockAddress());
+}
+
+export function directoryTryLock(): bool {
+  return lockTry(directoryLockAddress());
+}
+
+export function directorySeize(dead: u32): bool {
+  return lockSeize(directoryLockAddress(), dead);
+}
+
+export function directoryUnlock(): void {
+  lockRelease(directoryLockAddress());
+}
+
+function directoryLockAddress(): usize {
+  return changetype<usize>(superblock()) + offsetof<Superblock>("directoryLock");
 }
 
 /** The arena of run headers, the directory and transaction contexts. Guarded by the directory's lock. */
@@ -78,10 +109,47 @@ export function systemArena(): Arena {
   return changetype<Arena>(SYSTEM_ARENA_BASE);
 }
 
+function lockOf(run: Run): usize {
+  return changetype<usize>(run) + LOCK_OFFSET;
+}
+
+/** Where the sequence of a run stands, for reading without its lock. */
+export function runSequence(run: Run): usize {
+  return changetype<usize>(run) + offsetof<Run>("sequence");
+}
+
+/** Takes the lock of a run; false when it could not be had in time. */
+export function runLock(run: Run): bool {
+  return lockAcquire(lockOf(run));
+}
+
+/** Takes the lock of a run if it is free. */
+export function runTryLock(run: Run): bool {
+  return lockTry(lockOf(run));
+}
+
+/** From here on until the lock is given back, what others read of the run without the lock means nothing. Under the lock. */
+export function runChange(run: Run): void {
+  if (!SHARED || (run.sequence & 1) == 1) return;
+  atomic.store<u32>(runSequence(run), run.sequence + 1);
+}
+
+/** Gives the lock of a run back, with all changes. */
+export function runUnlock(run: Run): void {
+  if (!SHARED) return;
+  if ((run.sequence & 1) == 1) atomic.store<u32>(runSequence(run), run.sequence + 1);
+  lockRelease(lockOf(run));
+}
+
+/** Takes the lock of a run over from a dead worker; false if that does not hold it. */
+export function runSeize(run: Run, dead: u32): bool {
+  return lockSeize(lockOf(run), dead);
+}
+
 /** A table of a run; null if nothing was ever put into it. */
 export function runTable(run: Run, tag: u32): Table | null {
   const table = load<usize>(changetype<usize>(run) + TABLES_OFFSET + ((tag as usize) << 2));
-  return table ? changetype<Table>(table) : null;
+  return table ? changetype<Table>(within(table, offsetof<Table>() as u32)) : null;
 }
 
 /** A table of a run, made if it is not there; null if memory cannot grow. */
@@ -95,17 +163,23 @@ export function runTableMake(run: Run, tag: u32): Table | null {
 
 /** Whether a handle still means the incarnation that it was made for. */
 export function runIs(run: Run, generation: u32): bool {
-  return run.generation == generation;
+  return load32Shared(changetype<usize>(run) + offsetof<Run>("generation")) == generation;
+}
+
+/** The newest version that readers of a run see. */
+export function runVisible(run: Run): u64 {
+  return loadShared(changetype<usize>(run) + offsetof<Run>("visible"));
 }
 
 /** The newest version that readers of a run see; before its first commit, that at which its name was last deleted. */
 export function runSeen(run: Run): u64 {
-  return run.visible == 0 && run.older != 0 ? changetype<Run>(run.older).deleted : run.visible;
+  const visible = runVisible(run);
+  return visible == 0 && run.older != 0 ? changetype<Run>(run.older).deleted : visible;
 }
 
 /** Whether a handle means an incarnation that a snapshot may look into: the one that lives, or the same after its end. */
 export function runShows(run: Run, generation: u32): bool {
-  return run.generation - generation <= 1;
+  return load32Shared(changetype<usize>(run) + offsetof<Run>("generation")) - generation <= 1;
 }
 
 function nameFind(name: usize, nameBytes: u32): Entry | null {
@@ -209,9 +283,10 @@ export function runEmpty(run: Run): void {
   run.pruneCount = 0;
 }
 
-/** Gives back everything of an incarnation that nobody can see, its header to the next run. */
+/** Gives back everything of an incarnation that nobody can see, its header to the next run. Under its lock and the directory's. */
 function runReclaim(run: Run): void {
   const sb = superblock();
+  runChange(run);
   nameDrop(run);
   runEmpty(run);
   sb.commitsForgotten += run.commits as u64;
@@ -228,12 +303,55 @@ function runReclaim(run: Run): void {
   sb.freeRun = changetype<usize>(run);
 }
 
-/** Takes a run that was never written to, and on which no transaction is open, out of the directory again. */
-export function runForget(run: Run): void {
-  assert(run.installed == 0 && run.transactions == 0 && run.unpublished == 0);
+/**
+ * Takes a run away that nobody can say anything about, its own memory left to whoever goes by its owner. Under its lock and
+ * the directory's.
+ */
+export function runBanish(run: Run): void {
+  runChange(run);
+  memory.fill(changetype<usize>(runArena(run)), 0, ARENA_BYTES);
   run.generation++;
   superblock().runsLive--;
   runReclaim(run);
+}
+
+/**
+ * Makes the directory anew from the run headers, in memory of its own: of what it and the names stood in before nobody knows
+ * what is whole, so that stays as it is. Under the directory's lock, whose last holder may have been anywhere.
+ */
+export function directoryRebuild(): void {
+  const sb = superblock();
+  memory.fill(SYSTEM_ARENA_BASE, 0, ARENA_BYTES);
+  sb.directoriesLost++;
+  const table = tableMake(systemArena());
+  if (table === null) return;
+  sb.directory = changetype<usize>(table);
+  sb.runsLive = 0;
+  for (let at = sb.firstRun; at; at = changetype<Run>(at).nextRun) {
+    const run = changetype<Run>(at);
+    if (run.entry == 0) continue;
+    const lives = (run.generation & 1) == 1 && run.deleted == 0;
+    if (lives) sb.runsLive++;
+    const entry = changetype<Entry>(run.entry);
+    if (entry.head == at) tableInsert(table, systemArena(), entry);
+  }
+}
+
+/** Takes a run that was never written to, and on which no transaction is open, out of the directory again. */
+export function runForget(run: Run): void {
+  assert(run.installed == 0 && run.transactions == 0 && run.unpublished == 0);
+  runChange(run);
+  run.generation++;
+  superblock().runsLive--;
+  runReclaim(run);
+}
+
+/** Forgets a run that was never written to, if nobody is using it. The directory's lock is held. */
+export function runForgetUnused(run: Run, generation: u32): void {
+  if (!runTryLock(run)) return;
+  const unused = run.installed == 0 && run.transactions == 0 && run.unpublished == 0;
+  if (unused && runIs(run, generation)) runForget(run);
+  runUnlock(run);
 }
 
 /** Publishes the deletion of a run: from now on only snapshots older than `version` see it. */
@@ -286,8 +404,12 @@ export function retiredReclaim(horizon: u64): void {
     const run = retiredPop(sb);
     // Whoever holds a version from before its first commit sees nothing of it, unless it is a transaction on it.
     const stays = run.deleted > horizon || run.transactions != 0 || heldBetween(run.born, run.deleted);
-    if (stays && keeps(RULE_RETIRED_STAYS)) retiredPush(sb, run);
-    else runReclaim(run);
+    if ((stays && keeps(RULE_RETIRED_STAYS)) || !runTryLock(run)) {
+      retiredPush(sb, run);
+    } else {
+      runReclaim(run);
+      runUnlock(run);
+    }
     if (changetype<usize>(run) == last) return;
   }
 }
@@ -296,7 +418,7 @@ export function retiredReclaim(horizon: u64): void {
 export function runPublish(run: Run, version: u64, liveChange: i32, liveKvChange: i32): void {
   assert(version > run.visible);
   if (run.born == 0) run.born = version;
-  run.visible = version;
+  storeShared(changetype<usize>(run) + offsetof<Run>("visible"), version);
   run.live += liveChange;
   run.liveKv += liveKvChange;
 }

@@ -10,10 +10,11 @@ import { EXTENT_HEADER_BYTES, extentAllocate, extentFree, extentOrder, orderFor 
 import { ENTRY_HEADER_BYTES, STATUS_OK, STATUS_STORE_FULL } from "./constants";
 import { bytesCompare, bytesEqual, Entry, entryKey } from "./entry";
 import { CONTROL_EMPTY } from "./group";
+import { readIsTorn, within } from "./optimistic";
 import { keeps, RULE_SCANNED_IS_READ } from "./rules";
 import { Run, runTable } from "./run";
 import { groupBytes, groupTable, isIndex, tableOf } from "./run-tables";
-import { directoryLeaf, leafSlot, leafSpan, Table } from "./table";
+import { DIRECTORY_DEPTH_MAX, directoryLeaf, Leaf, leafSlot, leafSpan, leafWithin, Table } from "./table";
 import {
   narrowScan,
   noteRead,
@@ -26,7 +27,9 @@ import {
   touchedValue,
 } from "./transaction";
 import { TOMBSTONE, Version, valueAt } from "./versions";
+import { worker } from "./workers";
 
+const SHARED: bool = ASC_FEATURE_THREADS;
 export const MATCH_BYTES: u32 = 12;
 /** A buffer of this size is always there; one of more than the larger size goes when the next listing begins. */
 const MATCHES_BYTES_MIN: u32 = 4000;
@@ -79,7 +82,7 @@ export function rangeHas(range: Range, key: usize, keyBytes: u32): bool {
 }
 
 function matchesMake(bytes: u32): usize {
-  const extent = extentAllocate(orderFor(bytes), 0);
+  const extent = extentAllocate(orderFor(bytes), changetype<usize>(worker()));
   return extent ? extent + EXTENT_HEADER_BYTES : 0;
 }
 
@@ -172,14 +175,23 @@ export class Cursors {
   }
 }
 
+/** The leaf at a place of the directory; null where a reader without a lock has come upon something else. */
+function leafAt(table: Table, place: u32): Leaf {
+  if (!SHARED) return directoryLeaf(table, place);
+  if (readIsTorn() || table.depth > DIRECTORY_DEPTH_MAX) return changetype<Leaf>(0);
+  const leaf = leafWithin(load<usize>(within(table.directory + ((place as usize) << 2), 4)));
+  return leaf === null || leaf.depth > table.depth ? changetype<Leaf>(0) : leaf;
+}
+
 /** The entry at the cursor or the next after it, and the cursor behind it; null at the end. */
 export function cursorNext(table: Table, cursor: Cursor): Entry | null {
   while (cursor.place < (1 as u32) << table.depth) {
-    const leaf = directoryLeaf(table, cursor.place);
+    const leaf = leafAt(table, cursor.place);
+    if (SHARED && changetype<usize>(leaf) == 0) return null;
     while (cursor.slot < leaf.slots) {
       const slot = cursor.slot++;
       if ((load<u8>(leaf.body + (slot as usize)) & CONTROL_EMPTY) == 0) {
-        return changetype<Entry>(load<usize>(leafSlot(leaf, slot)));
+        return changetype<Entry>(within(load<usize>(leafSlot(leaf, slot)), ENTRY_HEADER_BYTES));
       }
     }
     cursor.place += leafSpan(table, leaf);
@@ -242,8 +254,8 @@ function collectTable(
   cursor.place = 0;
   cursor.slot = 0;
   for (let entry = cursorNext(table, cursor); entry !== null; entry = cursorNext(table, cursor)) {
-    const key = entryKey(entry);
     const keyBytes = entry.keyBytes as u32;
+    const key = within(entryKey(entry), keyBytes);
     if (!rangeHas(range, key, keyBytes) || isBeyond(key, keyBytes)) continue;
     if (transaction !== null && transaction.writes != 0) {
       const own = touchedFind(transaction, tag, entry.hash, key, keyBytes);

@@ -20,6 +20,7 @@ import {
   STATUS_STORE_FULL,
 } from "./constants";
 import { Cursors, Range, scanReserve } from "./scan";
+import { worker } from "./workers";
 
 const WORK_BYTES: u32 = 64;
 
@@ -30,7 +31,7 @@ let valueBytes: u32 = 0;
 /** Allocates this instance's scratch; a status. */
 export function scratchMake(): u32 {
   const bytes = SCRATCH_RESULT_BYTES + SCRATCH_KEY_BYTES + SCRATCH_BOUNDS_BYTES + WORK_BYTES;
-  const extent = extentAllocate(orderFor(bytes), 0);
+  const extent = extentAllocate(orderFor(bytes), changetype<usize>(worker()));
   if (extent == 0) return STATUS_STORE_FULL;
   base = extent + EXTENT_HEADER_BYTES;
   memory.fill(base, 0, bytes);
@@ -41,7 +42,7 @@ export function scratchMake(): u32 {
 /** Makes room for a value of `bytes`; a status. What stood in it is gone. */
 export function scratchReserve(bytes: u32): u32 {
   if (bytes <= valueBytes) return STATUS_OK;
-  const extent = extentAllocate(orderFor(bytes), 0);
+  const extent = extentAllocate(orderFor(bytes), changetype<usize>(worker()));
   if (extent == 0) return STATUS_STORE_FULL;
   if (value) extentFree(value - EXTENT_HEADER_BYTES);
   value = extent + EXTENT_HEADER_BYTES;

@@ -2,26 +2,28 @@
  * The registry of held snapshots, and the horizon below which versions may go.
  *
  * A slot is one word: version << 11 | holders, 0 while free. Who acquires a version looks first at the slot that the
- * version hashes to, so that holders of one version meet there. So that a pruner need not look at every slot, the single
- * build keeps a bitmap of those in use; between workers a bitmap and its slots could not change together, so the shared
- * build counts the holders instead: counted before the slot is stored, and until after it is cleared.
+ * version hashes to, so that holders of one version meet there.
+ *
+ * So that a pruner need not look at every slot, the single build keeps a bitmap of those in use. Between workers a bitmap
+ * and its slots could not change together, and holders of different workers would meet on one cache line: there each worker
+ * has SLOTS_OWN slots of its own to look at first, shares none with another, and counts what it holds: before the slot is
+ * stored, and until after it is cleared.
  *
  * The rule that makes pruning safe without a lock (COMMIT 13): a pruner raises `floor` to the horizon that it uses, then
  * reads the slots, then prunes; who acquires stores its slot, then reads `floor`, and tries again if that has passed it.
  */
-import { CAPABILITY_LOG, SNAPSHOT_SLOTS } from "./constants";
-import { addShared, loadShared, replaceShared, storeShared } from "./lock";
+import { CAPABILITY_LOG, SNAPSHOT_SLOTS, WORKERS_MAX } from "./constants";
+import { addShared, load32Shared, loadShared, replaceShared, store32Shared, storeShared } from "./lock";
 import {
   SNAPSHOT_BITMAP_BASE,
   SNAPSHOT_BITMAP_BYTES,
+  SNAPSHOT_OWNERS_BASE,
   SNAPSHOT_SLOTS_ALL,
   SNAPSHOT_SLOTS_BASE,
   Superblock,
   superblock,
-  WORKER_SLOT_BYTES,
-  WORKER_SLOTS,
-  WORKER_SLOTS_BASE,
 } from "./superblock";
+import { Worker, worker, workerAt, workerIndex } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
 const HOLDER_BITS: u64 = 11;
@@ -60,15 +62,83 @@ export function publishedHorizon(): u64 {
   }
   if (!SHARED) return counter;
   let horizon = counter;
-  for (let worker: u32 = 0; worker < WORKER_SLOTS; worker++) {
-    const bound = loadShared(WORKER_SLOTS_BASE + (worker as usize) * WORKER_SLOT_BYTES);
+  for (let index: u32 = 0; index < workersHigh(sb); index++) {
+    const bound = loadShared(changetype<usize>(workerAt(index)) + offsetof<Worker>("bound"));
     if (bound != 0) horizon = min(horizon, bound - 1);
   }
   return horizon;
 }
 
+function workersHigh(sb: Superblock): u32 {
+  return load32Shared(changetype<usize>(sb) + offsetof<Superblock>("workersHigh"));
+}
+
+// Between workers: who holds a slot.
+
+/** Slots that a worker looks at first. */
+const SLOTS_OWN: u32 = SNAPSHOT_SLOTS / WORKERS_MAX;
+
+function ownerAddress(slot: u32): usize {
+  return SNAPSHOT_OWNERS_BASE + (slot as usize);
+}
+
+/** Whether a slot is outside of those that its holder looks at first. */
+function isElsewhere(slot: u32): bool {
+  return slot / SLOTS_OWN != workerIndex();
+}
+
+/** Takes a slot for this worker, or adds a holder to one that it has at this version; false if it is somebody else's. */
+function slotTakeShared(slot: u32, version: u64): bool {
+  const address = slotAddress(slot);
+  const word = loadShared(address);
+  if (word != 0) {
+    const mine = load<u8>(ownerAddress(slot)) == ((workerIndex() + 1) as u8);
+    if (!mine || word >> HOLDER_BITS != version || (word & HOLDERS_MAX) == HOLDERS_MAX) return false;
+    storeShared(address, word + 1);
+    return true;
+  }
+  const claiming = changetype<usize>(worker()) + offsetof<Worker>("claiming");
+  store32Shared(claiming, slot + 1);
+  const taken = replaceShared(address, 0, (version << HOLDER_BITS) | 1);
+  if (taken) atomic.store<u8>(ownerAddress(slot), (workerIndex() + 1) as u8);
+  store32Shared(claiming, 0);
+  return taken;
+}
+
+function countHeld(change: i32, elsewhere: i32): void {
+  const mine = changetype<usize>(worker());
+  store32Shared(mine + offsetof<Worker>("held"), worker().held + change);
+  if (elsewhere != 0) store32Shared(mine + offsetof<Worker>("heldElsewhere"), worker().heldElsewhere + elsewhere);
+}
+
+/** Lets go of everything that a worker holds which is known to be dead. */
+export function snapshotsOfDead(index: u32): void {
+  const dead = workerAt(index);
+  const claimed = dead.claiming;
+  if (claimed != 0 && load<u8>(ownerAddress(claimed - 1)) == 0 && !isClaimedByOther(index, claimed)) {
+    storeShared(slotAddress(claimed - 1), 0);
+  }
+  dead.claiming = 0;
+  for (let slot: u32 = 0; slot < SNAPSHOT_SLOTS_ALL; slot++) {
+    if (load<u8>(ownerAddress(slot)) != ((index + 1) as u8)) continue;
+    atomic.store<u8>(ownerAddress(slot), 0);
+    storeShared(slotAddress(slot), 0);
+  }
+  store32Shared(changetype<usize>(dead) + offsetof<Worker>("held"), 0);
+  store32Shared(changetype<usize>(dead) + offsetof<Worker>("heldElsewhere"), 0);
+}
+
+function isClaimedByOther(index: u32, claimed: u32): bool {
+  for (let other: u32 = 0; other < workersHigh(superblock()); other++) {
+    const claiming = load32Shared(changetype<usize>(workerAt(other)) + offsetof<Worker>("claiming"));
+    if (other != index && claiming == claimed) return true;
+  }
+  return false;
+}
+
 /** Adds a holder of `version` to a slot that has that version or none; false if the slot is somebody else's. */
 function slotTake(slot: u32, version: u64): bool {
+  if (SHARED) return slotTakeShared(slot, version);
   const address = slotAddress(slot);
   const word = loadShared(address);
   if (word == 0) {
@@ -86,42 +156,46 @@ function slotTake(slot: u32, version: u64): bool {
  */
 export function snapshotAcquire(version: u64, reserved: bool): u32 {
   const sb = superblock();
-  const start = (version as u32) & (SNAPSHOT_SLOTS - 1);
-  addHeld(sb, 1);
+  const start = SHARED
+    ? workerIndex() * SLOTS_OWN + ((version as u32) & (SLOTS_OWN - 1))
+    : (version as u32) & (SNAPSHOT_SLOTS - 1);
+  // Where it will stand is not known yet: a pruner that comes meanwhile looks at every slot.
+  countHeld(1, SHARED ? 1 : 0);
   const slots = reserved ? SNAPSHOT_SLOTS_ALL : SNAPSHOT_SLOTS;
   for (let step: u32 = 0; step < slots; step++) {
-    const slot = step < SNAPSHOT_SLOTS ? (start + step) & (SNAPSHOT_SLOTS - 1) : step;
+    const slot = step < SNAPSHOT_SLOTS ? slotInTurn(start, step) : step;
     if (!slotTake(slot, version)) continue;
-    if (loadShared(changetype<usize>(sb) + offsetof<Superblock>("floor")) <= version) return slot;
-    slotDrop(slot);
-    break;
+    if (loadShared(changetype<usize>(sb) + offsetof<Superblock>("floor")) > version) {
+      slotDrop(slot);
+      break;
+    }
+    if (SHARED && !isElsewhere(slot)) countHeld(0, -1);
+    return slot;
   }
-  addHeld(sb, -1);
+  countHeld(-1, SHARED ? -1 : 0);
   return NO_SLOT;
 }
 
-function addHeld(sb: Superblock, count: i32): void {
-  const address = changetype<usize>(sb) + offsetof<Superblock>("snapshotsHeld");
-  if (SHARED) atomic.add<u32>(address, count as u32);
-  else store<u32>(address, load<u32>(address) + count);
+/** The slot to look at next: between workers first all of this one's own, then everybody's. */
+function slotInTurn(start: u32, step: u32): u32 {
+  if (SHARED && step < SLOTS_OWN) return (start & ~(SLOTS_OWN - 1)) + ((start + step) & (SLOTS_OWN - 1));
+  return (start + step) & (SNAPSHOT_SLOTS - 1);
 }
 
 function slotDrop(slot: u32): void {
   const address = slotAddress(slot);
-  for (;;) {
-    const word = loadShared(address);
-    assert((word & HOLDERS_MAX) != 0);
-    const last = (word & HOLDERS_MAX) == 1;
-    if (!replaceShared(address, word, last ? 0 : word - 1)) continue;
-    if (last) bitmapClear(slot);
-    return;
-  }
+  const word = loadShared(address);
+  assert((word & HOLDERS_MAX) != 0);
+  const last = (word & HOLDERS_MAX) == 1;
+  if (SHARED && last) atomic.store<u8>(ownerAddress(slot), 0);
+  storeShared(address, last ? 0 : word - 1);
+  if (last) bitmapClear(slot);
 }
 
 /** Lets go of one holder of a slot. */
 export function snapshotRelease(slot: u32): void {
   slotDrop(slot);
-  addHeld(superblock(), -1);
+  countHeld(-1, SHARED && isElsewhere(slot) ? -1 : 0);
 }
 
 /** The version that a slot holds. */
@@ -144,20 +218,20 @@ function slotHeldIn(slot: u32, from: u64, to: u64): bool {
   return held != 0 && version >= from && version < to;
 }
 
-function snapshotsHeld(): u32 {
-  const held = changetype<usize>(superblock()) + offsetof<Superblock>("snapshotsHeld");
-  return SHARED ? atomic.load<u32>(held) : load<u32>(held);
+/** How many snapshots are held, transactions included, over all workers. */
+export function snapshotsHeld(): u32 {
+  if (!SHARED) return worker().held;
+  let held: u32 = 0;
+  for (let index: u32 = 0; index < workersHigh(superblock()); index++) {
+    held += load32Shared(changetype<usize>(workerAt(index)) + offsetof<Worker>("held"));
+  }
+  return held;
 }
 
 /** Whether a held snapshot sees a version that is `from` and whose successor is `to`: one in [from, to). */
 export function heldBetween(from: u64, to: u64): bool {
-  if (snapshotsHeld() == 0) return false;
-  if (SHARED) {
-    for (let slot: u32 = 0; slot < SNAPSHOT_SLOTS_ALL; slot++) {
-      if (slotHeldIn(slot, from, to)) return true;
-    }
-    return false;
-  }
+  if (SHARED) return heldBetweenShared(from, to);
+  if (worker().held == 0) return false;
   for (let word: usize = 0; word < SNAPSHOT_BITMAP_BYTES; word += 8) {
     for (let bits = load<u64>(SNAPSHOT_BITMAP_BASE + word); bits; bits &= bits - 1) {
       if (slotHeldIn(((word as u32) << 3) + (ctz<u64>(bits) as u32), from, to)) return true;
@@ -166,16 +240,34 @@ export function heldBetween(from: u64, to: u64): bool {
   return false;
 }
 
-/** Announces that a worker is about to take a version: nothing above the bound counts as published until it is done. */
-export function workerBegin(worker: u32): void {
+function heldBetweenShared(from: u64, to: u64): bool {
+  const high = workersHigh(superblock());
+  let elsewhere: u32 = 0;
+  for (let index: u32 = 0; index < high; index++) {
+    const address = changetype<usize>(workerAt(index));
+    if (load32Shared(address + offsetof<Worker>("held")) == 0) continue;
+    elsewhere |= load32Shared(address + offsetof<Worker>("heldElsewhere"));
+    for (let slot = index * SLOTS_OWN; slot < (index + 1) * SLOTS_OWN; slot++) {
+      if (slotHeldIn(slot, from, to)) return true;
+    }
+  }
+  if (elsewhere == 0) return false;
+  for (let slot: u32 = 0; slot < SNAPSHOT_SLOTS_ALL; slot++) {
+    if (slotHeldIn(slot, from, to)) return true;
+  }
+  return false;
+}
+
+/** Announces that this worker is about to take a version: nothing above the bound counts as published until it is done. */
+export function workerBegin(): void {
   if (!SHARED) return;
   const counter = loadShared(changetype<usize>(superblock()) + offsetof<Superblock>("version"));
-  storeShared(WORKER_SLOTS_BASE + (worker as usize) * WORKER_SLOT_BYTES, counter + 1);
+  storeShared(changetype<usize>(worker()) + offsetof<Worker>("bound"), counter + 1);
 }
 
 /** Ends what workerBegin announced, after the run's visible version has moved. */
-export function workerEnd(worker: u32): void {
-  if (SHARED) storeShared(WORKER_SLOTS_BASE + (worker as usize) * WORKER_SLOT_BYTES, 0);
+export function workerEnd(): void {
+  if (SHARED) storeShared(changetype<usize>(worker()) + offsetof<Worker>("bound"), 0);
 }
 
 /** Takes the next version. Under the log lock where there is a log. */

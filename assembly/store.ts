@@ -21,6 +21,7 @@ import {
   RECORD_COMMIT,
   STATUS_BUSY_LOCK,
   STATUS_BUSY_PENDING,
+  STATUS_CLOSED,
   STATUS_CONFLICT,
   STATUS_CONFLICT_PENDING,
   STATUS_DRAIN_FIRST,
@@ -35,10 +36,19 @@ import {
 } from "./constants";
 import { bytesCopy, ENTRY_QUEUED, Entry, entryFree, entryKey, entryMake } from "./entry";
 import { hashKey } from "./hash";
-import { lockAcquire, lockAcquireAlways, lockRelease } from "./lock";
-import { PRUNE_CHAINS_PER_WRITE, pruneEnqueue, pruneStep, pruneWritten, raisedFloor, runTrim } from "./prune";
+import { lockAcquire, lockRelease } from "./lock";
+import {
+  lateFloor,
+  PRUNE_CHAINS_PER_WRITE,
+  pruneEnqueue,
+  pruneStep,
+  pruneWritten,
+  raisedFloor,
+  runTrim,
+} from "./prune";
 import { publishPlaced } from "./publish";
 import { deferredIsFull, Item, queuePlace, queueRelease, queueReserve } from "./queue";
+import { findEntry } from "./reads";
 import { operationBytes, operationWrite, recordBegin, recordOverhead } from "./record";
 import {
   keeps,
@@ -50,12 +60,24 @@ import {
   RULE_RANGES_VALIDATED,
   RULE_TOMBSTONE_IS_ABSENT,
 } from "./rules";
-import { RUN_DELETING, Run, retiredReclaim, runArena, runIs, runPublish, runRetire, runShows } from "./run";
+import {
+  RUN_DELETING,
+  Run,
+  retiredReclaim,
+  runArena,
+  runChange,
+  runIs,
+  runLock,
+  runPublish,
+  runRetire,
+  runShows,
+  runUnlock,
+} from "./run";
 import { entryRemove, groupTidy, isIndex, tableOf, tableOfMake } from "./run-tables";
 import { Cursor, Cursors, cursorNext, Range, rangeFirst, rangeHas, rangeNext } from "./scan";
 import { NO_SLOT, nextVersion, snapshotRelease, workerBegin, workerEnd } from "./snapshots";
 import { Superblock, superblock } from "./superblock";
-import { Table, tableFind, tableInsert } from "./table";
+import { Table, tableInsert } from "./table";
 import {
   scanAt,
   scanCount,
@@ -69,18 +91,6 @@ import {
   transactionIsDoomed,
 } from "./transaction";
 import { TOMBSTONE, Version, valueAt, versionFree, versionInstall, versionMake, versionValue } from "./versions";
-
-/** The value of a key at a version, as a version record; null if it was missing. */
-export function readAt(run: Run, tag: u32, hash: u32, key: usize, keyBytes: u32, at: u64): Version | null {
-  const entry = findEntry(run, tag, hash, key, keyBytes);
-  return entry === null ? null : valueAt(entry, at);
-}
-
-/** The entry of a key in a run, or null. */
-export function findEntry(run: Run, tag: u32, hash: u32, key: usize, keyBytes: u32): Entry | null {
-  const table = tableOf(run, tag, key, keyBytes);
-  return table === null ? null : tableFind(table, hash, key, keyBytes);
-}
 
 /** The newest installed value of an entry; null where the newest is a tombstone, or there is none. */
 function liveHead(entry: Entry | null): Version | null {
@@ -118,7 +128,7 @@ function nameOf(run: Run): Entry {
 function reservePlace(sb: Superblock, length: u32, mode: u32): u32 {
   const waits = mode == MODE_IN_MEMORY && (sb.capabilities & CAPABILITY_SYNC_APPEND) != 0;
   if (waits && deferredIsFull(length) && keeps(RULE_DEFERRED_BOUNDED)) return STATUS_DRAIN_FIRST;
-  lockAcquireAlways(logLock(sb));
+  if (!lockAcquire(logLock(sb))) return STATUS_BUSY_LOCK;
   const status = queueReserve(length);
   if (status != STATUS_OK) lockRelease(logLock(sb));
   return status;
@@ -126,10 +136,6 @@ function reservePlace(sb: Superblock, length: u32, mode: u32): u32 {
 
 function logLock(sb: Superblock): usize {
   return changetype<usize>(sb) + offsetof<Superblock>("logLock");
-}
-
-function runLock(run: Run): usize {
-  return changetype<usize>(run) + offsetof<Run>("lock");
 }
 
 /** Takes version and place together, and writes the record's header. Under the log lock. */
@@ -177,11 +183,10 @@ export function commitOne(
   mode: u32,
   expected: i64,
   actual: usize,
-  worker: u32,
 ): i64 {
-  if (!lockAcquire(runLock(run))) return -(STATUS_BUSY_LOCK as i64);
-  const result = commitOneLocked(run, generation, tag, key, keyBytes, value, length, mode, expected, actual, worker);
-  lockRelease(runLock(run));
+  if (!runLock(run)) return -(STATUS_BUSY_LOCK as i64);
+  const result = commitOneLocked(run, generation, tag, key, keyBytes, value, length, mode, expected, actual);
+  runUnlock(run);
   return result;
 }
 
@@ -196,10 +201,10 @@ function commitOneLocked(
   mode: u32,
   expected: i64,
   actual: usize,
-  worker: u32,
 ): i64 {
   const sb = superblock();
   if (!runIs(run, generation)) return -(STATUS_RUN_STALE as i64);
+  if (sb.closed != 0) return -(STATUS_CLOSED as i64);
   if (standsBehind(sb, run)) return -(STATUS_BUSY_PENDING as i64);
   const hash = hashKey(key, keyBytes, sb.seed);
   let entry = findEntry(run, tag, hash, key, keyBytes);
@@ -213,6 +218,7 @@ function commitOneLocked(
     return -((pending ? STATUS_NOTHING_PENDING : STATUS_NOTHING) as i64);
   }
 
+  runChange(run);
   const arena = runArena(run);
   const record = versionMake(arena, length);
   if (record === null) return -(refuseMemory(sb) as i64);
@@ -232,12 +238,12 @@ function commitOneLocked(
   const keys = keysChange(entry, length);
   const change = liveChange(tag, keys);
   if (!logged) {
-    workerBegin(worker);
+    workerBegin();
     const version = nextVersion();
     install(run, tag, entry, record, version, keys != 0);
-    publishAtOnce(run, version, change, tag == TABLE_KV ? change : 0, worker);
-    pruneWritten(run, entry, raisedFloor());
-    pruneStep(run, PRUNE_CHAINS_PER_WRITE);
+    publishAtOnce(run, version, change, tag == TABLE_KV ? change : 0);
+    pruneWritten(run, entry, lateFloor());
+    if (run.pruneCount != 0) pruneStep(run, PRUNE_CHAINS_PER_WRITE, lateFloor());
     if (keys < 0) runTrim(run);
     return version as i64;
   }
@@ -291,10 +297,10 @@ function countAtOnce(run: Run, item: Item): void {
 }
 
 /** Publishes a commit of a database without a log. */
-function publishAtOnce(run: Run, version: u64, change: i32, changeKv: i32, worker: u32): void {
+function publishAtOnce(run: Run, version: u64, change: i32, changeKv: i32): void {
   run.installed = version;
   runPublish(run, version, change, changeKv);
-  workerEnd(worker);
+  workerEnd();
   run.commits++;
 }
 
@@ -314,26 +320,28 @@ function entryInsert(run: Run, tag: u32, hash: u32, key: usize, keyBytes: u32): 
  * Commits the deletion of a run as a whole; its version, or a status negated. Until that is published nothing else can be
  * written to the run, and its readers see it as it was.
  */
-export function commitDeletion(run: Run, generation: u32, mode: u32, worker: u32): i64 {
-  if (!lockAcquire(runLock(run))) return -(STATUS_BUSY_LOCK as i64);
-  const result = commitDeletionLocked(run, generation, mode, worker);
-  lockRelease(runLock(run));
+export function commitDeletion(run: Run, generation: u32, mode: u32): i64 {
+  if (!runLock(run)) return -(STATUS_BUSY_LOCK as i64);
+  const result = commitDeletionLocked(run, generation, mode);
+  runUnlock(run);
+  if (result > 0 && !hasLog(superblock())) retiredReclaim(raisedFloor());
   return result;
 }
 
-function commitDeletionLocked(run: Run, generation: u32, mode: u32, worker: u32): i64 {
+function commitDeletionLocked(run: Run, generation: u32, mode: u32): i64 {
   const sb = superblock();
   if (!runIs(run, generation)) return -(STATUS_RUN_STALE as i64);
+  if (sb.closed != 0) return -(STATUS_CLOSED as i64);
   if (standsBehind(sb, run)) return -(STATUS_BUSY_PENDING as i64);
   if (run.installed == 0) return -(STATUS_NOTHING as i64);
+  runChange(run);
   if (!hasLog(sb)) {
-    workerBegin(worker);
+    workerBegin();
     const version = nextVersion();
     run.installed = version;
     run.commits++;
     runRetire(run, version);
-    workerEnd(worker);
-    retiredReclaim(raisedFloor());
+    workerEnd();
     return version as i64;
   }
   const recordBytes = recordOverhead(nameBytesOf(run)) + operationBytes(0, 0);
@@ -351,36 +359,25 @@ function commitDeletionLocked(run: Run, generation: u32, mode: u32, worker: u32)
  * negated. Its snapshot is let go where it succeeds; the caller ends it in every case but STATUS_DRAIN_FIRST, which asks
  * to be called again.
  */
-export function commitTransaction(
-  transaction: Transaction,
-  mode: u32,
-  cursors: Cursors,
-  range: Range,
-  worker: u32,
-): i64 {
+export function commitTransaction(transaction: Transaction, mode: u32, cursors: Cursors, range: Range): i64 {
   const run = changetype<Run>(transaction.run);
-  if (!lockAcquire(runLock(run))) return -(STATUS_BUSY_LOCK as i64);
-  const result = commitTransactionLocked(run, transaction, mode, cursors, range, worker);
-  lockRelease(runLock(run));
+  if (!runLock(run)) return -(STATUS_BUSY_LOCK as i64);
+  const result = commitTransactionLocked(run, transaction, mode, cursors, range);
+  runUnlock(run);
   return result;
 }
 
-function commitTransactionLocked(
-  run: Run,
-  transaction: Transaction,
-  mode: u32,
-  cursors: Cursors,
-  range: Range,
-  worker: u32,
-): i64 {
+function commitTransactionLocked(run: Run, transaction: Transaction, mode: u32, cursors: Cursors, range: Range): i64 {
   const sb = superblock();
   if (!isSameIncarnation(run, transaction)) return -(STATUS_CONFLICT as i64);
   if (transactionIsDoomed(transaction)) return -(STATUS_UNDONE as i64);
   if (transaction.writes == 0) return transaction.start as i64;
   const behind = (!transaction.asynchronous || (run.flags & RUN_DELETING) != 0) && standsBehind(sb, run);
+  if (sb.closed != 0) return -(STATUS_CLOSED as i64);
   if (behind) return -(STATUS_BUSY_PENDING as i64);
   let status = validate(run, transaction, cursors, range);
   if (status != STATUS_OK) return -(status as i64);
+  runChange(run);
   status = reserveWrites(run, transaction);
   const logged = hasLog(sb);
   const operations = status == STATUS_OK ? countOperations(transaction) : 0;
@@ -399,12 +396,12 @@ function commitTransactionLocked(
     installWrites(run, transaction, item.version, changetype<usize>(item) + offsetof<Item>("liveChange"));
     return finishQueued(sb, run, item, null);
   }
-  workerBegin(worker);
+  workerBegin();
   const version = nextVersion();
   const changes = changetype<usize>(cursors);
   installWrites(run, transaction, version, changes);
-  publishAtOnce(run, version, load<i32>(changes), load<i32>(changes, 4), worker);
-  pruneStep(run, operations + PRUNE_CHAINS_PER_WRITE);
+  publishAtOnce(run, version, load<i32>(changes), load<i32>(changes, 4));
+  if (run.pruneCount != 0) pruneStep(run, operations + PRUNE_CHAINS_PER_WRITE, lateFloor());
   runTrim(run);
   return version as i64;
 }

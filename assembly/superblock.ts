@@ -6,7 +6,8 @@
  *         buddy lists         the first free extent of each order
  *         snapshot bitmap     one bit for each slot in use
  *         snapshot slots      SNAPSHOT_SLOTS_ALL words: version << 11 | holders
- *         worker slots        one line for each instance: the lower bound of the version that it is committing
+ *         snapshot owners     one byte for each slot: the worker that holds it, between workers
+ *         worker slots        two lines for each instance, see workers.ts
  *         checksum tables     8 × 256 words, computed when the memory is formatted
  *         system arena        run headers, the run directory and transaction contexts live in it
  *  65536  HEAP_BASE           extents of the buddy allocator, up to Superblock.heapEnd
@@ -14,7 +15,7 @@
  * The compiler is told to keep everything below HEAP_BASE free (`memoryBase`), and the release modules have no static
  * data at all, so that instantiating one over a memory that is in use changes nothing in it.
  */
-import { SNAPSHOT_SLOTS, SNAPSHOT_SLOTS_RESERVED } from "./constants";
+import { SNAPSHOT_SLOTS, SNAPSHOT_SLOTS_RESERVED, WORKERS_MAX } from "./constants";
 
 export const CACHE_LINE_BYTES: usize = 64;
 
@@ -24,7 +25,6 @@ export const SUPERBLOCK_MAGIC: u64 = 0x545341_46444c4f48;
 export const BUDDY_ORDER_MIN: u32 = 10;
 export const BUDDY_ORDER_MAX: u32 = 26;
 export const BUDDY_ORDERS: u32 = BUDDY_ORDER_MAX - BUDDY_ORDER_MIN + 1;
-export const WORKER_SLOTS: u32 = 64;
 
 export const SUPERBLOCK_BASE: usize = 1024;
 export const SUPERBLOCK_BYTES: usize = 1024;
@@ -37,9 +37,11 @@ export const SNAPSHOT_SLOTS_ALL: u32 = SNAPSHOT_SLOTS + SNAPSHOT_SLOTS_RESERVED;
 export const SNAPSHOT_BITMAP_BYTES: usize = ((SNAPSHOT_SLOTS_ALL / 8 + 63) & ~63) as usize;
 export const SNAPSHOT_SLOTS_BASE: usize = SNAPSHOT_BITMAP_BASE + SNAPSHOT_BITMAP_BYTES;
 export const SNAPSHOT_SLOTS_BYTES: usize = SNAPSHOT_SLOTS_ALL * 8;
-export const WORKER_SLOTS_BASE: usize = SNAPSHOT_SLOTS_BASE + SNAPSHOT_SLOTS_BYTES;
-export const WORKER_SLOT_BYTES: usize = CACHE_LINE_BYTES;
-export const WORKER_SLOTS_BYTES: usize = (WORKER_SLOTS as usize) * WORKER_SLOT_BYTES;
+export const SNAPSHOT_OWNERS_BASE: usize = SNAPSHOT_SLOTS_BASE + SNAPSHOT_SLOTS_BYTES;
+export const SNAPSHOT_OWNERS_BYTES: usize = ((SNAPSHOT_SLOTS_ALL + 63) & ~63) as usize;
+export const WORKER_SLOTS_BASE: usize = SNAPSHOT_OWNERS_BASE + SNAPSHOT_OWNERS_BYTES;
+export const WORKER_SLOT_BYTES: usize = 2 * CACHE_LINE_BYTES;
+export const WORKER_SLOTS_BYTES: usize = (WORKERS_MAX as usize) * WORKER_SLOT_BYTES;
 export const CHECKSUM_TABLES_BASE: usize = WORKER_SLOTS_BASE + WORKER_SLOTS_BYTES;
 export const CHECKSUM_TABLES_BYTES: usize = 8 * 256 * 4;
 export const SYSTEM_ARENA_BASE: usize = CHECKSUM_TABLES_BASE + CHECKSUM_TABLES_BYTES;
@@ -70,7 +72,9 @@ export class Superblock {
   firstRun: usize;
   pad0: u64;
   pad1: u64;
-  pad17: u64;
+  /** Set once the owner has closed the database: nothing can be written any more. */
+  closed: u32;
+  pad17: u32;
 
   // Line 1: the allocator.
   allocatorLock: u32;
@@ -101,7 +105,8 @@ export class Superblock {
   // Line 3: what pruning and snapshots meet over.
   /** Below this nothing can be acquired any more: raised by a pruner before it looks at the snapshots (COMMIT 13). */
   floor: u64;
-  snapshotsHeld: u32;
+  /** One more than the highest worker slot that was ever attached: nobody need look further. */
+  workersHigh: u32;
   runCount: u32;
   directoryLock: u32;
   freeRun: usize;
@@ -151,10 +156,10 @@ export class Superblock {
   publishPass: u32;
   /** The lowest version that has ever been undone, per call of undo; asynchronous transactions compare. */
   undoneGeneration: u32;
-  /** Transaction contexts that are kept for reuse, and how many. */
-  transactionPool: usize;
-  transactionPoolCount: u32;
-  transactionsOpen: u32;
+  /** Extents that were given back while the allocator could not be had: a stack. */
+  freedLater: usize;
+  /** How often the directory was made anew behind a dead worker. */
+  directoriesLost: u32;
 
   /** What `verify` found first: an invariant's number, and where. */
   faultCode: u32;

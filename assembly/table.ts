@@ -13,6 +13,7 @@
  *    leaf is not copied again: it only loses a bit of depth to spare.
  */
 import { Arena, arenaAllocate, arenaFree } from "./arena";
+import { ENTRY_HEADER_BYTES } from "./constants";
 import { bytesEqual, Entry, entryKey } from "./entry";
 import {
   CONTROL_DELETED,
@@ -24,12 +25,16 @@ import {
   matchEmpty,
   matchFree,
 } from "./group";
+import { within } from "./optimistic";
 import { superblock } from "./superblock";
 
+const SHARED: bool = ASC_FEATURE_THREADS;
 const LEAF_SLOTS_MIN: u32 = 16;
+/** More slots than any leaf has: only keys with equal hashes make one larger than LEAF_SLOTS_MAX. */
+const LEAF_SLOTS_READ_MAX: u32 = 1 << 20;
 const LEAF_SLOTS_MAX: u32 = 512;
 /** Beyond this depth a leaf grows instead of splitting: only keys with equal hashes can bring it there. */
-const DIRECTORY_DEPTH_MAX: u32 = 20;
+export const DIRECTORY_DEPTH_MAX: u32 = 20;
 
 @unmanaged
 export class Table {
@@ -143,19 +148,38 @@ export function tableFree(table: Table, arena: Arena): void {
   arenaFree(arena, changetype<usize>(table), offsetof<Table>() as u32);
 }
 
+/** The leaf at an address that was read without a lock, if it is one that can be looked into; null otherwise. */
+export function leafWithin(address: usize): Leaf | null {
+  const leaf = changetype<Leaf>(within(address, offsetof<Leaf>() as u32));
+  const slots = leaf.slots;
+  const isSize = slots >= LEAF_SLOTS_MIN && slots <= LEAF_SLOTS_READ_MAX && popcnt<u32>(slots) == 1;
+  return isSize && within(leaf.body, leafBodyBytes(slots)) != 0 && leaf.depth <= DIRECTORY_DEPTH_MAX ? leaf : null;
+}
+
+/** The leaf for a hash, as tableLeaf, or null where a reader without a lock has come upon something else. */
+function leafFor(table: Table, hash: u32): Leaf | null {
+  if (!SHARED) return tableLeaf(table, hash);
+  if (table.depth > DIRECTORY_DEPTH_MAX) return null;
+  return leafWithin(load<usize>(within(table.directory + (directoryIndex(table, hash) << 2), 4)));
+}
+
 /** The entry of a key, or null. The key is `keyBytes` bytes at `key`, anywhere in memory. */
 export function tableFind(table: Table, hash: u32, key: usize, keyBytes: u32): Entry | null {
-  const leaf = tableLeaf(table, hash);
-  const controls = leaf.body;
-  const slots = controls + (leaf.slots as usize);
-  const mask = leaf.slots / GROUP_SLOTS - 1;
+  const leaf = leafFor(table, hash);
+  if (SHARED && leaf === null) return null;
+  const size = changetype<Leaf>(leaf).slots;
+  const controls = within(changetype<Leaf>(leaf).body, leafBodyBytes(size));
+  const slots = controls + (size as usize);
+  const mask = size / GROUP_SLOTS - 1;
   const control = controlOf(hash);
   let group = (hash >>> CONTROL_HASH_BITS) & mask;
   for (let step: u32 = 1; step <= mask + 1; step++) {
     const at = controls + ((group * GROUP_SLOTS) as usize);
     for (let match = matchControl(at, control); match; match &= match - 1) {
       const slot = group * GROUP_SLOTS + ctz<u32>(match);
-      const entry = changetype<Entry>(load<usize>(slots + ((slot as usize) << 2)));
+      const entry = changetype<Entry>(
+        within(load<usize>(slots + ((slot as usize) << 2)), ENTRY_HEADER_BYTES + keyBytes),
+      );
       if (entry.hash == hash && (entry.keyBytes as u32) == keyBytes && bytesEqual(entryKey(entry), key, keyBytes)) {
         return entry;
       }

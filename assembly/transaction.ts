@@ -9,11 +9,19 @@
  *
  * What it keeps true: a context is of one run and one incarnation; `start` is held in the snapshot registry from begin to
  * end; a handle is the context's address with its generation, which rises at each end, so that a handle of an earlier
- * transaction is refused. Contexts are never freed, at most TRANSACTION_POOL_MAX keep their buffers, and none above
- * BUFFER_BYTES_KEPT.
+ * transaction is refused. Contexts are never freed, each worker has its own, of which at most TRANSACTION_POOL_MAX keep their
+ * buffers, and none above BUFFER_BYTES_KEPT.
  */
 
-import { arenaAllocate, EXTENT_HEADER_BYTES, extentAllocate, extentFree, extentOrder, orderFor } from "./arena";
+import {
+  arenaAllocate,
+  EXTENT_HEADER_BYTES,
+  extentAllocate,
+  extentFree,
+  extentOrder,
+  extentsOf,
+  orderFor,
+} from "./arena";
 import {
   BEGIN_INSTALLED,
   BEGIN_STEP,
@@ -30,11 +38,23 @@ import {
   VERSION_HEADER_BYTES,
 } from "./constants";
 import { bytesCopy, bytesEqual, Entry } from "./entry";
+import { addShared32, store32Shared } from "./lock";
 import { keeps, RULE_START_AT_HORIZON } from "./rules";
-import { RUN_DELETING, Run, runForget, runIs, runSeen, systemArena } from "./run";
+import {
+  directoryLock,
+  directoryTryLock,
+  directoryUnlock,
+  RUN_DELETING,
+  Run,
+  runForgetUnused,
+  runIs,
+  runSeen,
+  systemArena,
+} from "./run";
 import { NO_SLOT, publishedHorizon, snapshotAcquire, snapshotRelease } from "./snapshots";
 import { superblock } from "./superblock";
 import { TOMBSTONE, Version, versionBytes } from "./versions";
+import { Worker, worker, workerAt } from "./workers";
 
 export const TOUCHED_READ: u8 = 1;
 export const TOUCHED_WRITTEN: u8 = 2;
@@ -67,6 +87,8 @@ export class Transaction {
   slot: u32;
   start: u64;
   asynchronous: u32;
+  /** Whether its run counts it. */
+  counted: u32;
   undoneGeneration: u32;
   /** The newest version that was installed and not published when it began; 0 where there was none. */
   dependsOn: u64;
@@ -87,6 +109,8 @@ export class Transaction {
   writeBytes: u32;
   /** The next free context. */
   next: usize;
+  /** The next of all that were ever made for the same worker. */
+  nextOwned: usize;
 }
 
 @unmanaged
@@ -118,6 +142,7 @@ export class Scan {
   bounds: u32;
 }
 
+const BUFFER_BYTES: usize = offsetof<Buffer>();
 const TOUCHED_BYTES: u32 = offsetof<Touched>() as u32;
 const SCAN_BYTES: u32 = offsetof<Scan>() as u32;
 
@@ -208,22 +233,54 @@ function holdsBuffers(transaction: Transaction): bool {
 }
 
 function contextTake(): Transaction | null {
-  const sb = superblock();
-  if (sb.transactionPool) {
-    const kept = changetype<Transaction>(sb.transactionPool);
-    sb.transactionPool = kept.next;
-    if (holdsBuffers(kept)) sb.transactionPoolCount--;
+  const mine = worker();
+  if (mine.pool) {
+    const kept = changetype<Transaction>(mine.pool);
+    mine.pool = kept.next;
+    if (holdsBuffers(kept)) mine.poolCount--;
     return kept;
   }
+  if (!directoryLock()) return null;
   const block = arenaAllocate(systemArena(), offsetof<Transaction>() as u32);
+  directoryUnlock();
   if (block == 0) return null;
   memory.fill(block, 0, offsetof<Transaction>());
-  return changetype<Transaction>(block);
+  const made = changetype<Transaction>(block);
+  made.nextOwned = mine.contexts;
+  mine.contexts = block;
+  return made;
+}
+
+/**
+ * Ends every transaction of a worker that is no more; its contexts, their buffers given back, wait for whoever comes after.
+ * Their snapshots are let go of with all others of it.
+ */
+export function transactionsOfDead(index: u32): void {
+  const dead = workerAt(index);
+  dead.pool = 0;
+  dead.poolCount = 0;
+  for (let at = dead.contexts; at; at = changetype<Transaction>(at).nextOwned) {
+    const transaction = changetype<Transaction>(at);
+    for (let field = offsetof<Transaction>("items"); field <= offsetof<Transaction>("data"); field += BUFFER_BYTES) {
+      extentsOf(at + field);
+      memory.fill(at + field, 0, BUFFER_BYTES);
+    }
+    if (transaction.generation & 1) transaction.generation++;
+    if (transaction.counted != 0 && transaction.run != 0) {
+      addShared32(transaction.run + offsetof<Run>("transactions"), -1);
+    }
+    transaction.counted = 0;
+    transaction.run = 0;
+    transaction.writes = 0;
+    transaction.writeBytes = 0;
+    transaction.next = dead.pool;
+    dead.pool = at;
+  }
 }
 
 /** Empties a context and gives it back; beyond the pool's size its buffers go. */
 function contextReturn(transaction: Transaction): void {
-  const sb = superblock();
+  const mine = worker();
   transaction.generation++;
   transaction.itemsUsed = 0;
   transaction.scansUsed = 0;
@@ -241,21 +298,21 @@ function contextReturn(transaction: Transaction): void {
   } else {
     transaction.indexUsed = 0;
   }
-  if (sb.transactionPoolCount >= TRANSACTION_POOL_MAX) {
+  if (mine.poolCount >= TRANSACTION_POOL_MAX) {
     bufferFree(itemsBuffer(transaction));
     bufferFree(indexBuffer(transaction));
     bufferFree(scansBuffer(transaction));
     bufferFree(dataBuffer(transaction));
     transaction.indexUsed = 0;
     // Contexts with buffers stand in front, so that they are the ones to be used again.
-    const first = changetype<Transaction>(sb.transactionPool);
+    const first = changetype<Transaction>(mine.pool);
     transaction.next = first.next;
     first.next = changetype<usize>(transaction);
     return;
   }
-  if (holdsBuffers(transaction)) sb.transactionPoolCount++;
-  transaction.next = sb.transactionPool;
-  sb.transactionPool = changetype<usize>(transaction);
+  if (holdsBuffers(transaction)) mine.poolCount++;
+  transaction.next = mine.pool;
+  mine.pool = changetype<usize>(transaction);
 }
 
 /**
@@ -274,10 +331,13 @@ export function transactionBegin(run: Run, generation: u32, how: u32): usize {
     start = keeps(RULE_START_AT_HORIZON) ? max(newest, publishedHorizon()) : newest;
     slot = snapshotAcquire(start, (how & BEGIN_STEP) != 0);
   }
-  if (slot == NO_SLOT) {
+  let counted: u32 = 0;
+  if (slot != NO_SLOT && run.born == 0) counted = countUnborn(run, generation);
+  if (slot == NO_SLOT || counted == UNBORN_GONE) {
+    if (slot != NO_SLOT) snapshotRelease(slot);
     transaction.generation++;
     contextReturn(transaction);
-    return STATUS_BUSY_SNAPSHOTS as usize;
+    return (slot == NO_SLOT ? STATUS_BUSY_SNAPSHOTS : STATUS_RUN_STALE) as usize;
   }
   const sb = superblock();
   transaction.generation++;
@@ -288,9 +348,25 @@ export function transactionBegin(run: Run, generation: u32, how: u32): usize {
   transaction.asynchronous = asynchronous;
   transaction.undoneGeneration = sb.undoneGeneration;
   transaction.dependsOn = asynchronous && run.installed > run.visible ? run.installed : 0;
-  sb.transactionsOpen++;
-  run.transactions++;
+  transaction.counted = counted;
+  const mine = worker();
+  store32Shared(changetype<usize>(mine) + offsetof<Worker>("open"), mine.open + 1);
   return changetype<usize>(transaction);
+}
+
+const UNBORN_COUNTED: u32 = 1;
+const UNBORN_GONE: u32 = 2;
+
+/**
+ * Counts a transaction on a run that has nothing published yet, so that the run stays: nothing else tells that somebody means
+ * it. Later ones hold a version that the run is seen at.
+ */
+function countUnborn(run: Run, generation: u32): u32 {
+  if (!directoryLock()) return UNBORN_GONE;
+  const lives = runIs(run, generation);
+  if (lives) addShared32(changetype<usize>(run) + offsetof<Run>("transactions"), 1);
+  directoryUnlock();
+  return lives ? UNBORN_COUNTED : UNBORN_GONE;
 }
 
 /** Whether a handle means the transaction that is open in its context. */
@@ -300,16 +376,19 @@ export function transactionIs(transaction: Transaction, generation: u32): bool {
 
 /** Ends a transaction: lets go of its snapshot and its context. A run that nobody has written to is forgotten. */
 export function transactionEnd(transaction: Transaction): void {
-  const sb = superblock();
   const run = changetype<Run>(transaction.run);
   if (transaction.slot != NO_SLOT) snapshotRelease(transaction.slot);
   const generation = transaction.runGeneration;
+  const counted = transaction.counted;
   contextReturn(transaction);
-  sb.transactionsOpen--;
-  // A deleted run counts those that are open on it until it is given back.
-  run.transactions--;
-  if (!runIs(run, generation)) return;
-  if (run.transactions == 0 && run.installed == 0 && run.unpublished == 0) runForget(run);
+  const mine = worker();
+  store32Shared(changetype<usize>(mine) + offsetof<Worker>("open"), mine.open - 1);
+  if (counted == 0) return;
+  // A deleted run counts those that were begun on it before it was there until it is given back.
+  const rest = addShared32(changetype<usize>(run) + offsetof<Run>("transactions"), -1) - 1;
+  if (rest != 0 || !directoryTryLock()) return;
+  runForgetUnused(run, generation);
+  directoryUnlock();
 }
 
 /**

@@ -22,8 +22,9 @@ import { bytesEqual, ENTRY_QUEUED, Entry, entryKey } from "./entry";
 import { CONTROL_DELETED, CONTROL_EMPTY, controlOf } from "./group";
 import { hashKey } from "./hash";
 import { ITEM_UNDONE, ITEM_WRITTEN, itemAt } from "./queue";
-import { RUN_BYTES, Run, runArena, runTable, systemArena } from "./run";
+import { RUN_BYTES, RUN_POISONED, Run, runArena, runTable, systemArena } from "./run";
 import { groupBytes, groupTable, isIndex } from "./run-tables";
+import { snapshotsHeld } from "./snapshots";
 import {
   BUDDY_ORDER_MAX,
   BUDDY_ORDER_MIN,
@@ -52,6 +53,7 @@ import {
 } from "./table";
 import { Transaction } from "./transaction";
 import { TOMBSTONE, Version, versionBytes } from "./versions";
+import { openOfAll, workerAt } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
 
@@ -284,6 +286,7 @@ function verifyDirectory(): u32 {
     if ((run.generation & 1) != (run.deleted == 0 ? 1 : 0)) return fault(FAULT_DIRECTORY, at);
     if (run.deleted == 0) live++;
     else retired++;
+    if (run.flags & RUN_POISONED) continue;
     const newest = changetype<Entry>(run.entry).head == at;
     if (newest) names++;
     // Only the newest incarnation of a name lives, and those behind it were deleted before it was born.
@@ -296,13 +299,16 @@ function verifyDirectory(): u32 {
   for (let at = sb.retiredRuns; at; at = changetype<Run>(at).nextFree) retired--;
   if (runs != sb.runCount || live != sb.runsLive || retired != 0) return fault(FAULT_DIRECTORY, 0);
   usedBytes = runs * blockBytes(RUN_BYTES + (CACHE_LINE_BYTES as u32));
-  let contexts: u32 = sb.transactionsOpen;
-  for (let at = sb.transactionPool; at; at = changetype<Transaction>(at).next) contexts++;
+  let contexts = openOfAll();
+  for (let index: u32 = 0; index < sb.workersHigh; index++) {
+    for (let at = workerAt(index).pool; at; at = changetype<Transaction>(at).next) contexts++;
+  }
   usedBytes += contexts * blockBytes(offsetof<Transaction>() as u32);
   const status = verifyTable(changetype<Table>(sb.directory), null, 0, KIND_RUNS, null);
   if (status) return status;
   if (changetype<Table>(sb.directory).entries != names) return fault(FAULT_DIRECTORY, 0);
-  return verifyArena(systemArena(), usedBytes);
+  // What was left behind when it was made anew is in no arena any more.
+  return sb.directoriesLost != 0 ? 0 : verifyArena(systemArena(), usedBytes);
 }
 
 function verifyQueue(): u32 {
@@ -342,7 +348,7 @@ function verifySnapshots(): u32 {
     if (!SHARED && marked != (word != 0)) return fault(FAULT_SNAPSHOTS, slot);
     held += (word & 0x7ff) as u32;
   }
-  return held == superblock().snapshotsHeld ? 0 : fault(FAULT_SNAPSHOTS, 0xffff);
+  return held == snapshotsHeld() ? 0 : fault(FAULT_SNAPSHOTS, 0xffff);
 }
 
 /** Whether the map fits below the heap, and each contended part of the superblock begins a cache line. */

@@ -14,9 +14,11 @@
 import { Arena, arenaAllocate, arenaFree } from "./arena";
 import { VERSION_HEADER_BYTES, VERSION_PREVIOUS_OFFSET } from "./constants";
 import { Entry } from "./entry";
+import { within } from "./optimistic";
 import { keeps, RULE_HELD_STAYS } from "./rules";
 import { heldBetween } from "./snapshots";
 
+const SHARED: bool = ASC_FEATURE_THREADS;
 /** The length of a record that says: deleted. */
 export const TOMBSTONE: u32 = 0xffffffff;
 
@@ -55,9 +57,25 @@ export function versionValue(version: Version): usize {
 
 /** The newest record at or below `at`, a tombstone included; null if the key had none. */
 export function versionAt(entry: Entry, at: u64): Version | null {
+  if (SHARED) return versionAtUnlocked(entry, at);
   let version = changetype<Version>(entry.head);
   while (changetype<usize>(version) && version.number > at) version = changetype<Version>(version.previous);
   return changetype<usize>(version) ? version : null;
+}
+
+/** The same for a reader that may have come upon anything: numbers that do not fall end the chain. */
+function versionAtUnlocked(entry: Entry, at: u64): Version | null {
+  let address = within(entry.head, VERSION_HEADER_BYTES);
+  let newer: u64 = u64.MAX_VALUE;
+  while (address != 0) {
+    const version = changetype<Version>(address);
+    const number = version.number;
+    if (number >= newer) return null;
+    if (number <= at) return version;
+    newer = number;
+    address = within(version.previous, VERSION_HEADER_BYTES);
+  }
+  return null;
 }
 
 /** The newest record at or below `at` if it holds a value; null if the key was missing or deleted then. */

@@ -45,6 +45,17 @@ export interface CheckpointStep {
   readonly needs: number;
 }
 
+/** Counters of what is in memory; see {@link Core.use}. */
+export interface CoreUse {
+  readonly extentBytes: number;
+  readonly usedBytes: number;
+  readonly freeBytes: number;
+  readonly deadBytes: number;
+  readonly snapshotsHeld: number;
+  readonly transactionsOpen: number;
+  readonly transactionsPooled: number;
+}
+
 /** Why a recovery call stopped, and what it saw last. */
 export interface RecoverOutcome {
   readonly taken: number;
@@ -73,7 +84,17 @@ export function statusError(status: number, what = "The call"): HoldfastError {
         "A commit of this run is still on its way to a storage that cannot sync synchronously; nothing has changed. Await it or db.flush(), or use transactionAsync.",
       );
     case abi.STATUS_BUSY_LOCK:
-      return new HoldfastError("BUSY", "Another worker holds the run; nothing has changed. Try again.");
+      return new HoldfastError(
+        "BUSY",
+        `${what} waited too long for another worker, which is in the middle of something; nothing has changed. Try again; if that worker is dead, db.detach(its id) says so.`,
+      );
+    case abi.STATUS_CLOSED:
+      return new HoldfastError("CLOSED", "The database was closed by its owner; nothing has changed.");
+    case abi.STATUS_POISONED:
+      return new HoldfastError(
+        "CORRUPTION",
+        "A worker died while it was changing this run, and nobody can say what is in it. Rebuild it from the log with db.recoverRun(id), or remove it with db.deleteRun(id).",
+      );
     case abi.STATUS_BUSY_SNAPSHOTS:
       return new HoldfastError(
         "BUSY",
@@ -111,6 +132,7 @@ export class Core implements Scratch {
   readonly #versionAddress: number;
   readonly #drainPointerAddress: number;
   readonly #unpublishedAddress: number;
+  readonly #heapEndAddress: number;
   valueOffset: number;
   valueCapacity: number;
   readonly shared: boolean;
@@ -120,6 +142,9 @@ export class Core implements Scratch {
   readonly #hot: HotExports;
   #trap: unknown;
 
+  /** The slot of this instance among those that share the memory. */
+  readonly worker: number;
+
   private constructor(exports: CoreExports, memory: WebAssembly.Memory, shared: boolean) {
     this.#exports = exports;
     this.#hot = exports as unknown as HotExports;
@@ -127,15 +152,17 @@ export class Core implements Scratch {
     this.shared = shared;
     this.bytes = new Uint8Array(memory.buffer);
     this.view = new DataView(memory.buffer);
+    this.#heapEndAddress = (exports["heapEndAddress"] as () => number)() >>> 0;
+    this.renew();
     this.keyOffset = this.#call("scratchKey") >>> 0;
     this.#bounds = this.#call("scratchBounds") >>> 0;
     this.#result = this.#call("scratchResult") >>> 0;
+    this.worker = this.view.getUint32(this.#result, true);
     this.#versionAddress = this.#call("versionAddress") >>> 0;
     this.#drainPointerAddress = this.#call("drainPointerAddress") >>> 0;
     this.#unpublishedAddress = this.#call("unpublishedAddress") >>> 0;
     this.valueOffset = this.#call("scratchValue") >>> 0;
     this.valueCapacity = this.#call("scratchValueBytes") >>> 0;
-    this.renew();
   }
 
   /** Formats a fresh memory as an empty database and attaches to it. */
@@ -143,26 +170,80 @@ export class Core implements Scratch {
     exports: CoreExports,
     memory: WebAssembly.Memory,
     shared: boolean,
-    options: { maxBytes: number; seed: Uint32Array; capabilities: number; recordBytesMax: number },
+    options: {
+      readonly maxBytes: number;
+      readonly seed: Uint32Array;
+      readonly capabilities: number;
+      readonly recordBytesMax: number;
+      /** Whether this thread may be put to sleep. */
+      readonly canWait: boolean;
+    },
   ): Core {
     const { seed } = options;
-    const version = exports["abiVersion"]?.();
-    if (version !== abi.ABI_VERSION) {
-      throw new HoldfastError(
-        "INVALID_ARGUMENT",
-        `The core is of interface ${version ?? "none"}, this package needs ${abi.ABI_VERSION}. Pass the wasm of the same release.`,
-      );
-    }
+    assertInterface(exports);
     const format = exports["format"] as (...numbers: number[]) => number;
     let status = format(options.maxBytes, seed[0] ?? 0, seed[1] ?? 0, options.capabilities, options.recordBytesMax);
-    if (status === abi.STATUS_OK) status = (exports["attach"] as () => number)();
+    if (status === abi.STATUS_OK) status = enter(exports, abi.WORKER_NONE, shared && options.canWait);
     if (status !== abi.STATUS_OK) throw statusError(status, "Opening");
     return new Core(exports, memory, shared);
   }
 
+  /**
+   * Attaches to a memory that somebody has formatted: in the slot that was promised, or with WORKER_NONE in any.
+   * @throws HoldfastError `BUSY` if there is none, or the promise was kept already; `CLOSED`, `STORE_FULL`.
+   */
+  static attach(exports: CoreExports, memory: WebAssembly.Memory, worker: number, canWait: boolean): Core {
+    assertInterface(exports);
+    const status = enter(exports, worker, canWait);
+    if (status === abi.STATUS_BUSY_LOCK) {
+      throw new HoldfastError(
+        "BUSY",
+        `No place is left for this worker: ${abi.WORKERS_MAX} can be attached at a time, and a handle that was made for one worker is good once.`,
+        { details: { limit: abi.WORKERS_MAX } },
+      );
+    }
+    if (status !== abi.STATUS_OK) throw statusError(status, "Attaching");
+    return new Core(exports, memory, true);
+  }
+
+  /** Keeps a slot for a worker to come. @throws HoldfastError `BUSY` if there is none. */
+  promiseWorker(): number {
+    const worker = this.#call("workerSlot", abi.WORKER_NONE) >>> 0;
+    if (worker !== abi.WORKER_NONE) return worker;
+    throw new HoldfastError("BUSY", `${abi.WORKERS_MAX} workers are attached, which is the most there can be.`, {
+      details: { limit: abi.WORKERS_MAX },
+    });
+  }
+
+  /** Whether somebody is attached in a slot. */
+  isAttached(worker: number): boolean {
+    return this.#call("workerSlot", worker) === abi.WORKER_ATTACHED;
+  }
+
+  /** Gives this instance's slot back. It is not used afterwards. */
+  leave(): void {
+    this.#call("workerBury", this.worker);
+  }
+
+  /** Clears up behind a worker that is known to be dead; false if there is none in that slot. @throws HoldfastError `BUSY`. */
+  buryWorker(worker: number): boolean {
+    const status = this.#call("workerBury", worker);
+    if (status === abi.STATUS_BUSY_LOCK) throw statusError(status, "The detachment");
+    return status === abi.STATUS_OK;
+  }
+
+  /** From now on nobody can write, in whichever worker. */
+  closeAll(): void {
+    this.#call("closeAll");
+  }
+
   /** Renews the views if memory has grown since they were made. */
   renew(): void {
-    if (this.bytes.length !== 0 && !(this.shared && this.bytes.length !== this.#memory.buffer.byteLength)) return;
+    if (this.shared) {
+      if (this.view.getUint32(this.#heapEndAddress, true) <= this.bytes.length) return;
+    } else if (this.bytes.length !== 0) {
+      return;
+    }
     this.bytes = new Uint8Array(this.#memory.buffer);
     this.view = new DataView(this.#memory.buffer);
   }
@@ -249,6 +330,7 @@ export class Core implements Scratch {
   /** The run whose id was encoded as a key of `nameBytes` bytes; pointer 0 if there is none. */
   resolveRun(nameBytes: number): RunHandle {
     const pointer = this.#call("runResolve", nameBytes) >>> 0;
+    if (pointer !== 0 && pointer < abi.STATUS_LIMIT) throw statusError(pointer, "The run");
     return { pointer, generation: pointer === 0 ? 0 : this.#call("runGeneration", pointer) };
   }
 
@@ -262,6 +344,7 @@ export class Core implements Scratch {
   /** The incarnation of a run that a version sees, whose id was encoded as a key; pointer 0 if there was none. */
   resolveRunAt(nameBytes: number, version: number): RunHandle {
     const pointer = this.#call("runResolveAt", nameBytes, version) >>> 0;
+    if (pointer !== 0 && pointer < abi.STATUS_LIMIT) throw statusError(pointer, "The run");
     return { pointer, generation: pointer === 0 ? 0 : this.#call("runLiveGeneration", pointer) };
   }
 
@@ -274,6 +357,9 @@ export class Core implements Scratch {
       run = this.#call("runNext", run, version) >>> 0
     ) {
       const name = this.#call("runName", run) >>> 0;
+      // Deleted by another worker meanwhile.
+      if (name === 0) continue;
+      if (name < abi.STATUS_LIMIT) throw statusError(name, "The index of runs");
       const nameBytes = this.view.getUint16(name + abi.ENTRY_KEY_BYTES_OFFSET, true);
       ids.push(decodeText(this, name + abi.ENTRY_HEADER_BYTES, nameBytes));
     }
@@ -282,7 +368,7 @@ export class Core implements Scratch {
 
   /** Commits the deletion of a run as a whole; the version, or a status negated. */
   deleteRun(run: RunHandle, mode: number): number {
-    return this.#call("runDelete", run.pointer, run.generation, mode, 0);
+    return this.#call("runDelete", run.pointer, run.generation, mode);
   }
 
   /** Takes a run that nobody has written to away again. */
@@ -345,7 +431,7 @@ export class Core implements Scratch {
   ): number {
     this.#assertSound();
     try {
-      const version = this.#hot.put(pointer, generation, table, keyBytes, valueBytes, mode, expected, 0);
+      const version = this.#hot.put(pointer, generation, table, keyBytes, valueBytes, mode, expected);
       this.renew();
       return version;
     } catch (cause) {
@@ -355,7 +441,7 @@ export class Core implements Scratch {
 
   /** Commits a deletion of the key in scratch; the version, or a status negated. */
   remove(run: RunHandle, table: number, keyBytes: number, mode: number, expected: number): number {
-    return this.#call("remove", run.pointer, run.generation, table, keyBytes, mode, expected, 0);
+    return this.#call("remove", run.pointer, run.generation, table, keyBytes, mode, expected);
   }
 
   // Listings.
@@ -497,7 +583,7 @@ export class Core implements Scratch {
   commit(pointer: number, generation: number, mode: number): number {
     this.#assertSound();
     try {
-      const version = this.#hot.transactionCommit(pointer, generation, mode, 0);
+      const version = this.#hot.transactionCommit(pointer, generation, mode);
       this.renew();
       return version;
     } catch (cause) {
@@ -611,28 +697,27 @@ export class Core implements Scratch {
     return this.#call("runsLive") >>> 0;
   }
 
-  get snapshotsHeld(): number {
-    return this.#call("snapshotsHeld") >>> 0;
-  }
-
   /** The lowest version that is held; 0 where none is. */
   get oldestSnapshot(): number {
     return this.#call("oldestSnapshot");
   }
 
-  get transactionsOpen(): number {
-    return this.#call("transactionsOpen") >>> 0;
-  }
-
-  get transactionsPooled(): number {
-    return this.#call("transactionsPooled") >>> 0;
-  }
-
-  /** What the runs' arenas hold, in bytes: all, in use, free between what is in use, and of versions that are not the newest. */
-  arenaUse(): { extentBytes: number; usedBytes: number; freeBytes: number; deadBytes: number } {
-    this.#call("arenaUse");
+  /**
+   * What the runs' arenas hold, in bytes: all, in use, free between what is in use, and of versions that are not the newest;
+   * and how many snapshots and transactions are open, and contexts kept for the next ones.
+   */
+  use(): CoreUse {
+    this.#call("use");
     const at = (index: number): number => this.view.getFloat64(this.#result + index * 8, true);
-    return { extentBytes: at(0), usedBytes: at(1), freeBytes: at(2), deadBytes: at(3) };
+    return {
+      extentBytes: at(0),
+      usedBytes: at(1),
+      freeBytes: at(2),
+      deadBytes: at(3),
+      snapshotsHeld: at(4),
+      transactionsOpen: at(5),
+      transactionsPooled: at(6),
+    };
   }
 
   // Recovery.
@@ -763,6 +848,19 @@ export class Core implements Scratch {
   }
 }
 
+function assertInterface(exports: CoreExports): void {
+  const version = exports["abiVersion"]?.();
+  if (version === abi.ABI_VERSION) return;
+  throw new HoldfastError(
+    "INVALID_ARGUMENT",
+    `The core is of interface ${version ?? "none"}, this package needs ${abi.ABI_VERSION}. Pass the wasm of the same release.`,
+  );
+}
+
+function enter(exports: CoreExports, worker: number, canWait: boolean): number {
+  return (exports["attach"] as (worker: number, canWait: number) => number)(worker, canWait ? 1 : 0);
+}
+
 /** What the core is told of a listing; a limit of 0 only counts. */
 function scanNumbers({ prefixBytes, startBytes, endBytes, reverse, limit }: ScanRequest, collect: boolean): number[] {
   return [prefixBytes, startBytes, endBytes, collect ? limit : 0, reverse ? 1 : 0];
@@ -779,14 +877,13 @@ interface HotExports {
     valueBytes: number,
     mode: number,
     expected: number,
-    worker: number,
   ): number;
   snapshotTake(pointer: number, generation: number, reserved: number): number;
   snapshotDrop(slot: number, pointer: number, generation: number): void;
   transactionOpen(pointer: number, generation: number, how: number): number;
   transactionGet(pointer: number, generation: number, table: number, keyBytes: number): number;
   transactionPut(pointer: number, generation: number, table: number, keyBytes: number, valueBytes: number): number;
-  transactionCommit(pointer: number, generation: number, mode: number, worker: number): number;
+  transactionCommit(pointer: number, generation: number, mode: number): number;
   transactionClose(pointer: number, generation: number): number;
   drain(bytesMax: number): number;
   drained(): number;

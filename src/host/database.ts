@@ -23,7 +23,7 @@ import { Engine } from "./engine.js";
 import { type Environment, platformEnvironment } from "./environment.js";
 import type { Attachment } from "./instrument.js";
 import { maxBytesOf, type OpenOptions, parseOptions } from "./options.js";
-import { platformStorage, temporaryPlace } from "./platform.js";
+import { canWait, platformStorage, temporaryPlace } from "./platform.js";
 import { RunIndex } from "./primitives/run-index.js";
 import type { StepOptions } from "./reader-writer.js";
 import { type LogState, type RecoveredInfo, recoverLog, type SalvagedInfo, salvageLog } from "./recovery.js";
@@ -223,6 +223,7 @@ async function makeCore(
     seed,
     capabilities: capabilityBits(storage),
     recordBytesMax: Math.min(storage.recordBytesMax, RECORD_BYTES_MAX) - overhead,
+    canWait: canWait(),
   });
   return { core, attachment };
 }
@@ -578,22 +579,22 @@ export class Database implements AsyncDisposable {
     this.#engine.assertOpen();
     const { core, log } = this.#engine;
     const memoryUse = core.memoryUse();
-    const arenaUse = core.arenaUse();
+    const use = core.use();
     const syncs = log?.syncs ?? 0;
     const oldest = core.oldestSnapshot;
     return {
       entries: core.liveEntries,
       runs: core.runCountLive,
-      snapshotsHeld: core.snapshotsHeld,
+      snapshotsHeld: use.snapshotsHeld,
       oldestSnapshotVersion: oldest === 0 ? undefined : oldest,
       oldestSnapshotAgeMs: oldest === 0 ? undefined : this.#engine.heldForMs(oldest),
-      transactionsOpen: core.transactionsOpen,
-      transactionsPooled: core.transactionsPooled,
+      transactionsOpen: use.transactionsOpen,
+      transactionsPooled: use.transactionsPooled,
       memoryBytes: memoryUse.bytes,
       memoryFreeBytes: memoryUse.freeBytes,
-      liveBytes: arenaUse.usedBytes - arenaUse.deadBytes,
-      deadBytes: arenaUse.deadBytes,
-      fragmentation: arenaUse.extentBytes === 0 ? 0 : arenaUse.freeBytes / arenaUse.extentBytes,
+      liveBytes: use.usedBytes - use.deadBytes,
+      deadBytes: use.deadBytes,
+      fragmentation: use.extentBytes === 0 ? 0 : use.freeBytes / use.extentBytes,
       logBytes: core.logPosition,
       commits: core.commits,
       syncs,

@@ -10,6 +10,17 @@ function hasFiles(): boolean {
   return typeof process !== "undefined" && typeof process.getBuiltinModule === "function" && !isWorkerd();
 }
 
+/** Whether this thread may be put to sleep: a browser's main thread and an edge function may not. */
+export function canWait(): boolean {
+  if (typeof SharedArrayBuffer === "undefined" || isWorkerd()) return false;
+  try {
+    // The word is another one than is waited for, so that this returns at once where it is allowed.
+    return Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1, 0) === "not-equal";
+  } catch {
+    return false;
+  }
+}
+
 /** Edge functions have parts of Node's interface, but no files that outlive a request. */
 function isWorkerd(): boolean {
   return typeof navigator !== "undefined" && navigator.userAgent === "Cloudflare-Workers";

@@ -13,6 +13,7 @@ import {
   RUN_ID_BYTES_MAX,
   SLOT_RUN_STALE,
   STATUS_DRAIN_FIRST,
+  STATUS_LARGE,
   STATUS_LIMIT,
   STATUS_NOTHING,
   STATUS_NOTHING_PENDING,
@@ -85,7 +86,8 @@ export class RunWriter implements Writer {
     const { pointer, generation } = this.#handle;
     if (pointer === 0) return this.#recordAnew(table, key);
     const record = core.get(pointer, generation, table, keyBytes);
-    if (record >= STATUS_LIMIT || record === 0) return record;
+    if (record >= STATUS_LIMIT || record === 0 || record === STATUS_LARGE) return record;
+    if (record !== STATUS_RUN_STALE) throw statusError(record, "The read");
     return this.#recordAnew(table, key);
   }
 
@@ -94,12 +96,16 @@ export class RunWriter implements Writer {
     const { pointer, generation } = this.resolve();
     if (pointer === 0) return 0;
     const record = core.get(pointer, generation, table, encodeKey(key, core));
-    return record < STATUS_LIMIT ? 0 : record;
+    if (record >= STATUS_LIMIT || record === STATUS_LARGE) return record;
+    // Deleted since: whatever comes after that is a later state.
+    if (record === 0 || record === STATUS_RUN_STALE) return 0;
+    throw statusError(record, "The read");
   }
 
   get(table: number, key: string): Value | undefined {
     const record = this.#record(table, key);
     if (record === 0) return undefined;
+    if (record === STATUS_LARGE) return this.view((reader) => reader.get(table, key));
     const { core } = this.#engine;
     return decodeValue(core, record + VERSION_HEADER_BYTES, core.view.getUint32(record + VERSION_LENGTH_OFFSET, true));
   }
@@ -107,6 +113,7 @@ export class RunWriter implements Writer {
   getVersioned(table: number, key: string): Versioned | undefined {
     const record = this.#record(table, key);
     if (record === 0) return undefined;
+    if (record === STATUS_LARGE) return this.view((reader) => reader.getVersioned(table, key));
     const { core } = this.#engine;
     return { value: core.value(record), version: core.versionOf(record) };
   }
@@ -154,11 +161,13 @@ export class RunWriter implements Writer {
 
   list(table: number, options: ListOptions | undefined): [string, Value][] {
     if (!this.#isThere(options)) return [];
+    if (this.#engine.core.shared) return this.view((reader) => reader.list(table, options));
     return listEntries(this.#engine.core, options, (request, collect) => this.#scan(table, request, collect));
   }
 
   keys(table: number, options: ListOptions | undefined): string[] {
     if (!this.#isThere(options)) return [];
+    if (this.#engine.core.shared) return this.view((reader) => reader.keys(table, options));
     return listKeys(this.#engine.core, options, (request, collect) => this.#scan(table, request, collect));
   }
 

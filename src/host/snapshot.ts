@@ -2,11 +2,11 @@
  * A snapshot: a version that reads are held at, of one run or of the whole database.
  */
 import { HoldfastError } from "../errors.js";
-import { RUN_ID_BYTES_MAX, STATUS_LIMIT } from "./abi.js";
+import { RUN_ID_BYTES_MAX, STATUS_LIMIT, STATUS_RUN_STALE } from "./abi.js";
 import { readKeys } from "./arguments.js";
 import type { Value } from "./codec.js";
 import { encodeKey, encodeName } from "./codec.js";
-import type { Core, HeldRun, RunHandle } from "./core.js";
+import { type Core, type HeldRun, type RunHandle, statusError } from "./core.js";
 import type { Engine, Held, Holder } from "./engine.js";
 import { EventLogReader } from "./primitives/event-log.js";
 import { KVReader } from "./primitives/kv-store.js";
@@ -92,7 +92,9 @@ export class SnapshotReader implements Reader {
     const { pointer, generation } = this.#run;
     if (pointer === 0) return 0;
     const record = core.getAt(pointer, generation, table, keyBytes, this.#hold.version);
-    return record < STATUS_LIMIT ? 0 : record;
+    if (record >= STATUS_LIMIT || record === 0) return record;
+    if (record === STATUS_RUN_STALE) return 0;
+    throw statusError(record, "The read");
   }
 
   #scan(core: Core, table: number): Scanner {

@@ -23,6 +23,7 @@ export async function bareCore(build: Build, seed = 1, capabilities = 0): Promis
     seed: new Uint32Array([seed, seed]),
     capabilities,
     recordBytesMax: 2 ** 25,
+    canWait: true,
   };
   return { core: Core.format(exports, memory, build.shared, limits), exports };
 }

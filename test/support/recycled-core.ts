@@ -46,6 +46,7 @@ export class RecycledCore {
       seed: Uint32Array.of(1, 2),
       capabilities: abi.CAPABILITY_LOG | abi.CAPABILITY_SYNC_APPEND | abi.CAPABILITY_SYNC_FLUSH,
       recordBytesMax: abi.RECORD_BYTES_MAX,
+      canWait: true,
     });
   }
 

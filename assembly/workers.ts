@@ -1,0 +1,148 @@
+/**
+ * Worker slots: who is attached to this memory, and what each keeps for itself.
+ *
+ *   Worker (two cache lines; slot 0 belongs to the instance that formatted the memory)
+ *      0  bound, state, incarnation, held, open     others look at these
+ *     64  barrier, claiming, pool, scratch, …       only its own worker, or whoever buries it
+ *
+ * What it keeps true: a slot is attached by one instance at a time, and each attachment has an incarnation of its own, so
+ * that a lock word names not only the slot but who was in it. A slot is marked dead on evidence alone, never after a time.
+ * In the single build slot 0 is the only one, and its address is known when it is compiled.
+ */
+import { WORKER_ATTACHED, WORKER_FREE, WORKER_NONE, WORKER_RESERVED, WORKERS_MAX } from "./constants";
+import { Superblock, superblock, WORKER_SLOT_BYTES, WORKER_SLOTS_BASE } from "./superblock";
+
+const SHARED: bool = ASC_FEATURE_THREADS;
+
+@unmanaged
+export class Worker {
+  // Line 0: others look at it.
+  /** While it commits without a log: no version from here on is known to be published; 0 otherwise (COMMIT 14). */
+  bound: u64;
+  state: u32;
+  /** Rises with each attachment. */
+  incarnation: u32;
+  /** Snapshots that it holds, transactions included, and how many of them stand outside of its own slots. */
+  held: u32;
+  heldElsewhere: u32;
+  /** Transactions that are open in it. */
+  open: u32;
+  pad0: u32;
+  pad1: u64;
+  pad2: u64;
+  pad3: u64;
+  pad4: u64;
+  // Line 1: its own.
+  /** Written to for the order that this brings, never read. */
+  barrier: u32;
+  /** One more than the snapshot slot that it is about to take, so that a slot of a worker that dies there can be told. */
+  claiming: u32;
+  /** Transaction contexts that are kept for reuse, and how many of them keep their buffers. */
+  pool: usize;
+  poolCount: u32;
+  /** All contexts that were ever made for the slot. */
+  contexts: usize;
+  pad5: u32;
+  pad6: u64;
+  pad7: u64;
+  pad8: u64;
+  pad9: u64;
+  pad10: u64;
+}
+
+/** The lock word's parts: who holds it, whether somebody waits, whether who waits comes next, and the holder's incarnation. */
+export const LOCK_OWNER: u32 = 0xff;
+export const LOCK_WAITED: u32 = 0x100;
+export const LOCK_HANDOFF: u32 = 0x200;
+const LOCK_INCARNATION_SHIFT: u32 = 10;
+
+let own: usize = 0;
+let token: u32 = 0;
+let waits: bool = false;
+
+/** The slot at an index. */
+export function workerAt(index: u32): Worker {
+  return changetype<Worker>(WORKER_SLOTS_BASE + (index as usize) * WORKER_SLOT_BYTES);
+}
+
+/** This instance's own slot. */
+export function worker(): Worker {
+  return changetype<Worker>(SHARED ? own : WORKER_SLOTS_BASE);
+}
+
+/** The index of this instance's slot. */
+export function workerIndex(): u32 {
+  return SHARED ? (((own - WORKER_SLOTS_BASE) / WORKER_SLOT_BYTES) as u32) : 0;
+}
+
+/** What stands in a lock word that this instance holds. */
+export function lockToken(): u32 {
+  return token;
+}
+
+/** What stands in one that the worker in a slot holds, or has held when it died. */
+export function lockTokenOf(index: u32): u32 {
+  return (index + 1) | (workerAt(index).incarnation << LOCK_INCARNATION_SHIFT);
+}
+
+/** Whether this instance may be put to sleep while it waits. */
+export function mayWait(): bool {
+  return waits;
+}
+
+function stateAddress(index: u32): usize {
+  return changetype<usize>(workerAt(index)) + offsetof<Worker>("state");
+}
+
+/** What becomes of the slot at an index; whether it was in the state that the caller expects. */
+export function workerMove(index: u32, from: u32, to: u32): bool {
+  if (SHARED) return atomic.cmpxchg<u32>(stateAddress(index), from, to) == from;
+  workerAt(index).state = to;
+  return true;
+}
+
+export function workerState(index: u32): u32 {
+  return SHARED ? atomic.load<u32>(stateAddress(index)) : workerAt(index).state;
+}
+
+/** Keeps a slot for a worker to come; its index, or WORKER_NONE. */
+export function workerReserve(): u32 {
+  if (!SHARED) return WORKER_NONE;
+  for (let index: u32 = 0; index < WORKERS_MAX; index++) {
+    if (workerMove(index, WORKER_FREE, WORKER_RESERVED)) return index;
+  }
+  return WORKER_NONE;
+}
+
+/** Takes the reserved slot at an index, or with WORKER_NONE a free one, for this instance; false if it cannot be had. */
+export function workerEnter(wanted: u32, canWait: bool): bool {
+  if (!SHARED) return true;
+  const index = wanted == WORKER_NONE ? workerReserve() : wanted;
+  if (index >= WORKERS_MAX || !workerMove(index, WORKER_RESERVED, WORKER_ATTACHED)) return false;
+  own = changetype<usize>(workerAt(index));
+  workerAt(index).incarnation++;
+  token = lockTokenOf(index);
+  waits = canWait;
+  return true;
+}
+
+/** Lets others know that there is somebody in this instance's slot. */
+export function workerSeen(): void {
+  const seen = workerIndex() + 1;
+  const high = changetype<usize>(superblock()) + offsetof<Superblock>("workersHigh");
+  if (!SHARED) {
+    store<u32>(high, 1);
+    return;
+  }
+  for (let before = atomic.load<u32>(high); before < seen; before = atomic.load<u32>(high)) {
+    if (atomic.cmpxchg<u32>(high, before, seen) == before) return;
+  }
+}
+
+/** Transactions that are open, over all workers. */
+export function openOfAll(): u32 {
+  if (!SHARED) return worker().open;
+  let open: u32 = 0;
+  for (let index: u32 = 0; index < superblock().workersHigh; index++) open += workerAt(index).open;
+  return open;
+}
