@@ -5,7 +5,10 @@ import type { SimulatedDisk } from "./simulated-storage.js";
 
 /** Whether a text stands anywhere in what is durable, or with `written` in what was written. */
 export function holds(disk: SimulatedDisk, text: string, written = false): boolean {
-  return disk.segmentNumbers().some((segment) => {
-    return Buffer.from(written ? disk.bytes(segment) : disk.durableBytes(segment)).includes(text);
-  });
+  const isIn = (bytes: Uint8Array): boolean => Buffer.from(bytes).includes(text);
+  const inLog = disk
+    .segmentNumbers()
+    .some((segment) => isIn(written ? disk.bytes(segment) : disk.durableBytes(segment)));
+  // A checkpoint takes the place of the log that it was made of.
+  return inLog || disk.durableCheckpoints().some(isIn);
 }

@@ -321,6 +321,11 @@ export class SimulatedDisk {
     return this.#segments.size === 0 && this.checkpointList().length === 0;
   }
 
+  /** The bytes of the checkpoints that a power cut leaves, whole. */
+  durableCheckpoints(): Uint8Array[] {
+    return [...this.#checkpoints.values()].filter(({ state }) => state === "durable").map(({ bytes }) => bytes);
+  }
+
   // What follows is for the sessions of this disk.
 
   checkpointList(): SegmentInfo[] {
