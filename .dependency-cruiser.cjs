@@ -21,7 +21,8 @@ const ASSEMBLY_LAYERS = [
   ["arena", "lock", "group", "hash", "checksum", "optimistic"],
   ["workers"],
   ["superblock"],
-  ["constants", "rules"],
+  ["atomics"],
+  ["constants", "rules", "step"],
 ];
 /** They look at everything, and only the entry looks at them. */
 const ASSEMBLY_WATCHERS = ["verify", "debug", "planted"];

@@ -19,6 +19,7 @@
  * An arena is guarded by whoever owns it (a run by its lock), the buddy allocator by a lock of its own; so runs never meet
  * here except to take or give a whole extent.
  */
+import { load32, swap32, take32 } from "./atomics";
 import { lockAcquire, lockRelease, lockSeize, lockTry } from "./lock";
 import {
   BUDDY_LISTS_BASE,
@@ -217,17 +218,17 @@ function freeLater(sb: Superblock, extent: usize): void {
   changetype<Extent>(extent).owner = OWNER_LATER;
   const later = changetype<usize>(sb) + offsetof<Superblock>("freedLater");
   for (;;) {
-    const first = atomic.load<u32>(later);
+    const first = load32(later);
     changetype<Extent>(extent).next = first;
-    if (atomic.cmpxchg<u32>(later, first, extent as u32) == first) return;
+    if (swap32(later, first, extent as u32) == first) return;
   }
 }
 
 /** Gives back what was freed while the lock was held. Under the lock. */
 function releaseLater(sb: Superblock): void {
   const later = changetype<usize>(sb) + offsetof<Superblock>("freedLater");
-  if (atomic.load<u32>(later) == 0) return;
-  let extent = atomic.xchg<u32>(later, 0) as usize;
+  if (load32(later) == 0) return;
+  let extent = take32(later, 0) as usize;
   while (extent) {
     const next = changetype<Extent>(extent).next;
     release(sb, extent, extentOrder(extent));

@@ -10,7 +10,9 @@
  * Only on evidence that the worker is dead, which the host has. Each step can be done again: whoever buries may die of it,
  * and whoever buries that one goes on with both.
  */
+
 import { allocatorSeize, allocatorUnlock, extentsOf, heapRebuild } from "./arena";
+import { store32, store64 } from "./atomics";
 import {
   STATUS_BUSY_LOCK,
   STATUS_NOTHING,
@@ -21,7 +23,6 @@ import {
   WORKER_RESERVED,
   WORKERS_MAX,
 } from "./constants";
-import { store32Shared, storeShared } from "./lock";
 import {
   directoryLock,
   directoryRebuild,
@@ -82,10 +83,10 @@ function buryOne(dead: u32): void {
     runUnlock(run);
   }
   const worker = workerAt(dead);
-  storeShared(changetype<usize>(worker) + offsetof<Worker>("bound"), 0);
+  store64(changetype<usize>(worker) + offsetof<Worker>("bound"), 0);
   transactionsOfDead(dead);
   snapshotsOfDead(dead);
-  store32Shared(changetype<usize>(worker) + offsetof<Worker>("open"), 0);
+  store32(changetype<usize>(worker) + offsetof<Worker>("open"), 0);
   extentsOf(changetype<usize>(worker));
   workerMove(dead, WORKER_DEAD, WORKER_FREE);
 }
@@ -93,7 +94,7 @@ function buryOne(dead: u32): void {
 /** Nobody reads or writes the incarnation any more: handles and snapshots of it are stale. */
 function poison(run: Run): void {
   run.flags |= RUN_POISONED;
-  store32Shared(changetype<usize>(run) + offsetof<Run>("generation"), run.generation + 2);
+  store32(changetype<usize>(run) + offsetof<Run>("generation"), run.generation + 2);
 }
 
 /** Takes a poisoned run away with all that is in it; a status. The directory's lock is held. */

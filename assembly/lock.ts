@@ -11,6 +11,7 @@
  * Fair enough: who has slept for one slice in vain asks that the lock be handed to those who sleep, and whoever comes anew
  * stands behind them. A lock whose owner has died stays held until somebody with evidence of that takes it over.
  */
+import { load32, sleep, swap32, wake } from "./atomics";
 import { LOCK_HANDOFF, LOCK_WAITED, lockToken, mayWait } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
@@ -35,17 +36,17 @@ export function lockRanOut(): bool {
 /** Takes the lock at `word`; false when it could not be had in time. */
 export function lockAcquire(word: usize): bool {
   if (!SHARED) return true;
-  return atomic.cmpxchg<u32>(word, 0, lockToken()) == 0 || lockWait(word);
+  return swap32(word, 0, lockToken()) == 0 || lockWait(word);
 }
 
 /** Takes the lock at `word` if it is free. */
 export function lockTry(word: usize): bool {
-  return !SHARED || atomic.cmpxchg<u32>(word, 0, lockToken()) == 0;
+  return !SHARED || swap32(word, 0, lockToken()) == 0;
 }
 
 function lockSpin(word: usize, spins: u32): bool {
   for (let i: u32 = 0; i < spins; i++) {
-    if (atomic.load<u32>(word) == 0 && atomic.cmpxchg<u32>(word, 0, lockToken()) == 0) return true;
+    if (load32(word) == 0 && swap32(word, 0, lockToken()) == 0) return true;
   }
   return false;
 }
@@ -53,16 +54,16 @@ function lockSpin(word: usize, spins: u32): bool {
 function lockWait(word: usize): bool {
   if (lockSpin(word, mayWait() ? SPINS : SPINS_INSTEAD)) return true;
   for (let slices: u32 = 0; mayWait() && slices < SLICES; ) {
-    const held = atomic.load<u32>(word);
+    const held = load32(word);
     // Free, or kept free for those who have slept.
     if (held == 0 || (held == LOCK_HANDOFF && slices != 0)) {
-      if (atomic.cmpxchg<u32>(word, held, lockToken() | LOCK_WAITED) == held) return true;
+      if (swap32(word, held, lockToken() | LOCK_WAITED) == held) return true;
       continue;
     }
     const marked = held | LOCK_WAITED | (slices != 0 ? LOCK_HANDOFF : 0);
-    if (held != marked && atomic.cmpxchg<u32>(word, held, marked) != held) continue;
+    if (held != marked && swap32(word, held, marked) != held) continue;
     // Woken, or one slice later.
-    if (atomic.wait<i32>(word, marked as i32, SLICE_NS) == 2 || slices != 0) slices++;
+    if (sleep(word, marked, SLICE_NS) || slices != 0) slices++;
     else slices = 1;
   }
   ranOut = true;
@@ -72,16 +73,16 @@ function lockWait(word: usize): bool {
 /** Gives the lock at `word` back. The caller holds it. */
 export function lockRelease(word: usize): void {
   if (!SHARED) return;
-  if (atomic.cmpxchg<u32>(word, lockToken(), 0) == lockToken()) return;
+  if (swap32(word, lockToken(), 0) == lockToken()) return;
   lockHandOver(word);
 }
 
 /** Takes the lock at `word` over from the dead worker whose token this is; false if it does not hold it. */
 export function lockSeize(word: usize, dead: u32): bool {
   if (!SHARED) return false;
-  let held = atomic.load<u32>(word);
+  let held = load32(word);
   while ((held & ~(LOCK_WAITED | LOCK_HANDOFF)) == dead) {
-    const before = atomic.cmpxchg<u32>(word, held, lockToken() | LOCK_WAITED);
+    const before = swap32(word, held, lockToken() | LOCK_WAITED);
     if (before == held) return true;
     held = before;
   }
@@ -90,53 +91,8 @@ export function lockSeize(word: usize, dead: u32): bool {
 
 function lockHandOver(word: usize): void {
   for (;;) {
-    const held = atomic.load<u32>(word);
-    if (atomic.cmpxchg<u32>(word, held, held & LOCK_HANDOFF) == held) break;
+    const held = load32(word);
+    if (swap32(word, held, held & LOCK_HANDOFF) == held) break;
   }
-  atomic.notify(word, 1);
-}
-
-/** Reads a word that another worker may be changing. */
-export function loadShared(word: usize): u64 {
-  return SHARED ? atomic.load<u64>(word) : load<u64>(word);
-}
-
-/** Writes a word that another worker may be reading; everything before it is visible to whoever sees the new value. */
-export function storeShared(word: usize, value: u64): void {
-  if (SHARED) atomic.store<u64>(word, value);
-  else store<u64>(word, value);
-}
-
-/** Adds to a counter and returns what it was. */
-export function addShared(word: usize, value: u64): u64 {
-  if (SHARED) return atomic.add<u64>(word, value);
-  const before = load<u64>(word);
-  store<u64>(word, before + value);
-  return before;
-}
-
-/** The same for a counter of 32 bits. */
-export function addShared32(word: usize, value: i32): u32 {
-  if (SHARED) return atomic.add<u32>(word, value as u32);
-  const before = load<u32>(word);
-  store<u32>(word, before + (value as u32));
-  return before;
-}
-
-/** Replaces `expected` by `value`; false if the word was something else. */
-export function replaceShared(word: usize, expected: u64, value: u64): bool {
-  if (SHARED) return atomic.cmpxchg<u64>(word, expected, value) == expected;
-  if (load<u64>(word) != expected) return false;
-  store<u64>(word, value);
-  return true;
-}
-
-/** The same for a word of 32 bits. */
-export function load32Shared(word: usize): u32 {
-  return SHARED ? atomic.load<u32>(word) : load<u32>(word);
-}
-
-export function store32Shared(word: usize, value: u32): void {
-  if (SHARED) atomic.store<u32>(word, value);
-  else store<u32>(word, value);
+  wake(word);
 }

@@ -11,6 +11,7 @@
  *
  * In the single build nobody can come between, and all of it compiles to nothing.
  */
+import { add32, load32 } from "./atomics";
 import { Worker, worker } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
@@ -27,7 +28,7 @@ export function readBegin(sequence: usize): bool {
   if (!SHARED) return true;
   sequenceAt = sequence;
   for (let i: u32 = 0; i < SPINS; i++) {
-    began = atomic.load<u32>(sequence);
+    began = load32(sequence);
     if ((began & 1) == 0) return true;
   }
   return false;
@@ -37,15 +38,15 @@ export function readBegin(sequence: usize): bool {
 export function readHolds(): bool {
   if (!SHARED) return true;
   // Plain loads may pass an atomic load, but not a write in between; this line is nobody else's.
-  atomic.add<u32>(changetype<usize>(worker()) + offsetof<Worker>("barrier"), 1);
-  const holds = atomic.load<u32>(sequenceAt) == began;
+  add32(changetype<usize>(worker()) + offsetof<Worker>("barrier"), 1);
+  const holds = load32(sequenceAt) == began;
   sequenceAt = 0;
   return holds;
 }
 
 /** For the middle of a long read: whether it is in vain already. Never, for one that is made under the lock. */
 export function readIsTorn(): bool {
-  return SHARED && sequenceAt != 0 && atomic.load<u32>(sequenceAt) != began;
+  return SHARED && sequenceAt != 0 && load32(sequenceAt) != began;
 }
 
 /** Gives up a read without a second look. */

@@ -16,10 +16,11 @@
  */
 
 import { ARENA_BYTES, Arena, arenaAllocate, arenaRelease } from "./arena";
+import { load32, load64, store32, store64 } from "./atomics";
 import { RUN_ID_BYTES_MAX, TABLE_COUNT } from "./constants";
 import { Entry, entryFree, entryMake } from "./entry";
 import { hashKey } from "./hash";
-import { load32Shared, loadShared, lockAcquire, lockRelease, lockSeize, lockTry, storeShared } from "./lock";
+import { lockAcquire, lockRelease, lockSeize, lockTry } from "./lock";
 import { within } from "./optimistic";
 import { keeps, RULE_RETIRED_STAYS } from "./rules";
 import { heldBetween } from "./snapshots";
@@ -131,13 +132,13 @@ export function runTryLock(run: Run): bool {
 /** From here on until the lock is given back, what others read of the run without the lock means nothing. Under the lock. */
 export function runChange(run: Run): void {
   if (!SHARED || (run.sequence & 1) == 1) return;
-  atomic.store<u32>(runSequence(run), run.sequence + 1);
+  store32(runSequence(run), run.sequence + 1);
 }
 
 /** Gives the lock of a run back, with all changes. */
 export function runUnlock(run: Run): void {
   if (!SHARED) return;
-  if ((run.sequence & 1) == 1) atomic.store<u32>(runSequence(run), run.sequence + 1);
+  if ((run.sequence & 1) == 1) store32(runSequence(run), run.sequence + 1);
   lockRelease(lockOf(run));
 }
 
@@ -163,12 +164,12 @@ export function runTableMake(run: Run, tag: u32): Table | null {
 
 /** Whether a handle still means the incarnation that it was made for. */
 export function runIs(run: Run, generation: u32): bool {
-  return load32Shared(changetype<usize>(run) + offsetof<Run>("generation")) == generation;
+  return load32(changetype<usize>(run) + offsetof<Run>("generation")) == generation;
 }
 
 /** The newest version that readers of a run see. */
 export function runVisible(run: Run): u64 {
-  return loadShared(changetype<usize>(run) + offsetof<Run>("visible"));
+  return load64(changetype<usize>(run) + offsetof<Run>("visible"));
 }
 
 /** The newest version that readers of a run see; before its first commit, that at which its name was last deleted. */
@@ -179,7 +180,7 @@ export function runSeen(run: Run): u64 {
 
 /** Whether a handle means an incarnation that a snapshot may look into: the one that lives, or the same after its end. */
 export function runShows(run: Run, generation: u32): bool {
-  return load32Shared(changetype<usize>(run) + offsetof<Run>("generation")) - generation <= 1;
+  return load32(changetype<usize>(run) + offsetof<Run>("generation")) - generation <= 1;
 }
 
 function nameFind(name: usize, nameBytes: u32): Entry | null {
@@ -418,7 +419,7 @@ export function retiredReclaim(horizon: u64): void {
 export function runPublish(run: Run, version: u64, liveChange: i32, liveKvChange: i32): void {
   assert(version > run.visible);
   if (run.born == 0) run.born = version;
-  storeShared(changetype<usize>(run) + offsetof<Run>("visible"), version);
+  store64(changetype<usize>(run) + offsetof<Run>("visible"), version);
   run.live += liveChange;
   run.liveKv += liveKvChange;
 }

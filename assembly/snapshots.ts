@@ -12,8 +12,8 @@
  * The rule that makes pruning safe without a lock (COMMIT 13): a pruner raises `floor` to the horizon that it uses, then
  * reads the slots, then prunes; who acquires stores its slot, then reads `floor`, and tries again if that has passed it.
  */
+import { add64, load32, load64, replace64, store8, store32, store64 } from "./atomics";
 import { CAPABILITY_LOG, SNAPSHOT_SLOTS, WORKERS_MAX } from "./constants";
-import { addShared, load32Shared, loadShared, replaceShared, store32Shared, storeShared } from "./lock";
 import {
   SNAPSHOT_BITMAP_BASE,
   SNAPSHOT_BITMAP_BYTES,
@@ -55,22 +55,22 @@ function bitmapClear(slot: u32): void {
  */
 export function publishedHorizon(): u64 {
   const sb = superblock();
-  const counter = loadShared(changetype<usize>(sb) + offsetof<Superblock>("version"));
+  const counter = load64(changetype<usize>(sb) + offsetof<Superblock>("version"));
   if (sb.capabilities & CAPABILITY_LOG) {
-    const first = loadShared(changetype<usize>(sb) + offsetof<Superblock>("unpublishedFrom"));
+    const first = load64(changetype<usize>(sb) + offsetof<Superblock>("unpublishedFrom"));
     return min(counter, first - 1);
   }
   if (!SHARED) return counter;
   let horizon = counter;
   for (let index: u32 = 0; index < workersHigh(sb); index++) {
-    const bound = loadShared(changetype<usize>(workerAt(index)) + offsetof<Worker>("bound"));
+    const bound = load64(changetype<usize>(workerAt(index)) + offsetof<Worker>("bound"));
     if (bound != 0) horizon = min(horizon, bound - 1);
   }
   return horizon;
 }
 
 function workersHigh(sb: Superblock): u32 {
-  return load32Shared(changetype<usize>(sb) + offsetof<Superblock>("workersHigh"));
+  return load32(changetype<usize>(sb) + offsetof<Superblock>("workersHigh"));
 }
 
 // Between workers: who holds a slot.
@@ -90,25 +90,25 @@ function isElsewhere(slot: u32): bool {
 /** Takes a slot for this worker, or adds a holder to one that it has at this version; false if it is somebody else's. */
 function slotTakeShared(slot: u32, version: u64): bool {
   const address = slotAddress(slot);
-  const word = loadShared(address);
+  const word = load64(address);
   if (word != 0) {
     const mine = load<u8>(ownerAddress(slot)) == ((workerIndex() + 1) as u8);
     if (!mine || word >> HOLDER_BITS != version || (word & HOLDERS_MAX) == HOLDERS_MAX) return false;
-    storeShared(address, word + 1);
+    store64(address, word + 1);
     return true;
   }
   const claiming = changetype<usize>(worker()) + offsetof<Worker>("claiming");
-  store32Shared(claiming, slot + 1);
-  const taken = replaceShared(address, 0, (version << HOLDER_BITS) | 1);
-  if (taken) atomic.store<u8>(ownerAddress(slot), (workerIndex() + 1) as u8);
-  store32Shared(claiming, 0);
+  store32(claiming, slot + 1);
+  const taken = replace64(address, 0, (version << HOLDER_BITS) | 1);
+  if (taken) store8(ownerAddress(slot), (workerIndex() + 1) as u8);
+  store32(claiming, 0);
   return taken;
 }
 
 function countHeld(change: i32, elsewhere: i32): void {
   const mine = changetype<usize>(worker());
-  store32Shared(mine + offsetof<Worker>("held"), worker().held + change);
-  if (elsewhere != 0) store32Shared(mine + offsetof<Worker>("heldElsewhere"), worker().heldElsewhere + elsewhere);
+  store32(mine + offsetof<Worker>("held"), worker().held + change);
+  if (elsewhere != 0) store32(mine + offsetof<Worker>("heldElsewhere"), worker().heldElsewhere + elsewhere);
 }
 
 /** Lets go of everything that a worker holds which is known to be dead. */
@@ -116,21 +116,21 @@ export function snapshotsOfDead(index: u32): void {
   const dead = workerAt(index);
   const claimed = dead.claiming;
   if (claimed != 0 && load<u8>(ownerAddress(claimed - 1)) == 0 && !isClaimedByOther(index, claimed)) {
-    storeShared(slotAddress(claimed - 1), 0);
+    store64(slotAddress(claimed - 1), 0);
   }
   dead.claiming = 0;
   for (let slot: u32 = 0; slot < SNAPSHOT_SLOTS_ALL; slot++) {
     if (load<u8>(ownerAddress(slot)) != ((index + 1) as u8)) continue;
-    atomic.store<u8>(ownerAddress(slot), 0);
-    storeShared(slotAddress(slot), 0);
+    store8(ownerAddress(slot), 0);
+    store64(slotAddress(slot), 0);
   }
-  store32Shared(changetype<usize>(dead) + offsetof<Worker>("held"), 0);
-  store32Shared(changetype<usize>(dead) + offsetof<Worker>("heldElsewhere"), 0);
+  store32(changetype<usize>(dead) + offsetof<Worker>("held"), 0);
+  store32(changetype<usize>(dead) + offsetof<Worker>("heldElsewhere"), 0);
 }
 
 function isClaimedByOther(index: u32, claimed: u32): bool {
   for (let other: u32 = 0; other < workersHigh(superblock()); other++) {
-    const claiming = load32Shared(changetype<usize>(workerAt(other)) + offsetof<Worker>("claiming"));
+    const claiming = load32(changetype<usize>(workerAt(other)) + offsetof<Worker>("claiming"));
     if (other != index && claiming == claimed) return true;
   }
   return false;
@@ -140,13 +140,13 @@ function isClaimedByOther(index: u32, claimed: u32): bool {
 function slotTake(slot: u32, version: u64): bool {
   if (SHARED) return slotTakeShared(slot, version);
   const address = slotAddress(slot);
-  const word = loadShared(address);
+  const word = load64(address);
   if (word == 0) {
-    if (!replaceShared(address, 0, (version << HOLDER_BITS) | 1)) return false;
+    if (!replace64(address, 0, (version << HOLDER_BITS) | 1)) return false;
     bitmapSet(slot);
     return true;
   }
-  return word >> HOLDER_BITS == version && (word & HOLDERS_MAX) < HOLDERS_MAX && replaceShared(address, word, word + 1);
+  return word >> HOLDER_BITS == version && (word & HOLDERS_MAX) < HOLDERS_MAX && replace64(address, word, word + 1);
 }
 
 /**
@@ -165,7 +165,7 @@ export function snapshotAcquire(version: u64, reserved: bool): u32 {
   for (let step: u32 = 0; step < slots; step++) {
     const slot = step < SNAPSHOT_SLOTS ? slotInTurn(start, step) : step;
     if (!slotTake(slot, version)) continue;
-    if (loadShared(changetype<usize>(sb) + offsetof<Superblock>("floor")) > version) {
+    if (load64(changetype<usize>(sb) + offsetof<Superblock>("floor")) > version) {
       slotDrop(slot);
       break;
     }
@@ -184,11 +184,11 @@ function slotInTurn(start: u32, step: u32): u32 {
 
 function slotDrop(slot: u32): void {
   const address = slotAddress(slot);
-  const word = loadShared(address);
+  const word = load64(address);
   assert((word & HOLDERS_MAX) != 0);
   const last = (word & HOLDERS_MAX) == 1;
-  if (SHARED && last) atomic.store<u8>(ownerAddress(slot), 0);
-  storeShared(address, last ? 0 : word - 1);
+  if (SHARED && last) store8(ownerAddress(slot), 0);
+  store64(address, last ? 0 : word - 1);
   if (last) bitmapClear(slot);
 }
 
@@ -200,20 +200,20 @@ export function snapshotRelease(slot: u32): void {
 
 /** The version that a slot holds. */
 export function snapshotVersion(slot: u32): u64 {
-  return loadShared(slotAddress(slot)) >> HOLDER_BITS;
+  return load64(slotAddress(slot)) >> HOLDER_BITS;
 }
 
 /** Raises the floor to `horizon`: the first thing that a pruner does. */
 export function raiseFloor(horizon: u64): void {
   const address = changetype<usize>(superblock()) + offsetof<Superblock>("floor");
   for (;;) {
-    const floor = loadShared(address);
-    if (floor >= horizon || replaceShared(address, floor, horizon)) return;
+    const floor = load64(address);
+    if (floor >= horizon || replace64(address, floor, horizon)) return;
   }
 }
 
 function slotHeldIn(slot: u32, from: u64, to: u64): bool {
-  const held = loadShared(slotAddress(slot));
+  const held = load64(slotAddress(slot));
   const version = held >> HOLDER_BITS;
   return held != 0 && version >= from && version < to;
 }
@@ -223,7 +223,7 @@ export function snapshotsHeld(): u32 {
   if (!SHARED) return worker().held;
   let held: u32 = 0;
   for (let index: u32 = 0; index < workersHigh(superblock()); index++) {
-    held += load32Shared(changetype<usize>(workerAt(index)) + offsetof<Worker>("held"));
+    held += load32(changetype<usize>(workerAt(index)) + offsetof<Worker>("held"));
   }
   return held;
 }
@@ -245,8 +245,8 @@ function heldBetweenShared(from: u64, to: u64): bool {
   let elsewhere: u32 = 0;
   for (let index: u32 = 0; index < high; index++) {
     const address = changetype<usize>(workerAt(index));
-    if (load32Shared(address + offsetof<Worker>("held")) == 0) continue;
-    elsewhere |= load32Shared(address + offsetof<Worker>("heldElsewhere"));
+    if (load32(address + offsetof<Worker>("held")) == 0) continue;
+    elsewhere |= load32(address + offsetof<Worker>("heldElsewhere"));
     for (let slot = index * SLOTS_OWN; slot < (index + 1) * SLOTS_OWN; slot++) {
       if (slotHeldIn(slot, from, to)) return true;
     }
@@ -261,25 +261,25 @@ function heldBetweenShared(from: u64, to: u64): bool {
 /** Announces that this worker is about to take a version: nothing above the bound counts as published until it is done. */
 export function workerBegin(): void {
   if (!SHARED) return;
-  const counter = loadShared(changetype<usize>(superblock()) + offsetof<Superblock>("version"));
-  storeShared(changetype<usize>(worker()) + offsetof<Worker>("bound"), counter + 1);
+  const counter = load64(changetype<usize>(superblock()) + offsetof<Superblock>("version"));
+  store64(changetype<usize>(worker()) + offsetof<Worker>("bound"), counter + 1);
 }
 
 /** Ends what workerBegin announced, after the run's visible version has moved. */
 export function workerEnd(): void {
-  if (SHARED) storeShared(changetype<usize>(worker()) + offsetof<Worker>("bound"), 0);
+  if (SHARED) store64(changetype<usize>(worker()) + offsetof<Worker>("bound"), 0);
 }
 
 /** Takes the next version. Under the log lock where there is a log. */
 export function nextVersion(): u64 {
-  return addShared(changetype<usize>(superblock()) + offsetof<Superblock>("version"), 1) + 1;
+  return add64(changetype<usize>(superblock()) + offsetof<Superblock>("version"), 1) + 1;
 }
 
 /** The lowest version that is held; 0 where none is. For those who look inside: it looks at every slot. */
 export function oldestHeld(): u64 {
   let oldest: u64 = 0;
   for (let slot: u32 = 0; slot < SNAPSHOT_SLOTS_ALL; slot++) {
-    const word = loadShared(slotAddress(slot));
+    const word = load64(slotAddress(slot));
     const version = word >> HOLDER_BITS;
     if (word != 0 && (oldest == 0 || version < oldest)) oldest = version;
   }

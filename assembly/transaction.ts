@@ -22,6 +22,7 @@ import {
   extentsOf,
   orderFor,
 } from "./arena";
+import { add32, store32 } from "./atomics";
 import {
   BEGIN_INSTALLED,
   BEGIN_STEP,
@@ -38,7 +39,6 @@ import {
   VERSION_HEADER_BYTES,
 } from "./constants";
 import { bytesCopy, bytesEqual, Entry } from "./entry";
-import { addShared32, store32Shared } from "./lock";
 import { keeps, RULE_START_AT_HORIZON } from "./rules";
 import {
   directoryLock,
@@ -267,7 +267,7 @@ export function transactionsOfDead(index: u32): void {
     }
     if (transaction.generation & 1) transaction.generation++;
     if (transaction.counted != 0 && transaction.run != 0) {
-      addShared32(transaction.run + offsetof<Run>("transactions"), -1);
+      add32(transaction.run + offsetof<Run>("transactions"), -1);
     }
     transaction.counted = 0;
     transaction.run = 0;
@@ -350,7 +350,7 @@ export function transactionBegin(run: Run, generation: u32, how: u32): usize {
   transaction.dependsOn = asynchronous && run.installed > run.visible ? run.installed : 0;
   transaction.counted = counted;
   const mine = worker();
-  store32Shared(changetype<usize>(mine) + offsetof<Worker>("open"), mine.open + 1);
+  store32(changetype<usize>(mine) + offsetof<Worker>("open"), mine.open + 1);
   return changetype<usize>(transaction);
 }
 
@@ -364,7 +364,7 @@ const UNBORN_GONE: u32 = 2;
 function countUnborn(run: Run, generation: u32): u32 {
   if (!directoryLock()) return UNBORN_GONE;
   const lives = runIs(run, generation);
-  if (lives) addShared32(changetype<usize>(run) + offsetof<Run>("transactions"), 1);
+  if (lives) add32(changetype<usize>(run) + offsetof<Run>("transactions"), 1);
   directoryUnlock();
   return lives ? UNBORN_COUNTED : UNBORN_GONE;
 }
@@ -382,10 +382,10 @@ export function transactionEnd(transaction: Transaction): void {
   const counted = transaction.counted;
   contextReturn(transaction);
   const mine = worker();
-  store32Shared(changetype<usize>(mine) + offsetof<Worker>("open"), mine.open - 1);
+  store32(changetype<usize>(mine) + offsetof<Worker>("open"), mine.open - 1);
   if (counted == 0) return;
   // A deleted run counts those that were begun on it before it was there until it is given back.
-  const rest = addShared32(changetype<usize>(run) + offsetof<Run>("transactions"), -1) - 1;
+  const rest = add32(changetype<usize>(run) + offsetof<Run>("transactions"), -1) - 1;
   if (rest != 0 || !directoryTryLock()) return;
   runForgetUnused(run, generation);
   directoryUnlock();

@@ -9,6 +9,7 @@
  * that a lock word names not only the slot but who was in it. A slot is marked dead on evidence alone, never after a time.
  * In the single build slot 0 is the only one, and its address is known when it is compiled.
  */
+import { load32, swap32 } from "./atomics";
 import { WORKER_ATTACHED, WORKER_FREE, WORKER_NONE, WORKER_RESERVED, WORKERS_MAX } from "./constants";
 import { Superblock, superblock, WORKER_SLOT_BYTES, WORKER_SLOTS_BASE } from "./superblock";
 
@@ -96,13 +97,13 @@ function stateAddress(index: u32): usize {
 
 /** What becomes of the slot at an index; whether it was in the state that the caller expects. */
 export function workerMove(index: u32, from: u32, to: u32): bool {
-  if (SHARED) return atomic.cmpxchg<u32>(stateAddress(index), from, to) == from;
+  if (SHARED) return swap32(stateAddress(index), from, to) == from;
   workerAt(index).state = to;
   return true;
 }
 
 export function workerState(index: u32): u32 {
-  return SHARED ? atomic.load<u32>(stateAddress(index)) : workerAt(index).state;
+  return SHARED ? load32(stateAddress(index)) : workerAt(index).state;
 }
 
 /** Keeps a slot for a worker to come; its index, or WORKER_NONE. */
@@ -134,8 +135,8 @@ export function workerSeen(): void {
     store<u32>(high, 1);
     return;
   }
-  for (let before = atomic.load<u32>(high); before < seen; before = atomic.load<u32>(high)) {
-    if (atomic.cmpxchg<u32>(high, before, seen) == before) return;
+  for (let before = load32(high); before < seen; before = load32(high)) {
+    if (swap32(high, before, seen) == before) return;
   }
 }
 
