@@ -26,7 +26,7 @@ import {
   TRANSFER_BYTES_MAX,
   writeAll,
 } from "./node-fs-platform.js";
-import type { CheckpointWriter, SegmentInfo, StorageSession } from "./storage.js";
+import type { CheckpointWriter, JoinTicket, SegmentInfo, StorageSession } from "./storage.js";
 
 type FileKind = "segment" | "checkpoint";
 
@@ -61,6 +61,7 @@ interface OpenSegment {
 export class FileSession implements StorageSession {
   readonly epoch: number;
   readonly fresh: boolean;
+  readonly ticket: JoinTicket | undefined;
   readonly persisted = true;
   readonly #node: Platform;
   readonly #directory: string;
@@ -82,12 +83,15 @@ export class FileSession implements StorageSession {
     directory: string,
     lock: Ownership | undefined,
     onLockedOut: ((reason: string) => void) | undefined,
+    segmentBytesTarget: number,
   ) {
     this.#node = node;
     this.#directory = directory;
     this.#lock = lock;
     this.#onLockedOut = onLockedOut;
     this.epoch = lock?.epoch ?? 0;
+    this.ticket =
+      lock === undefined ? undefined : { kind: "files", path: directory, epoch: lock.epoch, segmentBytesTarget };
     this.fresh = this.#list("segment").length === 0 && this.#list("checkpoint").length === 0;
     this.#directoryFd = lock === undefined ? undefined : openDirectory(node, directory);
   }
@@ -115,6 +119,28 @@ export class FileSession implements StorageSession {
     const created = this.#writeSegment(number, content);
     this.#retireCurrent();
     this.#current = created;
+  }
+
+  joinSegmentSync(number: number, byteLength: number): void {
+    this.#refuseWriting("joinSegment");
+    if (this.#current?.number === number) {
+      if (byteLength < this.#current.byteLength) this.#current.cuts += 1;
+      this.#current.byteLength = byteLength;
+      this.#current.syncedBytes = Math.min(this.#current.syncedBytes, byteLength);
+      return;
+    }
+    this.#retireCurrent();
+    const path = this.#pathOf("segment", number);
+    const opened: number[] = [];
+    try {
+      opened.push(openFile(this.#node, path, "write"));
+      opened.push(openFile(this.#node, path, "write"));
+    } catch (error) {
+      for (const fd of opened) ignoreErrors(() => this.#node.fs.closeSync(fd));
+      throw this.#fail(`Cannot go on in segment ${number}`, error);
+    }
+    const [fd, flushFd] = opened as [number, number];
+    this.#current = { number, fd, flushFd, byteLength, syncedBytes: 0, cuts: 0, flushesInFlight: 0, retired: false };
   }
 
   /** Asynchronous appends are atomic: what did not fit whole is cut off again. */

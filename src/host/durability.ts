@@ -171,7 +171,7 @@ export class DurableLog {
     return this.#core.unpublished === 0 || this.#core.isPublished(run, version);
   }
 
-  /** Writes everything that is queued; swallows a lack of room that has not hit this commit. */
+  /** Writes everything that is queued; swallows a lack of room that has not hit this commit, which is installed. */
   handOver(run: RunHandle, version: number): void {
     if (!this.#capabilities.syncAppend) {
       this.#writer.pump();
@@ -181,7 +181,7 @@ export class DurableLog {
       this.#writer.drainSync();
     } catch (error) {
       const spared = HoldfastError.is(error, "STORAGE_FULL") && this.#isSpared(run, version);
-      if (!spared) throw error;
+      if (!spared) throw installedError(error);
     }
   }
 
@@ -192,7 +192,11 @@ export class DurableLog {
   /** Writes and syncs everything up to a commit, so that it is published. */
   makeDurable(run: RunHandle, version: number): void {
     this.handOver(run, version);
-    this.#writer.syncSync();
+    try {
+      this.#writer.syncSync();
+    } catch (error) {
+      throw installedError(error);
+    }
     this.#flusher.synced();
   }
 
@@ -347,6 +351,16 @@ export class DurableLog {
     await this.#writer.drain();
     await this.#writer.sync();
   }
+}
+
+/** What a commit that is installed is told where it has waited too long for another worker (COMMIT 6). */
+function installedError(error: unknown): unknown {
+  if (!HoldfastError.is(error, "BUSY")) return error;
+  return new HoldfastError(
+    "COMMIT_INDETERMINATE",
+    `The commit is on its way, and another worker has been in the middle of the log for too long: it becomes durable once that goes on. (${error.message})`,
+    { cause: error },
+  );
 }
 
 /** The strongest mode that a storage can keep in a synchronous call. */

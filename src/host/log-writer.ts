@@ -4,13 +4,15 @@
  * What it keeps true:
  *  - one drain at a time, in order; a segment is synced to its end before its successor's header is written (COMMIT 17);
  *  - a sync counts for what was written before it started, and only if no sync has failed by its return (COMMIT 10);
+ *  - between workers that share a memory one writes at a time, and one that waits syncs for all; what they must know of one
+ *    another stands in the memory; a sync in the background takes no turn, because its own worker goes on meanwhile;
  *  - for want of room: what was appended whole stays, what is unpublished behind it is undone, the file is cut and the cut
  *    synced before anybody is told (COMMIT 8); after anything else that fails nothing is ever written again (COMMIT 9).
  */
 import type { StorageSession } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
 import * as abi from "./abi.js";
-import type { Core } from "./core.js";
+import { type Core, TURN_SYNC, TURN_WRITE, type Turn } from "./core.js";
 import { encodeSegmentHeader } from "./log-format.js";
 import type { LogState } from "./recovery.js";
 
@@ -23,6 +25,9 @@ interface LogCapabilities {
 
 /** The most bytes that are sealed and written at once. */
 const DRAIN_BYTES_MAX = 4 * 1024 * 1024;
+
+/** How often a turn is waited for, each time for as long as the core waits: some ten seconds together. */
+const TURN_ATTEMPTS_MAX = 5;
 
 /** Told what becomes of commits: published, undone, or lost with the store. */
 export interface LogListener {
@@ -88,8 +93,46 @@ export class LogWriter {
     this.#segment = state.segmentBytes === undefined ? 0 : state.segment;
     this.#segmentBytes = state.segmentBytes ?? 0;
     this.#segmentPosition = state.predecessorEnd - this.#segmentBytes;
+    if (state.isJoined === true) return;
     if (this.#segment === 0) {
       core.logBegin(state.predecessorEnd, state.predecessorCrc, state.epoch, state.predecessorEnd);
+    } else if (core.shared) {
+      core.setLogPlace(this.#segment, this.#segmentPosition);
+    }
+  }
+
+  // Between workers.
+
+  /** Does something in turn, standing where the last one who had it has stopped. */
+  #inTurn<T>(turn: Turn, body: () => T): T {
+    const core = this.#core;
+    if (!core.shared) return body();
+    for (let attempt = 1; !core.takeTurn(turn); attempt++) {
+      if (attempt === TURN_ATTEMPTS_MAX) throw noTurn();
+    }
+    try {
+      if (turn === TURN_WRITE) this.#join();
+      return body();
+    } finally {
+      core.giveTurn(turn);
+    }
+  }
+
+  /** Goes on behind what other workers have written. */
+  #join(): void {
+    this.assertUsable();
+    const { segment, position } = this.#core.logPlace();
+    if (segment === 0) return;
+    const records = this.#core.logPosition - position;
+    if (segment === this.#segment && records === this.#segmentBytes) return;
+    this.#segment = segment;
+    this.#segmentPosition = position;
+    this.#segmentBytes = records;
+    if (this.#session.joinSegmentSync === undefined) throw this.fail(new Error("The storage cannot be joined."));
+    try {
+      this.#session.joinSegmentSync(segment, abi.SEGMENT_HEADER_BYTES + records);
+    } catch (cause) {
+      throw this.fail(cause);
     }
   }
 
@@ -105,6 +148,9 @@ export class LogWriter {
 
   /** Throws if nothing can be written: `STORE_FAILED`, or `STORAGE_FULL` while asynchronous storage has no room. */
   assertUsable(): void {
+    if (this.#failure === undefined && this.#core.shared && this.#core.logFailed) {
+      this.fail(new HoldfastError("STORE_FAILED", "The storage has failed in another worker."));
+    }
     if (this.#failure !== undefined) throw storeFailed(this.#failure);
     if (this.#full !== undefined && this.#core.unwrittenBytes === 0 && !this.#isPumping) this.#full = undefined;
     if (this.#full === undefined) return;
@@ -126,6 +172,7 @@ export class LogWriter {
       this.#failure = HoldfastError.is(cause, "STORE_FAILED")
         ? cause
         : new HoldfastError("STORE_FAILED", "The storage failed.", { cause });
+      if (this.#core.shared) this.#core.failLog();
       this.#listener.onFailed(this.#failure);
     }
     return indeterminate(this.#failure);
@@ -166,6 +213,7 @@ export class LogWriter {
     this.#segmentBytes = 0;
     this.#isRotating = false;
     this.#core.logBegin(start.position, crc, this.#state.epoch, start.position);
+    if (this.#core.shared) this.#core.setLogPlace(start.number, start.position);
   }
 
   get #nextSegment(): number {
@@ -188,7 +236,7 @@ export class LogWriter {
   }
 
   #beginSegmentSync(): void {
-    if (this.#segment !== 0) this.syncSync();
+    if (this.#segment !== 0) this.#syncWritten();
     const start = this.#startOf(this.#nextSegment);
     const { bytes, crc } = this.#header(start);
     try {
@@ -236,7 +284,9 @@ export class LogWriter {
     if (this.#capabilities.syncAppend) {
       this.drainSync();
       while (!this.#canChangeSegment) await this.sync();
-      if (this.restsAt === undefined) this.#beginSegmentSync();
+      this.#inTurn(TURN_WRITE, () => {
+        if (this.restsAt === undefined) this.#beginSegmentSync();
+      });
       return this.#start as SegmentStart;
     }
     this.#isRotating = this.restsAt === undefined;
@@ -260,6 +310,11 @@ export class LogWriter {
   /** Writes everything that is queued. Only where the storage appends synchronously. */
   drainSync(): void {
     this.assertUsable();
+    if (this.#core.shared && this.#core.unwrittenBytes === 0) this.#listener.onPublished();
+    else this.#inTurn(TURN_WRITE, () => this.#drainAll());
+  }
+
+  #drainAll(): void {
     for (let more = this.#segmentIsReady(); more; ) {
       if (this.#wantsSegment && this.#canChangeSegment) this.#beginSegmentSync();
       const bytes = this.#core.drain(DRAIN_BYTES_MAX);
@@ -293,14 +348,32 @@ export class LogWriter {
   /** Makes everything that is written durable, and publishes what waited for it. */
   syncSync(): void {
     this.assertUsable();
-    const position = this.#core.logPosition;
-    if (position <= this.#core.logWatermark) return;
+    if (!this.#core.shared) {
+      this.#syncWritten();
+    } else if (this.isWritten) {
+      // One's own descriptor must be of the segment that is written to: the others are synced to their ends.
+      const position = this.#inTurn(TURN_WRITE, () => this.#core.logPosition);
+      this.#inTurn(TURN_SYNC, () => this.#syncWritten(position));
+    }
+  }
+
+  /** Whether something is written that is not known to be synced. */
+  get isWritten(): boolean {
+    return this.#core.logPosition > this.#core.logWatermark;
+  }
+
+  #syncWritten(position = this.#core.logPosition): void {
+    if (position <= this.#core.logWatermark) {
+      this.#listener.onPublished();
+      return;
+    }
     this.#syncs++;
     try {
       this.#session.flushSync();
     } catch (cause) {
       throw this.fail(cause);
     }
+    if (this.#core.shared) this.assertUsable();
     if (this.#failure !== undefined) throw indeterminate(this.#failure);
     this.#core.synced(position);
     this.#listener.onPublished();
@@ -404,9 +477,10 @@ export class LogWriter {
   }
 
   async #flush(pumping: boolean): Promise<void> {
-    const position = this.#core.logPosition;
     this.#syncs++;
+    let position = this.#core.logPosition;
     try {
+      if (this.#core.shared) position = this.#inTurn(TURN_WRITE, () => this.#core.logPosition);
       await this.#session.flush();
     } catch (cause) {
       // It stood behind an append for which there was no room, and was refused instead of being made: once the pump has
@@ -416,6 +490,8 @@ export class LogWriter {
       return;
     }
     this.#flushInFlight = undefined;
+    if (this.#core.shared && this.#core.logFailed)
+      throw this.fail(new Error("Another worker's sync has failed meanwhile."));
     if (this.#failure !== undefined) throw indeterminate(this.#failure);
     this.#core.synced(position);
     this.#listener.onSynced();
@@ -449,6 +525,13 @@ function storeFailed(failure: HoldfastError): HoldfastError {
     "STORE_FAILED",
     `The storage has failed and nothing is written any more; reads go on. Close the database, look after the storage, and open it again. (${failure.message})`,
     { cause: failure },
+  );
+}
+
+function noTurn(): HoldfastError {
+  return new HoldfastError(
+    "BUSY",
+    "Another worker has been in the middle of writing to the storage for too long. If it is dead, db.detach(its id) says so.",
   );
 }
 
