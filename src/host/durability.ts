@@ -134,7 +134,7 @@ export class DurableLog {
       state,
     );
     this.#group = new GroupCommit(core, this.#writer, {
-      canChain: capabilities.syncAppend,
+      canChain: capabilities.syncAppend && capabilities.flushBlocks !== true,
       monotonicMs: () => environment.monotonicMs(),
     });
     const buffered = mode.mode === "buffered" ? mode : bufferedDefault();
