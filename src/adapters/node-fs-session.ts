@@ -14,6 +14,7 @@ import { FileCheckpoint } from "./node-fs-checkpoint.js";
 import {
   codeOf,
   failure,
+  INTERRUPTIONS_MAX,
   ignoreErrors,
   openDirectory,
   openFile,
@@ -74,6 +75,8 @@ export class FileSession implements StorageSession {
   #checkpoint: FileCheckpoint | undefined;
   #flushRunning: Promise<void> | undefined;
   #flushWaiting: Promise<void> | undefined;
+  /** The sync of the directory that has not begun yet. */
+  #removalSync: Promise<void> | undefined;
   /** The first failure after which nothing that was written can be trusted to become durable. */
   #failed: HoldfastError | undefined;
   #closing: Promise<void> | undefined;
@@ -297,16 +300,18 @@ export class FileSession implements StorageSession {
     const { fs } = this.#node;
     const fd = this.#readerOf(kind, number);
     let done = 0;
+    let interruptions = 0;
     while (done < into.byteLength) {
       let count: number;
       try {
         count = fs.readSync(fd, into, done, Math.min(into.byteLength - done, TRANSFER_BYTES_MAX), offset + done);
       } catch (error) {
-        if (codeOf(error) === "EINTR") continue;
+        if (codeOf(error) === "EINTR" && interruptions++ < INTERRUPTIONS_MAX) continue;
         throw storeFailed(`Cannot read ${kind} ${number} at ${offset + done}`, error);
       }
       if (count === 0) break;
       done += count;
+      interruptions = 0;
     }
     return done;
   }
@@ -331,17 +336,24 @@ export class FileSession implements StorageSession {
     if (reader !== undefined) ignoreErrors(() => this.#node.fs.closeSync(reader.fd));
   }
 
-  /** Removes a file and makes that durable. */
+  /** Removes a file and makes that durable; those that are removed in one turn share a sync. */
   async #remove(kind: FileKind, number: number): Promise<void> {
     const path = this.#pathOf(kind, number);
     if (this.#reader?.path === path) this.#closeReader();
     try {
       this.#node.fs.rmSync(path, { force: true });
-      const fd = this.#directoryFd;
-      if (fd !== undefined) await this.#track(syncFile(this.#node, fd));
+      this.#removalSync ??= this.#track(this.#syncRemovals());
+      await this.#removalSync;
     } catch (error) {
       throw storeFailed(`Cannot remove ${kind} ${number}`, error);
     }
+  }
+
+  /** Covers what is removed before it begins, which is once the turn is over. */
+  async #syncRemovals(): Promise<void> {
+    await undefined;
+    this.#removalSync = undefined;
+    if (this.#directoryFd !== undefined) await syncFile(this.#node, this.#directoryFd);
   }
 
   /** Writes a segment under a temporary name and gives it its own only when it is whole and synced. */

@@ -30,6 +30,10 @@ export interface StorageCapabilities {
   readonly syncFlush: boolean;
   /** Whether `flush` makes bytes durable against a power cut. */
   readonly asyncFlush: boolean;
+  /** Whether `appendDurably` is there; `false` if left out. */
+  readonly durableAppend?: boolean;
+  /** Whether `flush` does its work within the call, so that nothing else goes on meanwhile; `false` if left out. */
+  readonly flushBlocks?: boolean;
   /** The most bytes that one commit's record may have, so that it can be stored atomically. */
   readonly recordBytesMax: number;
   /** A segment that has reached this many bytes is closed and a new one begun. */
@@ -131,6 +135,12 @@ export interface StorageSession {
   /** Appends to the newest segment of this session. Asynchronous appends are atomic and take effect in call order. */
   append(bytes: Uint8Array): Promise<void>;
   appendSync(bytes: Uint8Array): void;
+
+  /**
+   * `append` and then `flush`, where one call can do both for little more than the price of one. Where it throws
+   * `STORAGE_FULL` nothing was appended. Only where appends are asynchronous.
+   */
+  appendDurably?(bytes: Uint8Array): Promise<void>;
 
   /**
    * Makes everything durable that was appended before the call. The synchronous and the asynchronous form use handles

@@ -96,6 +96,8 @@ export class DurableLog {
   /** The newest checkpoint, 0 where there is none, and the one under way or the last. */
   #checkpoint: number;
   #checkpointing: Promise<void> = Promise.resolve();
+  /** Whether there may be files that it has taken the place of. */
+  #hasOldFiles = false;
   /** Set once the log is being ended: what came now would stand behind the note that it was closed. */
   #isEnding = false;
 
@@ -134,7 +136,7 @@ export class DurableLog {
       state,
     );
     this.#group = new GroupCommit(core, this.#writer, {
-      canChain: capabilities.syncAppend,
+      canChain: capabilities.syncAppend && capabilities.flushBlocks !== true,
       monotonicMs: () => environment.monotonicMs(),
     });
     const buffered = mode.mode === "buffered" ? mode : bufferedDefault();
@@ -305,7 +307,10 @@ export class DurableLog {
   async #makeCheckpoint(): Promise<void> {
     const core = this.#core;
     if (!this.#writer.hasLog && core.unwrittenBytes === 0) return;
-    if (this.#checkpoint !== 0 && this.#writer.restsAt?.number === this.#checkpoint) return;
+    if (this.#checkpoint !== 0 && this.#writer.restsAt?.number === this.#checkpoint) {
+      await this.#removeOld();
+      return;
+    }
     const start = await this.#writer.rotate();
     // All that stands before the segment is published, so that the version that is held now sees it (COMMIT 19).
     const slot = core.takeSnapshot(0, 0, true);
@@ -330,7 +335,15 @@ export class DurableLog {
       core.dropSnapshot(slot, 0, 0);
     }
     this.#checkpoint = start.number;
-    await removeBefore(this.#session, start.number);
+    this.#hasOldFiles = true;
+    await this.#removeOld();
+  }
+
+  /** Removes what the newest checkpoint has taken the place of; what it could not remove is its own again the next time. */
+  async #removeOld(): Promise<void> {
+    if (!this.#hasOldFiles) return;
+    await removeBefore(this.#session, this.#checkpoint);
+    this.#hasOldFiles = false;
   }
 
   /** Waits for what is in flight, makes everything durable, and writes that the log ends here. */
@@ -339,6 +352,8 @@ export class DurableLog {
     await this.#group.settle();
     await this.#writer.settle();
     this.#isEnding = true;
+    // What stays is in nobody's way, and its turn comes again with the next opening.
+    await this.#removeOld().catch(() => {});
     const { failure } = this.#writer;
     if (failure !== undefined) {
       if (this.#writer.isDirty) throw this.#writer.fail(failure);

@@ -20,6 +20,7 @@ import type { LogState } from "./recovery.js";
 interface LogCapabilities {
   readonly syncAppend: boolean;
   readonly syncFlush: boolean;
+  readonly durableAppend?: boolean;
   readonly segmentBytesTarget: number;
 }
 
@@ -75,6 +76,8 @@ export class LogWriter {
   /** The pump under way, or the last one. */
   #pump: Promise<void> = Promise.resolve();
   #isPumping = false;
+  /** Whether the pump shall make durable in the same step what it writes last. */
+  #pumpsDurably = false;
   #flushInFlight: Promise<void> | undefined;
   #syncs = 0;
 
@@ -397,13 +400,17 @@ export class LogWriter {
     try {
       while (this.#failure === undefined && (this.#core.unwrittenBytes > 0 || this.#isRotating)) {
         if (this.#wantsSegment) await this.#beginSegment();
+        const queuedBytes = this.#core.unwrittenBytes;
         const bytes = this.#core.drain(DRAIN_BYTES_MAX);
         if (bytes === undefined) break;
-        await this.#append(bytes);
+        const durably = this.#pumpsDurably && bytes.length >= queuedBytes;
+        if (durably) this.#syncs++;
+        await this.#append(bytes, durably);
         this.#segmentBytes += bytes.length;
         this.#full = undefined;
         this.#core.drained();
-        this.#listener.onPublished();
+        if (durably) this.#appendedDurably();
+        else this.#listener.onPublished();
       }
     } finally {
       // In the same breath as the last look at the queue: what is queued from now on begins another pump.
@@ -411,9 +418,16 @@ export class LogWriter {
     }
   }
 
-  async #append(bytes: Uint8Array): Promise<void> {
+  /** Counts only if no sync has failed meanwhile, like every sync (COMMIT 10). */
+  #appendedDurably(): void {
+    if (this.#failure !== undefined) return;
+    this.#core.synced(this.#core.logPosition);
+    this.#listener.onSynced();
+  }
+
+  async #append(bytes: Uint8Array, durably: boolean): Promise<void> {
     try {
-      await this.#session.append(bytes);
+      await (durably ? this.#session.appendDurably?.(bytes) : this.#session.append(bytes));
     } catch (cause) {
       if (!HoldfastError.is(cause, "STORAGE_FULL")) throw this.fail(cause);
       // Nothing is taken until the cut is durable.
@@ -435,6 +449,16 @@ export class LogWriter {
     if (this.#failure !== undefined) throw storeFailed(this.#failure);
     if (this.#capabilities.syncAppend) this.drainSync();
     else await this.#pumpAll();
+  }
+
+  /** The same for what is to be durable next: where one step can do both, {@link sync} finds it done. */
+  async drainToSync(): Promise<void> {
+    this.#pumpsDurably = this.#capabilities.durableAppend === true;
+    try {
+      await this.drain();
+    } finally {
+      this.#pumpsDurably = false;
+    }
   }
 
   /**

@@ -55,6 +55,10 @@ const mounts: readonly Mount[] = [
   { name: "simulated", place: () => simulated({}) },
   { name: "simulated, asynchronous sync only", place: () => simulated({ syncFlush: false }) },
   { name: "simulated, asynchronous only", place: () => simulated({ syncAppend: false }) },
+  {
+    name: "simulated, asynchronous only, appending durably",
+    place: () => simulated({ syncAppend: false, durableAppend: true }),
+  },
 ];
 
 /** What opens databases; the storages by themselves have tests of their own. */
