@@ -19,7 +19,7 @@ const ASSEMBLY_LAYERS = [
   ["run", "record"],
   ["versions", "table", "snapshots"],
   ["entry"],
-  ["arena", "lock", "group", "hash", "checksum", "optimistic"],
+  ["arena", "lock", "read-lock", "group", "hash", "checksum", "optimistic"],
   ["workers"],
   ["superblock"],
   ["atomics"],

@@ -9,10 +9,10 @@
  * main thread) it spins for a bounded time instead.
  *
  * Fair enough: who has slept for one slice in vain asks that the lock be handed to those who sleep, and whoever comes anew
- * stands behind them. A lock whose owner has died stays held until somebody with evidence of that takes it over.
+ * stands behind them: not sooner, because whoever is awake takes and gives back a lock a hundred times while one wakes up. A lock whose owner has died stays held until somebody with evidence of that takes it over.
  */
 import { load32, sleep, swap32, wake } from "./atomics";
-import { LOCK_HANDOFF, LOCK_WAITED, lockToken, mayWait } from "./workers";
+import { LOCK_HANDOFF, LOCK_OWNER, LOCK_WAITED, lockToken, mayWait } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
 /** Looks at a held lock before going to sleep: longer than most sections last. */
@@ -21,6 +21,8 @@ const SPINS: u32 = 256;
 const SPINS_INSTEAD: u32 = 1 << 20;
 const SLICE_NS: i64 = 5000000;
 const SLICES: u32 = 400;
+/** Awakenings in vain that count as a slice. */
+const LOST_PER_SLICE: u32 = 64;
 
 /** Set when a lock could not be had in time, so that a lack of memory can be told from a lack of patience. */
 let ranOut: bool = false;
@@ -44,27 +46,30 @@ export function lockTry(word: usize): bool {
   return !SHARED || swap32(word, 0, lockToken()) == 0;
 }
 
-function lockSpin(word: usize, spins: u32): bool {
+function lockSpin(word: usize, spins: u32, taken: u32): bool {
   for (let i: u32 = 0; i < spins; i++) {
-    if (load32(word) == 0 && swap32(word, 0, lockToken()) == 0) return true;
+    if (load32(word) == 0 && swap32(word, 0, taken) == 0) return true;
   }
   return false;
 }
 
 function lockWait(word: usize): bool {
-  if (lockSpin(word, mayWait() ? SPINS : SPINS_INSTEAD)) return true;
+  if (lockSpin(word, mayWait() ? SPINS : SPINS_INSTEAD, lockToken())) return true;
+  let slept = false;
+  let lost: u32 = 0;
   for (let slices: u32 = 0; mayWait() && slices < SLICES; ) {
     const held = load32(word);
-    // Free, or kept free for those who have slept.
-    if (held == 0 || (held == LOCK_HANDOFF && slices != 0)) {
+    // Free, unless it is kept free for those who have slept; of others who sleep the word may not tell any more.
+    if ((held & LOCK_OWNER) == 0 && ((held & LOCK_HANDOFF) == 0 || slept)) {
       if (swap32(word, held, lockToken() | LOCK_WAITED) == held) return true;
       continue;
     }
     const marked = held | LOCK_WAITED | (slices != 0 ? LOCK_HANDOFF : 0);
     if (held != marked && swap32(word, held, marked) != held) continue;
-    // Woken, or one slice later.
-    if (sleep(word, marked, SLICE_NS) || slices != 0) slices++;
-    else slices = 1;
+    const timedOut = sleep(word, marked, SLICE_NS);
+    slept = true;
+    if (timedOut || ++lost % LOST_PER_SLICE == 0) slices++;
+    else if (lockSpin(word, SPINS, lockToken() | LOCK_WAITED)) return true;
   }
   ranOut = true;
   return false;

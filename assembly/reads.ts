@@ -10,7 +10,8 @@
 import { KEY_BYTES_MAX, STATUS_BUSY_LOCK, STATUS_LARGE, STATUS_RUN_STALE, VERSION_HEADER_BYTES } from "./constants";
 import { bytesCopy, Entry } from "./entry";
 import { READS_MAX, readAbandon, readBegin, readHolds, within } from "./optimistic";
-import { Run, runIs, runLock, runSequence, runUnlock, runVisible } from "./run";
+import { readsByLock } from "./read-lock";
+import { Run, runIs, runLock, runReadLock, runReadUnlock, runSequence, runUnlock, runVisible } from "./run";
 import { tableOf } from "./run-tables";
 import { scratchValue } from "./scratch";
 import { tableFind } from "./table";
@@ -60,6 +61,12 @@ export function readHeld(run: Run, tag: u32, hash: u32, key: usize, keyBytes: u3
     find(run, tag, hash, key, keyBytes, at);
     return true;
   }
+  if (readsByLock()) {
+    if (!runReadLock(run)) return false;
+    find(run, tag, hash, key, keyBytes, at);
+    runReadUnlock(run);
+    return true;
+  }
   for (let attempt: u32 = 0; attempt < READS_MAX && readBegin(runSequence(run)); attempt++) {
     find(run, tag, hash, key, keyBytes, at);
     if (readHolds()) return true;
@@ -76,6 +83,12 @@ export function readLatest(run: Run, generation: u32, tag: u32, hash: u32, key: 
   if (!SHARED) {
     if (!runIs(run, generation)) return STATUS_RUN_STALE as usize;
     return changetype<usize>(readAt(run, tag, hash, key, keyBytes, run.visible));
+  }
+  if (readsByLock()) {
+    if (!runReadLock(run)) return STATUS_BUSY_LOCK as usize;
+    const result = copyLatest(run, generation, tag, hash, key, keyBytes);
+    runReadUnlock(run);
+    return result;
   }
   for (let attempt: u32 = 0; attempt < READS_MAX && readBegin(runSequence(run)); attempt++) {
     const result = copyLatest(run, generation, tag, hash, key, keyBytes);

@@ -22,6 +22,7 @@ import { Entry, entryFree, entryMake } from "./entry";
 import { hashKey } from "./hash";
 import { lockAcquire, lockRelease, lockSeize, lockTry } from "./lock";
 import { within } from "./optimistic";
+import { readersLeave, readLock, readsByLock, readUnlock } from "./read-lock";
 import { keeps, RULE_RETIRED_STAYS } from "./rules";
 import { heldBetween } from "./snapshots";
 import { CACHE_LINE_BYTES, Superblock, SYSTEM_ARENA_BASE, superblock } from "./superblock";
@@ -121,12 +122,21 @@ export function runSequence(run: Run): usize {
 
 /** Takes the lock of a run; false when it could not be had in time. */
 export function runLock(run: Run): bool {
-  return lockAcquire(lockOf(run));
+  return lockAcquire(lockOf(run)) && (!readsByLock() || readersLeave(lockOf(run)));
 }
 
 /** Takes the lock of a run if it is free. */
 export function runTryLock(run: Run): bool {
-  return lockTry(lockOf(run));
+  return lockTry(lockOf(run)) && (!readsByLock() || readersLeave(lockOf(run)));
+}
+
+/** Begins to read a run by its lock, in the build that does; false when it could not be had in time. */
+export function runReadLock(run: Run): bool {
+  return readLock(lockOf(run));
+}
+
+export function runReadUnlock(run: Run): void {
+  readUnlock(lockOf(run));
 }
 
 /** From here on until the lock is given back, what others read of the run without the lock means nothing. Under the lock. */
