@@ -14,7 +14,7 @@ import type { Environment } from "./environment.js";
 import { Flusher } from "./flusher.js";
 import { GroupCommit } from "./group-commit.js";
 import type { CheckpointHeader } from "./log-format.js";
-import { LogWriter } from "./log-writer.js";
+import { installedError, LogWriter } from "./log-writer.js";
 import type { LogState } from "./recovery.js";
 
 /** One mode over one database. */
@@ -366,16 +366,6 @@ export class DurableLog {
     await this.#writer.drain();
     await this.#writer.sync();
   }
-}
-
-/** What a commit that is installed is told where it has waited too long for another worker (COMMIT 6). */
-function installedError(error: unknown): unknown {
-  if (!HoldfastError.is(error, "BUSY")) return error;
-  return new HoldfastError(
-    "COMMIT_INDETERMINATE",
-    `The commit is on its way, and another worker has been in the middle of the log for too long: it becomes durable once that goes on. (${error.message})`,
-    { cause: error },
-  );
 }
 
 /** The strongest mode that a storage can keep in a synchronous call. */

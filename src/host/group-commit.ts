@@ -6,7 +6,7 @@
  */
 import { HoldfastError } from "../errors.js";
 import type { Core, RunHandle } from "./core.js";
-import type { LogWriter } from "./log-writer.js";
+import { installedError, type LogWriter } from "./log-writer.js";
 
 interface Waiter {
   readonly run: RunHandle;
@@ -120,7 +120,7 @@ export class GroupCommit {
         if (this.#waiters.length > 0 && !this.#log.isDirty) this.#rejectAll(lost());
       }
     } catch (error) {
-      this.#rejectAll(error);
+      this.#rejectAll(installedError(error));
     } finally {
       this.#cycle = undefined;
     }

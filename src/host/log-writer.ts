@@ -70,6 +70,8 @@ export class LogWriter {
   #isRotating = false;
   /** Bytes of records in it, perhaps fewer after an append that failed. */
   #segmentBytes: number;
+  /** Where the log ended when this worker last had the turn to write: if it ends elsewhere, somebody else has written. */
+  #endSeen = 0;
   #failure: HoldfastError | undefined;
   /** Set while asynchronous storage has no room: what is queued is kept, and nothing more is taken. */
   #full: HoldfastError | undefined;
@@ -97,6 +99,7 @@ export class LogWriter {
     this.#segmentBytes = state.segmentBytes ?? 0;
     this.#segmentPosition = state.predecessorEnd - this.#segmentBytes;
     if (state.isJoined === true) return;
+    this.#endSeen = core.logPosition;
     if (this.#segment === 0) {
       core.logBegin(state.predecessorEnd, state.predecessorCrc, state.epoch, state.predecessorEnd);
     } else if (core.shared) {
@@ -117,6 +120,7 @@ export class LogWriter {
       if (turn === TURN_WRITE) this.#join();
       return body();
     } finally {
+      if (turn === TURN_WRITE) this.#endSeen = core.logPosition;
       core.giveTurn(turn);
     }
   }
@@ -125,9 +129,9 @@ export class LogWriter {
   #join(): void {
     this.assertUsable();
     const { segment, position } = this.#core.logPlace();
-    if (segment === 0) return;
-    const records = this.#core.logPosition - position;
-    if (segment === this.#segment && records === this.#segmentBytes) return;
+    const end = this.#core.logPosition;
+    if (segment === 0 || (segment === this.#segment && end === this.#endSeen)) return;
+    const records = end - position;
     this.#segment = segment;
     this.#segmentPosition = position;
     this.#segmentBytes = records;
@@ -502,9 +506,9 @@ export class LogWriter {
 
   async #flush(pumping: boolean): Promise<void> {
     this.#syncs++;
-    let position = this.#core.logPosition;
+    // One's own descriptor must be of the segment that is written to: the others are synced to their ends.
+    const position = this.#inTurn(TURN_WRITE, () => this.#core.logPosition);
     try {
-      if (this.#core.shared) position = this.#inTurn(TURN_WRITE, () => this.#core.logPosition);
       await this.#session.flush();
     } catch (cause) {
       // It stood behind an append for which there was no room, and was refused instead of being made: once the pump has
@@ -565,5 +569,15 @@ function indeterminate(failure: HoldfastError): HoldfastError {
     "COMMIT_INDETERMINATE",
     `The storage failed while the commit was on its way: whether it is durable shows when the database is opened again. (${failure.message})`,
     { cause: failure },
+  );
+}
+
+/** What a commit that is installed is told where it has waited too long for another worker (COMMIT 6). */
+export function installedError(error: unknown): unknown {
+  if (!HoldfastError.is(error, "BUSY")) return error;
+  return new HoldfastError(
+    "COMMIT_INDETERMINATE",
+    `The commit is on its way, and another worker has been in the middle of the log for too long: it becomes durable once that goes on. (${error.message})`,
+    { cause: error },
   );
 }
