@@ -12,7 +12,7 @@
  * stands behind them. A lock whose owner has died stays held until somebody with evidence of that takes it over.
  */
 import { load32, sleep, swap32, wake } from "./atomics";
-import { LOCK_HANDOFF, LOCK_WAITED, lockToken, mayWait } from "./workers";
+import { LOCK_HANDOFF, LOCK_OWNER, LOCK_WAITED, lockToken, mayWait } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
 /** Looks at a held lock before going to sleep: longer than most sections last. */
@@ -21,6 +21,8 @@ const SPINS: u32 = 256;
 const SPINS_INSTEAD: u32 = 1 << 20;
 const SLICE_NS: i64 = 5000000;
 const SLICES: u32 = 400;
+/** How often who is woken may find that somebody else was faster. */
+const WAKES_MAX: u32 = 8192;
 
 /** Set when a lock could not be had in time, so that a lack of memory can be told from a lack of patience. */
 let ranOut: bool = false;
@@ -51,20 +53,31 @@ function lockSpin(word: usize, spins: u32): bool {
   return false;
 }
 
+/**
+ * Takes a lock that nobody holds, also one that is kept free for those who have slept; `held` is what stands there. Who has to
+ * be woken is not known any more, so that somebody is when it is given back.
+ */
+function lockTake(word: usize, held: u32): bool {
+  return (held & LOCK_OWNER) == 0 && swap32(word, held, lockToken() | LOCK_WAITED) == held;
+}
+
 function lockWait(word: usize): bool {
   if (lockSpin(word, mayWait() ? SPINS : SPINS_INSTEAD)) return true;
-  for (let slices: u32 = 0; mayWait() && slices < SLICES; ) {
+  // Who cannot sleep has waited for as long as it may.
+  if (!mayWait() && lockTake(word, load32(word))) return true;
+  let slept = false;
+  let slices: u32 = 0;
+  for (let wakes: u32 = 0; mayWait() && slices < SLICES && wakes < WAKES_MAX; ) {
     const held = load32(word);
-    // Free, or kept free for those who have slept.
-    if (held == 0 || (held == LOCK_HANDOFF && slices != 0)) {
-      if (swap32(word, held, lockToken() | LOCK_WAITED) == held) return true;
+    if ((held & LOCK_OWNER) == 0 && (slept || (held & LOCK_HANDOFF) == 0)) {
+      if (lockTake(word, held)) return true;
       continue;
     }
-    const marked = held | LOCK_WAITED | (slices != 0 ? LOCK_HANDOFF : 0);
+    const marked = held | LOCK_WAITED | (slept ? LOCK_HANDOFF : 0);
     if (held != marked && swap32(word, held, marked) != held) continue;
-    // Woken, or one slice later.
-    if (sleep(word, marked, SLICE_NS) || slices != 0) slices++;
-    else slices = 1;
+    if (sleep(word, marked, SLICE_NS)) slices++;
+    else wakes++;
+    slept = true;
   }
   ranOut = true;
   return false;
