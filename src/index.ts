@@ -23,9 +23,10 @@ export {
   requiresImmediateFsync,
   requiresWal,
 } from "./host/durability-mode.js";
+export type { DatabaseHandle } from "./host/handle.js";
 export type { DatabaseEvents } from "./host/listeners.js";
 export type { StorageInfo } from "./host/opening.js";
-export type { OpenOptions } from "./host/options.js";
+export type { AttachOptions, OpenOptions } from "./host/options.js";
 export type {
   EventLog,
   EventLogReader,
