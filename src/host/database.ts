@@ -12,7 +12,7 @@ import type { Engine } from "./engine.js";
 import { platformEnvironment } from "./environment.js";
 import type { DatabaseHandle } from "./handle.js";
 import type { DatabaseEvents, Listener, Listeners } from "./listeners.js";
-import { type Opened, openDatabase, type StorageInfo } from "./opening.js";
+import { type Opened, openDatabase } from "./opening.js";
 import { type AttachOptions, type OpenOptions, parseOptions } from "./options.js";
 import { assertSharedMemory, temporaryPlace } from "./platform.js";
 import { RunIndex } from "./primitives/run-index.js";
@@ -21,6 +21,7 @@ import { Run } from "./run.js";
 import { RunWriter } from "./run-writer.js";
 import type { Sharing } from "./sharing.js";
 import { DatabaseSnapshot } from "./snapshot.js";
+import type { StorageInfo } from "./storage-info.js";
 import { type ByteStream, checkSource, exportPieces } from "./transfer.js";
 import { unsupported } from "./unsupported.js";
 

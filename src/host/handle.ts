@@ -8,6 +8,7 @@
 import { ABI_VERSION } from "./abi.js";
 import { describe, refuseArgument } from "./arguments.js";
 import { type DurabilityMode, parseDurability } from "./durability-mode.js";
+import type { StorageInfo } from "./storage-info.js";
 
 /** The place that was kept for one worker. */
 export interface PromisedPlace {
@@ -23,7 +24,8 @@ export interface DatabaseHandle {
   readonly module: WebAssembly.Module;
   /** Tells this database from others, where workers hold locks in its name. */
   readonly name: string;
-  readonly storage: { readonly kind: string; readonly mechanism: string };
+  /** How it was found when it was opened. */
+  readonly storage: StorageInfo;
   readonly durability: DurabilityMode;
   readonly readOnly: boolean;
   /** The place that is kept for the worker; without one it takes any that is free. */
@@ -60,7 +62,6 @@ function isWhole({ memory, module, name, storage, place }: DatabaseHandle): bool
     module instanceof WebAssembly.Module &&
     typeof name === "string" &&
     typeof storage?.kind === "string" &&
-    typeof storage.mechanism === "string" &&
     (place === undefined || (isIndex(place.worker) && isIndex(place.word)))
   );
 }
