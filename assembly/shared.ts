@@ -8,21 +8,21 @@ import { logLockAlways, logUnlock } from "./queue";
 import { directoryLock, directoryUnlock, runFind } from "./run";
 import { scratchKey } from "./scratch";
 import { Superblock, superblock } from "./superblock";
-import { workerReserve, workerState } from "./workers";
+import { workerReserve, workerWord } from "./workers";
 
 export * from "./index";
 
-/** With WORKER_NONE keeps a slot for a worker that is to attach; its index, or WORKER_NONE. Otherwise a slot's state. */
+/** With WORKER_NONE keeps a slot for a worker that is to attach; its index, or WORKER_NONE. Otherwise a slot's word. */
 export function workerSlot(index: u32): u32 {
-  return index == WORKER_NONE ? workerReserve() : workerState(index);
+  return index == WORKER_NONE ? workerReserve() : workerWord(index);
 }
 
 /**
- * Clears up behind the worker in a slot, which is dead, or leaves this instance's own; a status, STATUS_NOTHING if there was
- * nobody.
+ * Clears up behind the worker in a slot, which is dead, or leaves this instance's own; a status, STATUS_NOTHING where the
+ * slot's word is another one by now.
  */
-export function workerBury(index: u32): u32 {
-  return bury(index);
+export function workerBury(index: u32, word: u32): u32 {
+  return bury(index, word);
 }
 
 /** Notes that the database is closed: once this returns nobody writes any more, and nothing is placed in the log. */
@@ -49,6 +49,11 @@ export function heapEndAddress(): usize {
 /** Where the workers' common knowledge of the log stands: LOG_PLACE_… */
 export function logPlaceAddress(): usize {
   return changetype<usize>(superblock()) + offsetof<Superblock>("logSegmentPosition");
+}
+
+/** Where it stands whether the database is closed. */
+export function closedAddress(): usize {
+  return changetype<usize>(superblock()) + offsetof<Superblock>("closed");
 }
 
 function turnWord(turn: u32): usize {

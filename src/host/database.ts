@@ -1,7 +1,8 @@
 /**
  * An open database: what it says of itself, the runs that it gives out, and how it ends.
  */
-import type { Storage, StorageSession } from "../adapters/storage.js";
+import type { Storage } from "../adapters/storage.js";
+import { HoldfastError } from "../errors.js";
 import { RUN_ID_BYTES_MAX } from "./abi.js";
 import { checkFunction, describe, readOptions, refuseArgument } from "./arguments.js";
 import { encodeName } from "./codec.js";
@@ -9,15 +10,18 @@ import type { HeldRun } from "./core.js";
 import { bufferedDefault, type DurabilityMode, type DurabilityOption } from "./durability-mode.js";
 import type { Engine } from "./engine.js";
 import { platformEnvironment } from "./environment.js";
+import type { DatabaseHandle } from "./handle.js";
 import type { DatabaseEvents, Listener, Listeners } from "./listeners.js";
-import { type Opened, openDatabase, type StorageInfo } from "./opening.js";
-import { type OpenOptions, parseOptions } from "./options.js";
-import { temporaryPlace } from "./platform.js";
+import { type Opened, openDatabase } from "./opening.js";
+import { type AttachOptions, type OpenOptions, parseOptions } from "./options.js";
+import { assertSharedMemory, temporaryPlace } from "./platform.js";
 import { RunIndex } from "./primitives/run-index.js";
 import type { StepOptions } from "./reader-writer.js";
 import { Run } from "./run.js";
 import { RunWriter } from "./run-writer.js";
+import type { Sharing } from "./sharing.js";
 import { DatabaseSnapshot } from "./snapshot.js";
+import type { StorageInfo } from "./storage-info.js";
 import { type ByteStream, checkSource, exportPieces } from "./transfer.js";
 import { unsupported } from "./unsupported.js";
 
@@ -66,6 +70,10 @@ export interface ExportOptions {
   readonly runs?: readonly string[] | undefined;
 }
 
+/** What to do as long as a log is not shared. */
+const SHARED_INSTEAD = "Share a database in memory or on files, or let one worker own this one and ask it by messages.";
+const RECOVER_INSTEAD = "Close the database and open it again: everything that was acknowledged is in the log.";
+
 const EVENTS = new Set<string>(["error", "locked-out", "recovered"]);
 
 async function open(given: unknown, remove?: () => Promise<void>, source?: ByteStream): Promise<Database> {
@@ -75,11 +83,11 @@ async function open(given: unknown, remove?: () => Promise<void>, source?: ByteS
 /** The state of agent runs: open one, get runs from it, close it. */
 export class Database implements AsyncDisposable {
   readonly #engine: Engine;
-  readonly #session: StorageSession;
   readonly #mode: DurabilityMode;
   readonly #info: StorageInfo;
   readonly #listeners: Listeners;
-  readonly #remove: (() => Promise<void>) | undefined;
+  readonly #sharing: Sharing | undefined;
+  readonly #release: () => Promise<void>;
   /** Handles that are in use, so that asking for a run again gives the same one; dropped ones are taken out. */
   readonly #runs = new Map<string, WeakRef<Run>>();
   readonly #dropped = new FinalizationRegistry<string>((id) => {
@@ -92,11 +100,11 @@ export class Database implements AsyncDisposable {
   /** @internal */
   constructor(opened: Opened) {
     this.#engine = opened.engine;
-    this.#session = opened.session;
     this.#mode = opened.mode;
     this.#info = opened.info;
     this.#listeners = opened.listeners;
-    this.#remove = opened.remove;
+    this.#sharing = opened.sharing;
+    this.#release = opened.release;
     this.#commitsAtOpen = opened.commitsAtOpen;
   }
 
@@ -283,14 +291,63 @@ export class Database implements AsyncDisposable {
     return open(options, undefined, stream);
   }
 
-  /** A handle for other workers. @throws HoldfastError `UNSUPPORTED` in this release. */
-  share(): never {
-    throw unsupported("db.share", "Let one worker own the database and ask it by messages.");
+  /** Which of those that share the memory this is: what {@link Database.detach} takes elsewhere. 0 where it was opened. */
+  get workerId(): number {
+    return this.#engine.core.worker;
   }
 
-  /** The same database in another worker. @throws HoldfastError `UNSUPPORTED` in this release. */
-  static attach(_handle: unknown): Promise<never> {
-    return Promise.reject(unsupported("Database.attach", "Let one worker own the database and ask it by messages."));
+  /**
+   * A handle that other workers attach to this database with: post it to them by `postMessage`, and call
+   * {@link Database.attach} there. With a worker given the handle is for it alone and good once; its end is then noticed, and
+   * what it held is let go of. The database must have been opened with `shared: true`.
+   * @throws HoldfastError `SHARED_MEMORY_UNAVAILABLE`, `INVALID_ARGUMENT`, `BUSY` if 64 workers are attached, `UNSUPPORTED` for
+   *   a persistent database in this release, `CLOSED`.
+   */
+  share(worker?: object): DatabaseHandle {
+    this.#engine.assertOpen();
+    return this.#shared("db.share").share(worker);
+  }
+
+  /**
+   * Attaches to the database of another worker: the same memory, with the whole interface. Closing it leaves the others as
+   * they are; once the database is closed where it was opened, every write throws `CLOSED`.
+   * @throws HoldfastError `INVALID_ARGUMENT` for what is no handle or one of another release, `CLOSED`, `BUSY` if there is no
+   *   place left, `SHARED_MEMORY_UNAVAILABLE`, `STORE_FULL`, `TIMEOUT` when aborted.
+   */
+  static async attach(handle: DatabaseHandle, options?: AttachOptions): Promise<Database> {
+    const { attachDatabase } = await import("./attaching.js");
+    return new Database(await attachDatabase(handle, options));
+  }
+
+  /**
+   * Says that a worker is dead, by its `workerId`: what it held is let go of, and a run that it was changing is refused as
+   * `CORRUPTION` from now on. Only for one that is known to be dead, and needed only where nobody notices: where there are no
+   * Web Locks, of a worker that was not given to {@link Database.share}. Whether there was anything to clear up.
+   * @throws HoldfastError `INVALID_ARGUMENT`, `BUSY`, `CLOSED`.
+   */
+  detach(workerId: number): boolean {
+    this.#engine.assertOpen();
+    return this.#shared("db.detach").detach(workerId);
+  }
+
+  #shared(what: string): Sharing {
+    if (this.#sharing !== undefined) return this.#sharing;
+    if (this.#engine.core.shared) throw unsupported(`${what} of a database on this storage, or that is only read,`, SHARED_INSTEAD);
+    assertSharedMemory();
+    throw refuseArgument(`${what} needs a memory that can be shared: open the database with shared: true.`);
+  }
+
+  /**
+   * Rebuilds a run that a worker has died in the middle of changing.
+   * @throws HoldfastError `UNSUPPORTED`: one that is only in memory cannot be rebuilt; {@link Database.deleteRun} removes it.
+   */
+  async recoverRun(runId: string): Promise<void> {
+    this.#engine.assertOpen();
+    if (this.#engine.log !== undefined) throw unsupported("db.recoverRun", RECOVER_INSTEAD);
+    throw new HoldfastError(
+      "UNSUPPORTED",
+      `The run ${describe(runId)} is only in memory, and there is nothing to rebuild it from. Remove it with db.deleteRun(id).`,
+    );
   }
 
   /** Counters: what is kept, and what it costs. */
@@ -344,11 +401,15 @@ export class Database implements AsyncDisposable {
     this.#engine.beginClosing("The database is closed.");
     try {
       await this.#engine.drainInFlight();
+      this.#sharing?.closeAll();
       if (this.#engine.isLive) await this.#engine.log?.shutdown();
     } finally {
       this.#engine.close("The database is closed.");
-      await this.#session.close();
-      await this.#remove?.();
+      try {
+        this.#sharing?.leave();
+      } finally {
+        await this.#release();
+      }
     }
   }
 

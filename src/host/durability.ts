@@ -16,6 +16,7 @@ import { GroupCommit } from "./group-commit.js";
 import type { CheckpointHeader } from "./log-format.js";
 import { installedError, LogWriter } from "./log-writer.js";
 import type { LogState } from "./recovery.js";
+import { unsupported } from "./unsupported.js";
 
 /** One mode over one database. */
 export interface Durability {
@@ -299,6 +300,9 @@ export class DurableLog {
    * meanwhile wait for one of their own.
    */
   checkpoint(): Promise<void> {
+    if (this.#state.isJoined === true) {
+      throw unsupported("db.checkpoint in a worker that has attached", "Call it where the database was opened.");
+    }
     const next = this.#checkpointing.then(() => this.#makeCheckpoint());
     this.#checkpointing = next.catch(() => {});
     return next;
@@ -362,6 +366,8 @@ export class DurableLog {
     await this.#writer.drain();
     if (!this.#writer.hasBegun) return;
     await this.#writer.sync();
+    // Where the log ends is said by whoever has opened it.
+    if (this.#state.isJoined === true) return;
     this.#writer.mark(true);
     await this.#writer.drain();
     await this.#writer.sync();

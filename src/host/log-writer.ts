@@ -12,7 +12,7 @@
 import type { StorageSession } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
 import * as abi from "./abi.js";
-import { type Core, TURN_SYNC, TURN_WRITE, type Turn } from "./core.js";
+import { type Core, statusError, TURN_SYNC, TURN_WRITE, type Turn } from "./core.js";
 import { encodeSegmentHeader } from "./log-format.js";
 import type { LogState } from "./recovery.js";
 
@@ -98,7 +98,11 @@ export class LogWriter {
     this.#segment = state.segmentBytes === undefined ? 0 : state.segment;
     this.#segmentBytes = state.segmentBytes ?? 0;
     this.#segmentPosition = state.predecessorEnd - this.#segmentBytes;
-    if (state.isJoined === true) return;
+    if (state.isJoined === true) {
+      this.#segment = 0;
+      this.#endSeen = -1;
+      return;
+    }
     this.#endSeen = core.logPosition;
     if (this.#segment === 0) {
       core.logBegin(state.predecessorEnd, state.predecessorCrc, state.epoch, state.predecessorEnd);
@@ -117,6 +121,8 @@ export class LogWriter {
       if (attempt === TURN_ATTEMPTS_MAX) throw noTurn();
     }
     try {
+      // Whoever has opened it has written everything by then, and may not own the storage any more.
+      if (this.#state.isJoined === true && core.isClosed) throw statusError(abi.STATUS_CLOSED);
       if (turn === TURN_WRITE) this.#join();
       return body();
     } finally {

@@ -4,9 +4,10 @@
  * Whatever was opened is closed again if a later part fails, and whatever stopped it leaves here as a typed error.
  */
 import { memory } from "../adapters/memory.js";
-import type { Storage, StorageCapabilities, StorageSession, VanishedInfo } from "../adapters/storage.js";
+import type { Storage, StorageCapabilities, StorageSession } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
 import {
+  ABI_VERSION,
   CAPABILITY_LOG,
   CAPABILITY_SYNC_APPEND,
   CAPABILITY_SYNC_FLUSH,
@@ -22,40 +23,27 @@ import { DurableLog, databaseMode } from "./durability.js";
 import { type DurabilityMode, parseDurability } from "./durability-mode.js";
 import { Engine } from "./engine.js";
 import { type Environment, platformEnvironment } from "./environment.js";
+import type { DatabaseHandle } from "./handle.js";
 import type { Attachment } from "./instrument.js";
 import { Listeners } from "./listeners.js";
 import { maxBytesOf, type OpenOptions, parseOptions } from "./options.js";
-import { canWait, platformStorage } from "./platform.js";
-import { type LogState, type RecoveredInfo, recoverLog, type SalvagedInfo, salvageLog } from "./recovery.js";
+import { assertSharedMemory, canWait, platformStorage } from "./platform.js";
+import { type LogState, recoverLog, type SalvagedInfo, salvageLog } from "./recovery.js";
+import type { Sharing } from "./sharing.js";
+import type { StorageInfo } from "./storage-info.js";
 import { type ByteStream, importStream, refuseExisting, storeImport } from "./transfer.js";
-
-/** Where a database is kept, and in what state it was found. */
-export interface StorageInfo {
-  /** `"memory"`, `"files"`, `"indexeddb"`, … */
-  readonly kind: string;
-  /** What makes a commit durable there: `"fdatasync"`, … */
-  readonly mechanism: string;
-  /** Whether the platform promises not to evict it; `undefined` where it cannot say. */
-  readonly persisted: boolean | undefined;
-  /** Whether nothing was there before. */
-  readonly fresh: boolean;
-  /** Set where it is fresh and yet known to have been there: it was evicted, cleared or deleted. */
-  readonly vanished: VanishedInfo | undefined;
-  /** Set where the database had not been closed. */
-  readonly recovered: RecoveredInfo | undefined;
-  /** Set where it was opened with `salvage` and is damaged: what it ends at. */
-  readonly salvaged: SalvagedInfo | undefined;
-}
 
 /** Everything that opening brings together. */
 export interface Opened {
   readonly engine: Engine;
-  readonly session: StorageSession;
   readonly mode: DurabilityMode;
   readonly info: StorageInfo;
   readonly listeners: Listeners;
-  readonly remove: (() => Promise<void>) | undefined;
+  /** Undefined where memory is not shared. */
+  readonly sharing: Sharing | undefined;
   readonly commitsAtOpen: number;
+  /** Gives up what is held outside of the memory, once the database is closed. */
+  release(): Promise<void>;
 }
 
 const DATABASE_ID_BYTES = 16;
@@ -67,6 +55,14 @@ function capabilityBits(capabilities: StorageCapabilities): number {
     (capabilities.syncAppend ? CAPABILITY_SYNC_APPEND : 0) |
     (capabilities.syncFlush ? CAPABILITY_SYNC_FLUSH : 0)
   );
+}
+
+/** The core over a new memory, and what it was made of. */
+interface Made {
+  readonly core: Core;
+  readonly attachment: Attachment | undefined;
+  readonly memory: WebAssembly.Memory;
+  readonly module: WebAssembly.Module;
 }
 
 /** How long to wait where there is no address space for one more memory: that of closed databases goes when it is collected. */
@@ -100,13 +96,7 @@ function noAddressSpace(cause: unknown): HoldfastError {
 function reserveMemory(options: OpenOptions): WebAssembly.Memory {
   const maximum = maxBytesOf(options) / 65536;
   if (!options.shared) return new WebAssembly.Memory({ initial: 2, maximum });
-  const isolated = (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated;
-  if (typeof SharedArrayBuffer === "undefined" || isolated === false) {
-    throw new HoldfastError(
-      "SHARED_MEMORY_UNAVAILABLE",
-      "Shared memory needs a cross-origin isolated page: serve it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp. Everything else works without shared: true.",
-    );
-  }
+  assertSharedMemory();
   return new WebAssembly.Memory({ initial: 2, maximum, shared: true });
 }
 
@@ -121,13 +111,9 @@ async function chooseStorage(options: OpenOptions): Promise<Storage> {
   );
 }
 
-async function makeCore(
-  options: OpenOptions,
-  storage: StorageCapabilities,
-  environment: Environment,
-): Promise<{ readonly core: Core; readonly attachment: Attachment | undefined }> {
+async function makeCore(options: OpenOptions, storage: StorageCapabilities, environment: Environment): Promise<Made> {
   const memoryOfCore = await makeMemory(options, environment);
-  const bare = await loadCore(options.wasm, memoryOfCore, options.shared ?? false);
+  const { exports: bare, module } = await loadCore(options.wasm, memoryOfCore, options.shared ?? false);
   const attachment = options.trace?.attach(bare, storage.persistent);
   const seed = new Uint32Array(2);
   environment.randomBytes(new Uint8Array(seed.buffer));
@@ -139,7 +125,27 @@ async function makeCore(
     recordBytesMax: Math.min(storage.recordBytesMax, RECORD_BYTES_MAX) - overhead,
     canWait: canWait(),
   });
-  return { core, attachment };
+  return { core, attachment, memory: memoryOfCore, module };
+}
+
+/** What gives the database to other workers. */
+async function makeSharing(
+  made: Made,
+  parts: Omit<DatabaseHandle, "holdfast" | "memory" | "module" | "name" | "place">,
+  environment: Environment,
+  listeners: Listeners,
+): Promise<Sharing> {
+  const { Sharing } = await import("./sharing.js");
+  const { core, memory, module } = made;
+  const name = new Uint8Array(DATABASE_ID_BYTES);
+  environment.randomBytes(name);
+  const handle = { ...parts, holdfast: ABI_VERSION, memory, module, name: hex(name), place: undefined };
+  const report = (error: HoldfastError): void => listeners.emit("error", error);
+  return new Sharing({ core, environment, handle, isOwner: true, report });
+}
+
+function hex(bytes: Uint8Array): string {
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /**
@@ -182,7 +188,7 @@ async function openParts(
   const { capabilities } = storage;
   const mode = databaseMode(options.durability, capabilities);
   const readOnly = options.readOnly ?? false;
-  let { core, attachment } = await makeCore(options, capabilities, environment);
+  let made = await makeCore(options, capabilities, environment);
   const listeners = new Listeners();
   const owned: { session?: StorageSession; engine?: Engine; lost?: string } = {};
   const bareSession = await storage.open({
@@ -196,20 +202,21 @@ async function openParts(
       queueMicrotask(() => owned.session?.close().catch(() => {}));
     },
   });
-  const session = attachment?.session(bareSession) ?? bareSession;
+  const session = made.attachment?.session(bareSession) ?? bareSession;
   owned.session = session;
   try {
     let filled: Awaited<ReturnType<typeof fill>>;
     for (let attempt = 1; ; attempt++) {
       try {
-        filled = await fill(options, source, session, core, { environment, persistent: capabilities.persistent });
+        filled = await fill(options, source, session, made.core, { environment, persistent: capabilities.persistent });
         break;
       } catch (error) {
         if (!readOnly || attempt === READ_ATTEMPTS_MAX || !HoldfastError.is(error, "NOT_FOUND")) throw error;
-        ({ core, attachment } = await makeCore(options, capabilities, environment));
+        made = await makeCore(options, capabilities, environment);
       }
     }
     const { state, salvaged } = filled;
+    const { core } = made;
     const listener = { onError: (error: HoldfastError) => listeners.emit("error", error) };
     const log =
       state === undefined || readOnly
@@ -225,14 +232,22 @@ async function openParts(
     const engine = new Engine({ core, log, mode, readOnly, syncFlush, storageKind: kind, environment });
     owned.engine = engine;
     const { persisted, fresh, vanished } = session;
+    const info = { kind, mechanism, persisted, fresh, vanished, recovered: state?.recovered, salvaged };
+    const { ticket } = session;
+    const sharedLog = log === undefined || state === undefined || ticket === undefined ? undefined : { ticket, state };
+    const parts = { storage: info, durability: mode, readOnly, log: sharedLog };
+    const shares = core.shared && (!capabilities.persistent || sharedLog !== undefined);
     return {
       engine,
-      session,
       mode,
-      info: { kind, mechanism, persisted, fresh, vanished, recovered: state?.recovered, salvaged },
+      info,
       listeners,
-      remove,
+      sharing: shares ? await makeSharing(made, parts, environment, listeners) : undefined,
       commitsAtOpen: core.commits,
+      release: async () => {
+        await session.close();
+        await remove?.();
+      },
     };
   } catch (error) {
     await session.close().catch(() => {});
@@ -240,7 +255,7 @@ async function openParts(
   }
 }
 
-function throwIfAborted(signal: AbortSignal | undefined): void {
+export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (!signal?.aborted) return;
   throw new HoldfastError("TIMEOUT", "Opening was aborted by its signal.", { cause: signal.reason });
 }
@@ -251,7 +266,7 @@ function textOf(error: unknown): string {
 }
 
 /** Makes whatever stopped opening a typed error. */
-function openFailed(error: unknown, signal: AbortSignal | undefined): HoldfastError {
+export function openFailed(error: unknown, signal: AbortSignal | undefined): HoldfastError {
   if (HoldfastError.is(error)) return error;
   if (signal?.aborted) return new HoldfastError("TIMEOUT", "Opening was aborted by its signal.", { cause: error });
   return new HoldfastError("STORE_FAILED", `The database could not be opened: ${textOf(error)}`, { cause: error });

@@ -3,7 +3,7 @@
  *
  * Adapters are imported when a database is opened, so that a page that only uses IndexedDB loads nothing else.
  */
-import type { Storage } from "../adapters/storage.js";
+import type { JoinTicket, Storage, StorageCapabilities, StorageSession } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
 
 function hasFiles(): boolean {
@@ -19,6 +19,16 @@ export function canWait(): boolean {
   } catch {
     return false;
   }
+}
+
+/** @throws HoldfastError `SHARED_MEMORY_UNAVAILABLE` where memory cannot be shared. Browsers want isolation for that. */
+export function assertSharedMemory(): void {
+  const isolated = (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated;
+  if (typeof SharedArrayBuffer !== "undefined" && isolated !== false) return;
+  throw new HoldfastError(
+    "SHARED_MEMORY_UNAVAILABLE",
+    "Shared memory needs a cross-origin isolated page: serve it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp. Everything else works without shared: true.",
+  );
 }
 
 /** Edge functions have parts of Node's interface, but no files that outlive a request. */
@@ -76,6 +86,21 @@ export async function platformStorage(path: string): Promise<Storage> {
     "UNSUPPORTED",
     'This platform has neither files nor IndexedDB. Pass a storage, or open with durability: "in-memory".',
   );
+}
+
+/** A session of another worker over a storage that is open. */
+export interface JoinedStorage {
+  readonly capabilities: StorageCapabilities;
+  readonly session: StorageSession;
+}
+
+/** Joins the storage that a ticket is of. @throws HoldfastError `UNSUPPORTED` where that cannot be reached from here. */
+export async function joinStorage(ticket: JoinTicket): Promise<JoinedStorage> {
+  if (ticket.kind === "files" && hasFiles()) {
+    const { joinFiles } = await import("../adapters/node-fs.js");
+    return joinFiles(ticket);
+  }
+  throw new HoldfastError("UNSUPPORTED", `This worker cannot write to the storage (${ticket.kind}) of the database.`);
 }
 
 /** A name that nobody else uses, and what removes everything kept under it. */
