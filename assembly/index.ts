@@ -30,6 +30,7 @@ import {
   STATUS_TRANSACTION_CLOSED,
   STATUS_UNDONE,
   STEP_MORE,
+  WATERMARK_CLOSED,
 } from "./constants";
 import { Entry } from "./entry";
 import { hashKey } from "./hash";
