@@ -78,7 +78,7 @@ export class LogWriter {
   /** The pump under way, or the last one. */
   #pump: Promise<void> = Promise.resolve();
   #isPumping = false;
-  /** Whether the pump shall make durable in the same step what it writes last. */
+  /** Whether the pump shall make durable in the same step what it writes. */
   #pumpsDurably = false;
   #flushInFlight: Promise<void> | undefined;
   #syncs = 0;
@@ -410,29 +410,25 @@ export class LogWriter {
     try {
       while (this.#failure === undefined && (this.#core.unwrittenBytes > 0 || this.#isRotating)) {
         if (this.#wantsSegment) await this.#beginSegment();
-        const queuedBytes = this.#core.unwrittenBytes;
         const bytes = this.#core.drain(DRAIN_BYTES_MAX);
         if (bytes === undefined) break;
-        const durably = this.#pumpsDurably && bytes.length >= queuedBytes;
+        const durably = this.#pumpsDurably && this.#capabilities.durableAppend === true;
         if (durably) this.#syncs++;
         await this.#append(bytes, durably);
         this.#segmentBytes += bytes.length;
         this.#full = undefined;
         this.#core.drained();
-        if (durably) this.#appendedDurably();
-        else this.#listener.onPublished();
+        // It counts only if no sync has failed meanwhile, like every sync (COMMIT 10).
+        if (durably && this.#failure === undefined) {
+          this.#core.synced(this.#core.logPosition);
+          this.#listener.onSynced();
+        } else this.#listener.onPublished();
       }
     } finally {
       // In the same breath as the last look at the queue: what is queued from now on begins another pump.
       this.#isPumping = false;
+      this.#pumpsDurably = false;
     }
-  }
-
-  /** Counts only if no sync has failed meanwhile, like every sync (COMMIT 10). */
-  #appendedDurably(): void {
-    if (this.#failure !== undefined) return;
-    this.#core.synced(this.#core.logPosition);
-    this.#listener.onSynced();
   }
 
   async #append(bytes: Uint8Array, durably: boolean): Promise<void> {
@@ -454,21 +450,15 @@ export class LogWriter {
     }
   }
 
-  /** Writes everything that is queued, synchronously where that can be. */
-  async drain(): Promise<void> {
+  /**
+   * Writes everything that is queued, synchronously where that can be. What is to be durable next (`durably`) is made so in the
+   * same step, where one can do both: {@link sync} finds it done.
+   */
+  async drain(durably = false): Promise<void> {
     if (this.#failure !== undefined) throw storeFailed(this.#failure);
+    this.#pumpsDurably = durably;
     if (this.#capabilities.syncAppend) this.drainSync();
     else await this.#pumpAll();
-  }
-
-  /** The same for what is to be durable next: where one step can do both, {@link sync} finds it done. */
-  async drainToSync(): Promise<void> {
-    this.#pumpsDurably = this.#capabilities.durableAppend === true;
-    try {
-      await this.drain();
-    } finally {
-      this.#pumpsDurably = false;
-    }
   }
 
   /**
