@@ -50,7 +50,7 @@ const nodeFs = (part) => `^src/adapters/node-fs-${part}\\.ts$`;
 /** The adapter over the origin private file system, likewise. */
 const OPFS = "^src/adapters/opfs[^/]*\\.ts$";
 const opfs = (part) => `^src/adapters/opfs-${part}\\.ts$`;
-const PLATFORM = "^src/host/(database|builder|default-storage|platform)\\.ts$";
+const PLATFORM = "^src/host/(database|opening|attaching|platform)\\.ts$";
 const NPM = "^node_modules/";
 
 module.exports = {

@@ -162,7 +162,8 @@ function grow(sb: Superblock, order: u32): bool {
 
 function growTo(sb: Superblock, end: u64): bool {
   const pages = ((end + PAGE_BYTES - 1) / PAGE_BYTES) as i32;
-  const current = memory.size();
+  // Growing by nothing tells the size as it is, where another instance has grown the memory a moment ago.
+  const current = SHARED ? memory.grow(0) : memory.size();
   if (pages > current && memory.grow(pages - current) < 0) return false;
   adopt(sb, (end & ~((1 << BUDDY_ORDER_MIN) - 1)) as usize);
   return true;

@@ -39,17 +39,33 @@ import {
 import { snapshotsOfDead } from "./snapshots";
 import { superblock } from "./superblock";
 import { transactionsOfDead } from "./transaction";
-import { lockTokenOf, Worker, workerAt, workerIndex, workerMove, workerState } from "./workers";
+import {
+  lockToken,
+  lockTokenOf,
+  stateIn,
+  Worker,
+  workerAt,
+  workerIndex,
+  workerMove,
+  workerMoveFrom,
+  workerWord,
+} from "./workers";
 
-/** Clears up behind the worker in a slot, which is dead or this very one; a status: STATUS_NOTHING if there was none. */
-export function bury(index: u32): u32 {
+/**
+ * Clears up behind the worker that a slot's word is of, and who is dead or this very one; a status: STATUS_NOTHING if the slot
+ * is nobody's, or somebody else's by now.
+ */
+export function bury(index: u32, word: u32): u32 {
   if (index >= WORKERS_MAX) return STATUS_NOTHING;
-  if (index == workerIndex()) return leave();
-  if (workerMove(index, WORKER_RESERVED, WORKER_FREE)) return STATUS_OK;
-  if (!workerMove(index, WORKER_ATTACHED, WORKER_DEAD) && workerState(index) != WORKER_DEAD) return STATUS_NOTHING;
+  if (index == workerIndex()) return leave(word);
+  const state = stateIn(word);
+  if (state == WORKER_FREE || workerWord(index) != word) return STATUS_NOTHING;
+  if (state == WORKER_RESERVED) return workerMoveFrom(index, word, WORKER_FREE) ? STATUS_OK : STATUS_NOTHING;
+  if (state == WORKER_ATTACHED && !workerMoveFrom(index, word, WORKER_DEAD)) return STATUS_NOTHING;
   if (!takeDirectory()) return STATUS_BUSY_LOCK;
-  for (let dead: u32 = 0; dead < superblock().workersHigh; dead++) {
-    if (workerState(dead) == WORKER_DEAD) buryOne(dead);
+  // Also one that died before it had been seen.
+  for (let dead: u32 = 0; dead < WORKERS_MAX; dead++) {
+    if (stateIn(workerWord(dead)) == WORKER_DEAD) buryOne(dead);
   }
   directoryUnlock();
   return STATUS_OK;
@@ -58,7 +74,7 @@ export function bury(index: u32): u32 {
 /** Takes the directory's lock, from a dead worker if one has it. */
 function takeDirectory(): bool {
   for (let dead: u32 = 0; dead < superblock().workersHigh; dead++) {
-    if (workerState(dead) != WORKER_DEAD || !directorySeize(lockTokenOf(dead))) continue;
+    if (stateIn(workerWord(dead)) != WORKER_DEAD || !directorySeize(lockTokenOf(dead))) continue;
     // It may have died in the allocator, below the directory.
     rebuildHeapOf(dead);
     directoryRebuild();
@@ -100,6 +116,8 @@ function poison(run: Run): void {
 /** Takes a poisoned run away with all that is in it; a status. The directory's lock is held. */
 export function banish(run: Run): u32 {
   if ((run.flags & RUN_POISONED) == 0) return STATUS_NOTHING;
+  // Those that were begun on it before its first commit count themselves off its header when they end.
+  if (run.transactions != 0) return STATUS_BUSY_LOCK;
   if (!runLock(run)) return STATUS_BUSY_LOCK;
   runBanish(run);
   runUnlock(run);
@@ -108,11 +126,13 @@ export function banish(run: Run): u32 {
 }
 
 /** Gives this instance's slot back, with all that it held. */
-function leave(): u32 {
+function leave(word: u32): u32 {
   const index = workerIndex();
+  // Taken for dead, and somebody else's by now.
+  if (lockTokenOf(index) != lockToken() || stateIn(word) != WORKER_ATTACHED) return STATUS_NOTHING;
   transactionsOfDead(index);
   snapshotsOfDead(index);
   extentsOf(changetype<usize>(workerAt(index)));
-  workerMove(index, WORKER_ATTACHED, WORKER_FREE);
+  workerMoveFrom(index, word, WORKER_FREE);
   return STATUS_OK;
 }

@@ -77,6 +77,8 @@ export const WORKER_FREE: u32 = 0;
 export const WORKER_RESERVED: u32 = 1;
 export const WORKER_ATTACHED: u32 = 2;
 export const WORKER_DEAD: u32 = 3;
+/** A slot's word has its incarnation above its state; the incarnation rises each time that the slot is given back. */
+export const WORKER_INCARNATION_SHIFT: u32 = 2;
 /** Commits that are published before they are written wait in memory up to this many bytes of log. */
 export const DEFERRED_BYTES_MAX: u32 = 1048576;
 /** Transaction buffers that are kept for reuse. */

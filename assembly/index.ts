@@ -109,7 +109,7 @@ import {
 } from "./transaction";
 import { verifyHeap } from "./verify";
 import { TOMBSTONE } from "./versions";
-import { openOfAll, worker, workerEnter, workerIndex, workerReserve, workerSeen, workerState } from "./workers";
+import { openOfAll, worker, workerEnter, workerIndex, workerReserve, workerSeen, workerWord } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
 
@@ -141,31 +141,32 @@ export function format(memoryLimit: u32, seedLow: u32, seedHigh: u32, capabiliti
 }
 
 /**
- * Takes a worker's slot for this instance, a reserved one or with WORKER_NONE any, and makes its scratch; a status. `canWait`:
+ * Takes a worker's slot for this instance, the one at an index if its word is still `word`, or with WORKER_NONE any, and makes
+ * its scratch; a status. `canWait`:
  * whether the instance may be put to sleep. The slot's index is in the result area then.
  */
-export function attach(wanted: u32, canWait: u32): u32 {
+export function attach(wanted: u32, word: u32, canWait: u32): u32 {
   const sb = superblock();
   if (sb.magic != SUPERBLOCK_MAGIC) return STATUS_INVALID_ARGUMENT;
   if (sb.closed != 0) return STATUS_CLOSED;
-  if (!workerEnter(wanted, canWait != 0)) return STATUS_BUSY_LOCK;
+  if (!workerEnter(wanted, word, canWait != 0)) return STATUS_BUSY_LOCK;
   workerSeen();
   const status = scratchMake();
   if (SHARED && status == STATUS_OK) store<u32>(scratchResult(), workerIndex());
   return status;
 }
 
-/** With WORKER_NONE keeps a slot for a worker that is to attach; its index, or WORKER_NONE. Otherwise a slot's state. */
+/** With WORKER_NONE keeps a slot for a worker that is to attach; its index, or WORKER_NONE. Otherwise a slot's word. */
 export function workerSlot(index: u32): u32 {
-  return index == WORKER_NONE ? workerReserve() : workerState(index);
+  return index == WORKER_NONE ? workerReserve() : workerWord(index);
 }
 
 /**
- * Clears up behind the worker in a slot, which is dead, or leaves this instance's own; a status, STATUS_NOTHING if there was
- * nobody.
+ * Clears up behind the worker in a slot, which is dead, or leaves this instance's own; a status, STATUS_NOTHING where the
+ * slot's word is another one by now.
  */
-export function workerBury(index: u32): u32 {
-  return SHARED ? bury(index) : STATUS_NOTHING;
+export function workerBury(index: u32, word: u32): u32 {
+  return SHARED ? bury(index, word) : STATUS_NOTHING;
 }
 
 /** Notes that the database is closed: from now on nobody can write. */
@@ -224,7 +225,8 @@ export function runResolveAt(nameBytes: u32, version: f64): usize {
   if (!directoryLock()) return STATUS_BUSY_LOCK as usize;
   const run = runFindAt(scratchKey(), nameBytes, version as u64);
   directoryUnlock();
-  return run === null ? 0 : changetype<usize>(run);
+  if (run === null) return 0;
+  return SHARED && run.flags & RUN_POISONED ? (STATUS_POISONED as usize) : changetype<usize>(run);
 }
 
 /** The run after `run`, or with 0 the first, that has something at a version (negative: what is published); 0 at the end. */
@@ -307,9 +309,9 @@ export function getAt(run: usize, generation: u32, tag: u32, keyBytes: u32, at: 
   const key = scratchKey();
   const hash = hashKey(key, keyBytes, superblock().seed);
   if (!SHARED) return changetype<usize>(readAt(header, tag, hash, key, keyBytes, at as u64));
-  return readHeld(header, tag, hash, key, keyBytes, at as u64)
-    ? changetype<usize>(foundVersion())
-    : (STATUS_BUSY_LOCK as usize);
+  if (!readHeld(header, tag, hash, key, keyBytes, at as u64)) return STATUS_BUSY_LOCK as usize;
+  // A run that is poisoned and taken away meanwhile is somebody else's by now.
+  return runShows(header, generation) ? changetype<usize>(foundVersion()) : (staleness(header) as usize);
 }
 
 /** Why a handle means nothing any more. */
@@ -395,10 +397,12 @@ export function scan(
   reverse: u32,
 ): u32 {
   const header = changetype<Run>(run);
-  if (at < 0 ? !runIs(header, generation) : !runShows(header, generation)) return STATUS_RUN_STALE;
+  if (at < 0 ? !runIs(header, generation) : !runShows(header, generation)) return staleness(header);
   if (prefixBytes + startBytes + endBytes > SCRATCH_BOUNDS_BYTES) return STATUS_INVALID_ARGUMENT;
   const version = at < 0 ? visibleOf(header) : (at as u64);
-  return collect(header, tag, version, boundsRange(prefixBytes, startBytes, endBytes), null, limit, reverse != 0);
+  const range = boundsRange(prefixBytes, startBytes, endBytes);
+  const status = collect(header, tag, version, range, null, limit, reverse != 0);
+  return SHARED && !runShows(header, generation) ? staleness(header) : status;
 }
 
 /** Collects until nobody has come between, in the end under the run's lock; a status. */
@@ -442,7 +446,14 @@ export function transactionScan(
   const range = boundsRange(prefixBytes, startBytes, endBytes);
   const status = noteScan(transaction, tag, range.prefix, prefixBytes, startBytes, endBytes, isLimited(limit));
   if (status != STATUS_OK) return status;
-  return collect(changetype<Run>(transaction.run), tag, transaction.start, range, transaction, limit, reverse != 0);
+  const run = changetype<Run>(transaction.run);
+  const collected = collect(run, tag, transaction.start, range, transaction, limit, reverse != 0);
+  return isLost(transaction) ? STATUS_POISONED : collected;
+}
+
+/** Whether the run of a transaction was poisoned while it was open: what it reads there means nothing. */
+function isLost(transaction: Transaction): bool {
+  return SHARED && !runShows(changetype<Run>(transaction.run), transaction.runGeneration);
 }
 
 function isLimited(limit: u32): bool {
@@ -554,6 +565,7 @@ export function transactionGet(handle: usize, generation: u32, tag: u32, keyByte
   if (!readHeld(changetype<Run>(transaction.run), tag, hash, key, keyBytes, transaction.start)) {
     return STATUS_BUSY_LOCK as usize;
   }
+  if (isLost(transaction)) return STATUS_POISONED as usize;
   const version = foundVersion();
   const seen: u64 = version === null ? 0 : version.number;
   const status = noteRead(transaction, tag, hash, key, keyBytes, seen, foundEntry());
@@ -693,8 +705,9 @@ export function reseal(pointer: u32, length: u32, epoch: u32): u32 {
 
 // Checkpoints.
 
-/** The version of a run that `version` sees. */
+/** The version of a run that `version` sees; a status negated where nobody can say what is in it. */
 export function runVersionAt(run: usize, version: f64): f64 {
+  if (SHARED && changetype<Run>(run).flags & RUN_POISONED) return -(STATUS_POISONED as f64);
   return min(changetype<Run>(run).visible, version as u64) as f64;
 }
 

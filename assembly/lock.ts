@@ -21,8 +21,8 @@ const SPINS: u32 = 256;
 const SPINS_INSTEAD: u32 = 1 << 20;
 const SLICE_NS: i64 = 5000000;
 const SLICES: u32 = 400;
-/** Awakenings in vain that count as a slice. */
-const LOST_PER_SLICE: u32 = 64;
+/** How often who is woken finds that somebody else was faster, to count as a slice. */
+const WAKES_PER_SLICE: u32 = 64;
 
 /** Set when a lock could not be had in time, so that a lack of memory can be told from a lack of patience. */
 let ranOut: bool = false;
@@ -53,22 +53,31 @@ function lockSpin(word: usize, spins: u32, taken: u32): bool {
   return false;
 }
 
+/**
+ * Takes a lock that nobody holds, also one that is kept free for those who have slept; `held` is what stands there. Who has to
+ * be woken is not known any more, so that somebody is when it is given back.
+ */
+function lockTake(word: usize, held: u32): bool {
+  return (held & LOCK_OWNER) == 0 && swap32(word, held, lockToken() | LOCK_WAITED) == held;
+}
+
 function lockWait(word: usize): bool {
   if (lockSpin(word, mayWait() ? SPINS : SPINS_INSTEAD, lockToken())) return true;
+  // Who cannot sleep has waited for as long as it may.
+  if (!mayWait() && lockTake(word, load32(word))) return true;
   let slept = false;
-  let lost: u32 = 0;
+  let wakes: u32 = 0;
   for (let slices: u32 = 0; mayWait() && slices < SLICES; ) {
     const held = load32(word);
-    // Free, unless it is kept free for those who have slept; of others who sleep the word may not tell any more.
-    if ((held & LOCK_OWNER) == 0 && ((held & LOCK_HANDOFF) == 0 || slept)) {
-      if (swap32(word, held, lockToken() | LOCK_WAITED) == held) return true;
+    if ((held & LOCK_OWNER) == 0 && (slept || (held & LOCK_HANDOFF) == 0)) {
+      if (lockTake(word, held)) return true;
       continue;
     }
     const marked = held | LOCK_WAITED | (slices != 0 ? LOCK_HANDOFF : 0);
     if (held != marked && swap32(word, held, marked) != held) continue;
     const timedOut = sleep(word, marked, SLICE_NS);
     slept = true;
-    if (timedOut || ++lost % LOST_PER_SLICE == 0) slices++;
+    if (timedOut || ++wakes % WAKES_PER_SLICE == 0) slices++;
     else if (lockSpin(word, SPINS, lockToken() | LOCK_WAITED)) return true;
   }
   ranOut = true;

@@ -12,6 +12,7 @@
  * In the single build nobody can come between, and all of it compiles to nothing.
  */
 import { add32, load32 } from "./atomics";
+import { superblock } from "./superblock";
 import { Worker, worker } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
@@ -57,6 +58,7 @@ export function readAbandon(): void {
 /** An address if `bytes` bytes from it on are in the memory, otherwise 0. */
 export function within(address: usize, bytes: u32): usize {
   if (!SHARED) return address;
-  const end = (memory.size() as u64) << 16;
-  return (address as u64) + (bytes as u64) <= end ? address : 0;
+  const end = (address as u64) + (bytes as u64);
+  // An engine may tell an instance late that another one has grown the memory.
+  return end <= (memory.size() as u64) << 16 || end <= (superblock().heapEnd as u64) ? address : 0;
 }

@@ -2,15 +2,25 @@
  * Worker slots: who is attached to this memory, and what each keeps for itself.
  *
  *   Worker (two cache lines; slot 0 belongs to the instance that formatted the memory)
- *      0  bound, state, incarnation, held, open     others look at these
+ *      0  bound, state, held, open                  others look at these
  *     64  barrier, claiming, pool, scratch, …       only its own worker, or whoever buries it
  *
  * What it keeps true: a slot is attached by one instance at a time, and each attachment has an incarnation of its own, so
- * that a lock word names not only the slot but who was in it. A slot is marked dead on evidence alone, never after a time.
+ * that a lock word names not only the slot but who was in it. Both stand in one word, and the incarnation rises as the slot is
+ * given back: who saw somebody in it can tell whether that is who is there now. A slot is marked dead on evidence alone, never
+ * after a time.
  * In the single build slot 0 is the only one, and its address is known when it is compiled.
  */
 import { load32, swap32 } from "./atomics";
-import { WORKER_ATTACHED, WORKER_FREE, WORKER_NONE, WORKER_RESERVED, WORKERS_MAX } from "./constants";
+import {
+  WORKER_ATTACHED,
+  WORKER_DEAD,
+  WORKER_FREE,
+  WORKER_INCARNATION_SHIFT,
+  WORKER_NONE,
+  WORKER_RESERVED,
+  WORKERS_MAX,
+} from "./constants";
 import { Superblock, superblock, WORKER_SLOT_BYTES, WORKER_SLOTS_BASE } from "./superblock";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
@@ -20,15 +30,15 @@ export class Worker {
   // Line 0: others look at it.
   /** While it commits without a log: no version from here on is known to be published; 0 otherwise (COMMIT 14). */
   bound: u64;
+  /** Its incarnation and its state: WORKER_INCARNATION_SHIFT bits of that. */
   state: u32;
-  /** Rises with each attachment. */
-  incarnation: u32;
   /** Snapshots that it holds, transactions included, and how many of them stand outside of its own slots. */
   held: u32;
   heldElsewhere: u32;
   /** Transactions that are open in it. */
   open: u32;
   pad0: u32;
+  pad11: u32;
   pad1: u64;
   pad2: u64;
   pad3: u64;
@@ -56,6 +66,7 @@ export const LOCK_OWNER: u32 = 0xff;
 export const LOCK_WAITED: u32 = 0x100;
 export const LOCK_HANDOFF: u32 = 0x200;
 const LOCK_INCARNATION_SHIFT: u32 = 10;
+const STATE_MASK: u32 = (1 << WORKER_INCARNATION_SHIFT) - 1;
 
 let own: usize = 0;
 let token: u32 = 0;
@@ -83,7 +94,7 @@ export function lockToken(): u32 {
 
 /** What stands in one that the worker in a slot holds, or has held when it died. */
 export function lockTokenOf(index: u32): u32 {
-  return (index + 1) | (workerAt(index).incarnation << LOCK_INCARNATION_SHIFT);
+  return (index + 1) | ((workerWord(index) >> WORKER_INCARNATION_SHIFT) << LOCK_INCARNATION_SHIFT);
 }
 
 /** Whether this instance may be put to sleep while it waits. */
@@ -97,13 +108,26 @@ function stateAddress(index: u32): usize {
 
 /** What becomes of the slot at an index; whether it was in the state that the caller expects. */
 export function workerMove(index: u32, from: u32, to: u32): bool {
-  if (SHARED) return swap32(stateAddress(index), from, to) == from;
-  workerAt(index).state = to;
-  return true;
+  if (!SHARED) return true;
+  const word = workerWord(index);
+  if (stateIn(word) != from) return false;
+  return workerMoveFrom(index, word, to);
 }
 
-export function workerState(index: u32): u32 {
-  return SHARED ? load32(stateAddress(index)) : workerAt(index).state;
+/** The same where the slot's word is still what the caller has seen. */
+export function workerMoveFrom(index: u32, word: u32, to: u32): bool {
+  const next = to == WORKER_FREE ? (word | STATE_MASK) + 1 : (word & ~STATE_MASK) | to;
+  return swap32(stateAddress(index), word, next) == word;
+}
+
+/** A slot's incarnation and state. */
+export function workerWord(index: u32): u32 {
+  return SHARED ? load32(stateAddress(index)) : 0;
+}
+
+/** The state in a slot's word. */
+export function stateIn(word: u32): u32 {
+  return word & STATE_MASK;
 }
 
 /** Keeps a slot for a worker to come; its index, or WORKER_NONE. */
@@ -115,13 +139,18 @@ export function workerReserve(): u32 {
   return WORKER_NONE;
 }
 
-/** Takes the reserved slot at an index, or with WORKER_NONE a free one, for this instance; false if it cannot be had. */
-export function workerEnter(wanted: u32, canWait: bool): bool {
+/**
+ * Takes a slot for this instance, the one at an index if its word is still what the caller has seen, or with WORKER_NONE any;
+ * false if it cannot be had.
+ */
+export function workerEnter(wanted: u32, word: u32, canWait: bool): bool {
   if (!SHARED) return true;
   const index = wanted == WORKER_NONE ? workerReserve() : wanted;
-  if (index >= WORKERS_MAX || !workerMove(index, WORKER_RESERVED, WORKER_ATTACHED)) return false;
+  if (index >= WORKERS_MAX) return false;
+  const seen = wanted == WORKER_NONE ? workerWord(index) : word;
+  const state = stateIn(seen);
+  if (state == WORKER_ATTACHED || state == WORKER_DEAD || !workerMoveFrom(index, seen, WORKER_ATTACHED)) return false;
   own = changetype<usize>(workerAt(index));
-  workerAt(index).incarnation++;
   token = lockTokenOf(index);
   waits = canWait;
   return true;

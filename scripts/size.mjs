@@ -20,15 +20,20 @@ export const SHARED_WASM_BYTES_MAX = 24 * KIB;
  * the store's own host; until it is there, this holds what was reached.
  */
 export const BROWSER_BUNDLE_BYTES_GOAL = 24 * KIB;
-export const BROWSER_BUNDLE_BYTES_MAX = 44 * KIB;
+export const BROWSER_BUNDLE_BYTES_MAX = 46 * KIB;
 
 /** The adapter for the origin private file system, which a page only fetches where it asks for it; its worker is apart. */
 export const OPFS_BYTES_MAX = 10 * KIB;
+
+/** What many workers over one memory need, loaded where memory is shared. */
+export const SHARING_BYTES_MAX = 6 * KIB;
 
 /** Modules that only servers load. */
 const SERVER_ONLY = /[\\/]adapters[\\/]node-fs/;
 /** Modules that are loaded where a database is opened in the origin private file system. */
 const OPFS_ONLY = /[\\/]adapters[\\/]opfs/;
+/** Modules that are loaded where memory is shared. */
+const SHARING_ONLY = /[\\/]host[\\/](attaching|evidence|handle|sharing)\.js/;
 
 const gzipBytes = (content) => gzipSync(content, { level: GZIP_LEVEL }).length;
 
@@ -50,7 +55,7 @@ export async function bundleForBrowser(entry) {
       target: "es2022",
       assetsInlineLimit: 0,
       modulePreload: false,
-      rollupOptions: { input: entry, preserveEntrySignatures: "strict" },
+      rollupOptions: { input: entry, preserveEntrySignatures: "allow-extension" },
     },
   });
   return [output].flat().flatMap((result) => result.output.filter((item) => item.type === "chunk"));
@@ -65,12 +70,15 @@ async function sizesOfBundle() {
   const chunks = await bundleForBrowser(join(ROOT, "dist/index.js"));
   const isOf = (modules) => (chunk) => chunk.moduleIds.some((id) => modules.test(id));
   const opfs = chunks.filter(isOf(OPFS_ONLY));
-  const fetched = chunks.filter((chunk) => !opfs.includes(chunk) && !isOf(SERVER_ONLY)(chunk));
+  const sharing = chunks.filter(isOf(SHARING_ONLY));
+  const apart = [...opfs, ...sharing];
+  const fetched = chunks.filter((chunk) => !apart.includes(chunk) && !isOf(SERVER_ONLY)(chunk));
   return [
     sizeOfChunks(`browser bundle (${fetched.length} of ${chunks.length} chunks)`, fetched, {
       bytesMax: BROWSER_BUNDLE_BYTES_MAX,
       bytesGoal: BROWSER_BUNDLE_BYTES_GOAL,
     }),
+    sizeOfChunks("sharing, where it is asked for", sharing, { bytesMax: SHARING_BYTES_MAX }),
     sizeOfChunks("opfs, where it is asked for", opfs, { bytesMax: OPFS_BYTES_MAX }),
   ];
 }

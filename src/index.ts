@@ -9,10 +9,8 @@ export type { WasmSource } from "./host/core-loader.js";
 export {
   Database,
   DatabaseBuilder,
-  type DatabaseEvents,
   type DatabaseStats,
   type ExportOptions,
-  type StorageInfo,
   type VerifyReport,
 } from "./host/database.js";
 export {
@@ -25,7 +23,10 @@ export {
   requiresImmediateFsync,
   requiresWal,
 } from "./host/durability-mode.js";
-export type { OpenOptions } from "./host/options.js";
+export type { DatabaseHandle } from "./host/handle.js";
+export type { DatabaseEvents } from "./host/listeners.js";
+export type { StorageInfo } from "./host/opening.js";
+export type { AttachOptions, OpenOptions } from "./host/options.js";
 export type {
   EventLog,
   EventLogReader,

@@ -40,6 +40,7 @@ export const WORKER_FREE = 0;
 export const WORKER_RESERVED = 1;
 export const WORKER_ATTACHED = 2;
 export const WORKER_DEAD = 3;
+export const WORKER_INCARNATION_SHIFT = 2;
 export const DEFERRED_BYTES_MAX = 1048576;
 export const TRANSACTION_POOL_MAX = 8;
 export const VERSION_MAX = 9007199254740990;

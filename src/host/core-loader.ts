@@ -39,6 +39,24 @@ async function compile(source: WasmSource | undefined, shared: boolean): Promise
 }
 
 /**
+ * Instantiates the core of another worker over its memory.
+ * @throws HoldfastError `INVALID_ARGUMENT` if the module is no core for shared memory.
+ */
+export async function instantiateCore(module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<CoreExports> {
+  try {
+    return (await instantiate(module, { env: { memory } })).instance.exports as CoreExports;
+  } catch (cause) {
+    throw new HoldfastError("INVALID_ARGUMENT", "The handle's module is no core over shared memory.", { cause });
+  }
+}
+
+/** The core, and what it was instantiated from, which other workers are given. */
+export interface LoadedCore {
+  readonly exports: CoreExports;
+  readonly module: WebAssembly.Module;
+}
+
+/**
  * Instantiates the core over a memory.
  * @throws HoldfastError `INVALID_ARGUMENT` if what was passed is no core, `STORE_FAILED` if the package's own cannot be read.
  */
@@ -46,11 +64,11 @@ export async function loadCore(
   source: WasmSource | undefined,
   memory: WebAssembly.Memory,
   shared: boolean,
-): Promise<CoreExports> {
+): Promise<LoadedCore> {
   try {
     const module = await compile(source, shared);
     const { instance } = await instantiate(module, { env: { memory } });
-    return instance.exports as CoreExports;
+    return { exports: instance.exports as CoreExports, module };
   } catch (cause) {
     const name = shared ? "shared.wasm" : "single.wasm";
     const hint = `Pass it as the option wasm: a WebAssembly.Module, its bytes or a URL of holdfast/${name}.`;

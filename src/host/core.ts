@@ -64,6 +64,25 @@ export interface RecoverOutcome {
   readonly lastMode: number;
 }
 
+/** A worker's slot as it was seen. */
+export interface WorkerSlot {
+  /** Which of those who have ever been in the slot. */
+  readonly incarnation: number;
+  /** One of the `WORKER_…` states. */
+  readonly state: number;
+  /** Both, as the core has them. */
+  readonly word: number;
+}
+
+/** A slot and what was seen in it. */
+export interface WorkerPlace {
+  readonly worker: number;
+  readonly seen: WorkerSlot;
+}
+
+/** Told where a lock could not be had: its holder may be dead, and there may be evidence of that. */
+export const whenBusy = new Set<() => void>();
+
 /** Turns a status of the core into the error that the caller gets. */
 export function statusError(status: number, what = "The call"): HoldfastError {
   switch (status) {
@@ -84,6 +103,7 @@ export function statusError(status: number, what = "The call"): HoldfastError {
         "A commit of this run is still on its way to a storage that cannot sync synchronously; nothing has changed. Await it or db.flush(), or use transactionAsync.",
       );
     case abi.STATUS_BUSY_LOCK:
+      for (const tell of whenBusy) tell();
       return new HoldfastError(
         "BUSY",
         `${what} waited too long for another worker, which is in the middle of something; nothing has changed. Try again; if that worker is dead, db.detach(its id) says so.`,
@@ -93,7 +113,7 @@ export function statusError(status: number, what = "The call"): HoldfastError {
     case abi.STATUS_POISONED:
       return new HoldfastError(
         "CORRUPTION",
-        "A worker died while it was changing this run, and nobody can say what is in it. Rebuild it from the log with db.recoverRun(id), or remove it with db.deleteRun(id).",
+        `A worker died while it was changing ${what}, and nobody can say what is in it. Rebuild it from the log with db.recoverRun(id), or remove it with db.deleteRun(id).`,
       );
     case abi.STATUS_BUSY_SNAPSHOTS:
       return new HoldfastError(
@@ -183,18 +203,23 @@ export class Core implements Scratch {
     assertInterface(exports);
     const format = exports["format"] as (...numbers: number[]) => number;
     let status = format(options.maxBytes, seed[0] ?? 0, seed[1] ?? 0, options.capabilities, options.recordBytesMax);
-    if (status === abi.STATUS_OK) status = enter(exports, abi.WORKER_NONE, shared && options.canWait);
+    if (status === abi.STATUS_OK) status = enter(exports, undefined, shared && options.canWait);
     if (status !== abi.STATUS_OK) throw statusError(status, "Opening");
     return new Core(exports, memory, shared);
   }
 
   /**
-   * Attaches to a memory that somebody has formatted: in the slot that was promised, or with WORKER_NONE in any.
-   * @throws HoldfastError `BUSY` if there is none, or the promise was kept already; `CLOSED`, `STORE_FULL`.
+   * Attaches to a memory that somebody has formatted: in a slot that is still as it was seen, or in any.
+   * @throws HoldfastError `BUSY` if there is none, or the one that was seen is somebody's by now; `CLOSED`, `STORE_FULL`.
    */
-  static attach(exports: CoreExports, memory: WebAssembly.Memory, worker: number, canWait: boolean): Core {
+  static attach(
+    exports: CoreExports,
+    memory: WebAssembly.Memory,
+    place: WorkerPlace | undefined,
+    canWait: boolean,
+  ): Core {
     assertInterface(exports);
-    const status = enter(exports, worker, canWait);
+    const status = enter(exports, place, canWait);
     if (status === abi.STATUS_BUSY_LOCK) {
       throw new HoldfastError(
         "BUSY",
@@ -207,27 +232,30 @@ export class Core implements Scratch {
   }
 
   /** Keeps a slot for a worker to come. @throws HoldfastError `BUSY` if there is none. */
-  promiseWorker(): number {
+  promiseWorker(): WorkerPlace {
     const worker = this.#call("workerSlot", abi.WORKER_NONE) >>> 0;
-    if (worker !== abi.WORKER_NONE) return worker;
+    if (worker !== abi.WORKER_NONE) return { worker, seen: this.workerIn(worker) };
     throw new HoldfastError("BUSY", `${abi.WORKERS_MAX} workers are attached, which is the most there can be.`, {
       details: { limit: abi.WORKERS_MAX },
     });
   }
 
-  /** Whether somebody is attached in a slot. */
-  isAttached(worker: number): boolean {
-    return this.#call("workerSlot", worker) === abi.WORKER_ATTACHED;
+  /** Who is in a slot, as far as anybody. */
+  workerIn(worker: number): WorkerSlot {
+    return slotOf(this.#call("workerSlot", worker) >>> 0);
   }
 
   /** Gives this instance's slot back. It is not used afterwards. */
   leave(): void {
-    this.#call("workerBury", this.worker);
+    this.#call("workerBury", this.worker, this.workerIn(this.worker).word);
   }
 
-  /** Clears up behind a worker that is known to be dead; false if there is none in that slot. @throws HoldfastError `BUSY`. */
-  buryWorker(worker: number): boolean {
-    const status = this.#call("workerBury", worker);
+  /**
+   * Clears up behind a worker that is known to be dead, and was seen in its slot; false if it is not there any more.
+   * @throws HoldfastError `BUSY`.
+   */
+  buryWorker(worker: number, seen: WorkerSlot): boolean {
+    const status = this.#call("workerBury", worker, seen.word);
     if (status === abi.STATUS_BUSY_LOCK) throw statusError(status, "The detachment");
     return status === abi.STATUS_OK;
   }
@@ -244,8 +272,14 @@ export class Core implements Scratch {
     } else if (this.bytes.length !== 0) {
       return;
     }
-    this.bytes = new Uint8Array(this.#memory.buffer);
-    this.view = new DataView(this.#memory.buffer);
+    let { buffer } = this.#memory;
+    // An engine may tell an instance late that another worker has grown the memory; who grows it by nothing is told at once.
+    if (this.shared && buffer.byteLength < this.view.getUint32(this.#heapEndAddress, true)) {
+      this.#memory.grow(0);
+      buffer = this.#memory.buffer;
+    }
+    this.bytes = new Uint8Array(buffer);
+    this.view = new DataView(buffer);
   }
 
   /** Poisons the instance and returns the error that says so. */
@@ -330,22 +364,43 @@ export class Core implements Scratch {
   /** The run whose id was encoded as a key of `nameBytes` bytes; pointer 0 if there is none. */
   resolveRun(nameBytes: number): RunHandle {
     const pointer = this.#call("runResolve", nameBytes) >>> 0;
-    if (pointer !== 0 && pointer < abi.STATUS_LIMIT) throw statusError(pointer, "The run");
+    if (pointer !== 0 && pointer < abi.STATUS_LIMIT) throw this.#namedError(pointer, nameBytes);
     return { pointer, generation: pointer === 0 ? 0 : this.#call("runGeneration", pointer) };
   }
 
   /** The same, made if it is not there. */
   createRun(nameBytes: number): RunHandle {
     const pointer = this.#call("runCreate", nameBytes) >>> 0;
-    if (pointer < abi.STATUS_LIMIT) throw statusError(pointer, "The run");
+    if (pointer < abi.STATUS_LIMIT) throw this.#namedError(pointer, nameBytes);
     return { pointer, generation: this.#call("runGeneration", pointer) };
   }
 
   /** The incarnation of a run that a version sees, whose id was encoded as a key; pointer 0 if there was none. */
   resolveRunAt(nameBytes: number, version: number): RunHandle {
     const pointer = this.#call("runResolveAt", nameBytes, version) >>> 0;
-    if (pointer !== 0 && pointer < abi.STATUS_LIMIT) throw statusError(pointer, "The run");
+    if (pointer !== 0 && pointer < abi.STATUS_LIMIT) throw this.#namedError(pointer, nameBytes);
     return { pointer, generation: pointer === 0 ? 0 : this.#call("runLiveGeneration", pointer) };
+  }
+
+  /** The error for a status of the run whose id was encoded as a key. */
+  #namedError(status: number, nameBytes: number): HoldfastError {
+    if (status !== abi.STATUS_POISONED) return statusError(status, "The run");
+    return poisoned(decodeText(this, this.keyOffset, nameBytes));
+  }
+
+  /** The error for a status that something on a run was refused with. Overwrites the key in scratch. */
+  runError(status: number, pointer: number, what: string): HoldfastError {
+    if (status !== abi.STATUS_POISONED) return statusError(status, what);
+    return poisoned(this.#runId(pointer) ?? "");
+  }
+
+  /** The id of a run; undefined where it is gone. */
+  #runId(pointer: number): string | undefined {
+    const name = this.#call("runName", pointer) >>> 0;
+    if (name === 0) return undefined;
+    if (name < abi.STATUS_LIMIT) throw statusError(name, "The index of runs");
+    const nameBytes = this.view.getUint16(name + abi.ENTRY_KEY_BYTES_OFFSET, true);
+    return decodeText(this, name + abi.ENTRY_HEADER_BYTES, nameBytes);
   }
 
   /** The ids of the runs that have something at a version, −1 for what is published; in no order. */
@@ -356,12 +411,9 @@ export class Core implements Scratch {
       run !== 0;
       run = this.#call("runNext", run, version) >>> 0
     ) {
-      const name = this.#call("runName", run) >>> 0;
-      // Deleted by another worker meanwhile.
-      if (name === 0) continue;
-      if (name < abi.STATUS_LIMIT) throw statusError(name, "The index of runs");
-      const nameBytes = this.view.getUint16(name + abi.ENTRY_KEY_BYTES_OFFSET, true);
-      ids.push(decodeText(this, name + abi.ENTRY_HEADER_BYTES, nameBytes));
+      const id = this.#runId(run);
+      // Otherwise it was deleted by another worker meanwhile.
+      if (id !== undefined) ids.push(id);
     }
     return ids;
   }
@@ -369,6 +421,13 @@ export class Core implements Scratch {
   /** Commits the deletion of a run as a whole; the version, or a status negated. */
   deleteRun(run: RunHandle, mode: number): number {
     return this.#call("runDelete", run.pointer, run.generation, mode);
+  }
+
+  /** Takes a poisoned run, whose id was encoded as a key, away with all that is in it; whether it was there. */
+  banishRun(nameBytes: number): boolean {
+    const status = this.#call("runBanish", nameBytes);
+    if (status === abi.STATUS_BUSY_LOCK) throw statusError(status, "The deletion of the run");
+    return status === abi.STATUS_OK;
   }
 
   /** Takes a run that nobody has written to away again. */
@@ -457,7 +516,9 @@ export class Core implements Scratch {
    */
   scan(run: RunHandle, table: number, version: number, request: ScanRequest, collect: boolean): number {
     const { pointer, generation } = run;
-    return this.#call("scan", pointer, generation, table, version, ...scanNumbers(request, collect));
+    const status = this.#call("scan", pointer, generation, table, version, ...scanNumbers(request, collect));
+    if (status === abi.STATUS_POISONED) throw this.runError(status, pointer, "The listing");
+    return status;
   }
 
   /** The same as a transaction sees it; the range is noted. */
@@ -759,7 +820,7 @@ export class Core implements Scratch {
     const runs: HeldRun[] = [];
     let pointer = this.#call("runNext", 0, version) >>> 0;
     for (; pointer !== 0; pointer = this.#call("runNext", pointer, version) >>> 0) {
-      runs.push({ pointer, version: this.#call("runVersionAt", pointer, version) });
+      runs.push({ pointer, version: this.#runVersionAt(pointer, version) });
     }
     return runs;
   }
@@ -768,7 +829,13 @@ export class Core implements Scratch {
   runAt(nameBytes: number, version: number): HeldRun | undefined {
     const { pointer } = this.resolveRunAt(nameBytes, version);
     if (pointer === 0) return undefined;
-    return { pointer, version: this.#call("runVersionAt", pointer, version) };
+    return { pointer, version: this.#runVersionAt(pointer, version) };
+  }
+
+  #runVersionAt(pointer: number, version: number): number {
+    const at = this.#call("runVersionAt", pointer, version);
+    if (at < 0) throw this.runError(-at, pointer, "The run");
+    return at;
   }
 
   /** Begins the records of what a version sees, behind a header with this checksum; what the next calls are given. */
@@ -848,6 +915,17 @@ export class Core implements Scratch {
   }
 }
 
+function slotOf(word: number): WorkerSlot {
+  const states = 2 ** abi.WORKER_INCARNATION_SHIFT;
+  return { incarnation: word >>> abi.WORKER_INCARNATION_SHIFT, state: word % states, word };
+}
+
+/** The error for a run that nobody can say anything about. */
+function poisoned(id: string): HoldfastError {
+  const error = statusError(abi.STATUS_POISONED, `the run ${JSON.stringify(id)}`);
+  return new HoldfastError(error.code, error.message, { details: { run: id } });
+}
+
 function assertInterface(exports: CoreExports): void {
   const version = exports["abiVersion"]?.();
   if (version === abi.ABI_VERSION) return;
@@ -857,8 +935,24 @@ function assertInterface(exports: CoreExports): void {
   );
 }
 
-function enter(exports: CoreExports, worker: number, canWait: boolean): number {
-  return (exports["attach"] as (worker: number, canWait: number) => number)(worker, canWait ? 1 : 0);
+function enter(exports: CoreExports, place: WorkerPlace | undefined, canWait: boolean): number {
+  const attach = exports["attach"] as (worker: number, word: number, canWait: number) => number;
+  return attach(place?.worker ?? abi.WORKER_NONE, place?.seen.word ?? 0, canWait ? 1 : 0);
+}
+
+/** A slot as another worker has seen it. */
+export function workerPlace(worker: number, word: number): WorkerPlace {
+  return { worker, seen: slotOf(word) };
+}
+
+/** The first slot that is free, before an instance has attached; undefined where there is none. */
+export function firstFreePlace(exports: CoreExports): WorkerPlace | undefined {
+  const slot = exports["workerSlot"] as (worker: number) => number;
+  for (let worker = 0; worker < abi.WORKERS_MAX; worker++) {
+    const seen = slotOf(slot(worker) >>> 0);
+    if (seen.state === abi.WORKER_FREE) return { worker, seen };
+  }
+  return undefined;
 }
 
 /** What the core is told of a listing; a limit of 0 only counts. */

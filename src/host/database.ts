@@ -1,55 +1,28 @@
 /**
- * A database: one memory, one storage, one owner. Opening, looking inside, closing.
+ * An open database: what it says of itself, the runs that it gives out, and how it ends.
  */
-import { memory } from "../adapters/memory.js";
-import type { Storage, StorageCapabilities, StorageSession, VanishedInfo } from "../adapters/storage.js";
+import type { Storage } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
-import {
-  CAPABILITY_LOG,
-  CAPABILITY_SYNC_APPEND,
-  CAPABILITY_SYNC_FLUSH,
-  RECORD_BYTES_MAX,
-  RECORD_HEADER_BYTES,
-  RECORD_TRAILER_BYTES,
-  RUN_ID_BYTES_MAX,
-} from "./abi.js";
+import { RUN_ID_BYTES_MAX } from "./abi.js";
 import { checkFunction, describe, readOptions, refuseArgument } from "./arguments.js";
 import { encodeName } from "./codec.js";
-import { Core, type HeldRun } from "./core.js";
-import { loadCore } from "./core-loader.js";
-import { DurableLog, databaseMode } from "./durability.js";
-import { bufferedDefault, type DurabilityMode, type DurabilityOption, parseDurability } from "./durability-mode.js";
-import { Engine } from "./engine.js";
-import { type Environment, platformEnvironment } from "./environment.js";
-import type { Attachment } from "./instrument.js";
-import { maxBytesOf, type OpenOptions, parseOptions } from "./options.js";
-import { canWait, platformStorage, temporaryPlace } from "./platform.js";
+import type { HeldRun } from "./core.js";
+import { bufferedDefault, type DurabilityMode, type DurabilityOption } from "./durability-mode.js";
+import type { Engine } from "./engine.js";
+import { platformEnvironment } from "./environment.js";
+import type { DatabaseHandle } from "./handle.js";
+import type { DatabaseEvents, Listener, Listeners } from "./listeners.js";
+import { type Opened, openDatabase, type StorageInfo } from "./opening.js";
+import { type AttachOptions, type OpenOptions, parseOptions } from "./options.js";
+import { assertSharedMemory, temporaryPlace } from "./platform.js";
 import { RunIndex } from "./primitives/run-index.js";
 import type { StepOptions } from "./reader-writer.js";
-import { type LogState, type RecoveredInfo, recoverLog, type SalvagedInfo, salvageLog } from "./recovery.js";
 import { Run } from "./run.js";
 import { RunWriter } from "./run-writer.js";
+import type { Sharing } from "./sharing.js";
 import { DatabaseSnapshot } from "./snapshot.js";
-import { type ByteStream, checkSource, exportPieces, importStream, refuseExisting, storeImport } from "./transfer.js";
+import { type ByteStream, checkSource, exportPieces } from "./transfer.js";
 import { unsupported } from "./unsupported.js";
-
-/** Where a database is kept, and in what state it was found. */
-export interface StorageInfo {
-  /** `"memory"`, `"files"`, `"indexeddb"`, … */
-  readonly kind: string;
-  /** What makes a commit durable there: `"fdatasync"`, … */
-  readonly mechanism: string;
-  /** Whether the platform promises not to evict it; `undefined` where it cannot say. */
-  readonly persisted: boolean | undefined;
-  /** Whether nothing was there before. */
-  readonly fresh: boolean;
-  /** Set where it is fresh and yet known to have been there: it was evicted, cleared or deleted. */
-  readonly vanished: VanishedInfo | undefined;
-  /** Set where the database had not been closed. */
-  readonly recovered: RecoveredInfo | undefined;
-  /** Set where it was opened with `salvage` and is damaged: what it ends at. */
-  readonly salvaged: SalvagedInfo | undefined;
-}
 
 /** What `db.verify()` found. */
 export interface VerifyReport {
@@ -96,271 +69,23 @@ export interface ExportOptions {
   readonly runs?: readonly string[] | undefined;
 }
 
-/** The events of a database and what their listeners are given. */
-export interface DatabaseEvents {
-  /** Something failed in the background; writes will say so too. */
-  error: HoldfastError;
-  /** Somebody else has taken the database over. */
-  "locked-out": string;
-  /** The database had not been closed, and was recovered when it was opened. */
-  recovered: RecoveredInfo;
-}
-
-type Listener = (payload: never) => void;
-
-/** Everything that opening brings together. */
-interface Opened {
-  readonly engine: Engine;
-  readonly session: StorageSession;
-  readonly mode: DurabilityMode;
-  readonly info: StorageInfo;
-  readonly listeners: Listeners;
-  readonly remove: (() => Promise<void>) | undefined;
-  readonly commitsAtOpen: number;
-}
-
-class Listeners {
-  readonly #byEvent = new Map<string, Set<Listener>>();
-
-  add(event: string, listener: Listener): () => void {
-    const listeners = this.#byEvent.get(event) ?? new Set();
-    this.#byEvent.set(event, listeners);
-    listeners.add(listener);
-    return () => listeners.delete(listener);
-  }
-
-  /** Tells one listener, if it still listens. */
-  emitTo(listener: Listener, event: string, payload: unknown): void {
-    if (!this.#byEvent.get(event)?.has(listener)) return;
-    try {
-      (listener as (payload: unknown) => void)(payload);
-    } catch {}
-  }
-
-  /** Tells every listener. What one throws is its own affair: it must not take the place of what the writer is told. */
-  emit<E extends keyof DatabaseEvents>(event: E, payload: DatabaseEvents[E]): void {
-    for (const listener of [...(this.#byEvent.get(event) ?? [])]) this.emitTo(listener, event, payload);
-  }
-}
+/** What to do as long as a log is not shared. */
+const SHARED_INSTEAD = "Share a database in memory, or let one worker own this one and ask it by messages.";
 
 const EVENTS = new Set<string>(["error", "locked-out", "recovered"]);
-const DATABASE_ID_BYTES = 16;
-
-function capabilityBits(capabilities: StorageCapabilities): number {
-  if (!capabilities.persistent) return 0;
-  return (
-    CAPABILITY_LOG |
-    (capabilities.syncAppend ? CAPABILITY_SYNC_APPEND : 0) |
-    (capabilities.syncFlush ? CAPABILITY_SYNC_FLUSH : 0)
-  );
-}
-
-/** How long to wait where there is no address space for one more memory: that of closed databases goes when it is collected. */
-const MEMORY_WAITS_MS = [50, 200, 1000];
-
-/** The memory of a database. */
-async function makeMemory(options: OpenOptions, environment: Environment): Promise<WebAssembly.Memory> {
-  for (let attempt = 0; ; attempt++) {
-    try {
-      return reserveMemory(options);
-    } catch (cause) {
-      if (HoldfastError.is(cause)) throw cause;
-      const waitMs = MEMORY_WAITS_MS[attempt];
-      if (waitMs === undefined) throw noAddressSpace(cause);
-      await new Promise<void>((resolve) => {
-        environment.schedule(waitMs, resolve, true);
-      });
-    }
-  }
-}
-
-function noAddressSpace(cause: unknown): HoldfastError {
-  return new HoldfastError(
-    "STORE_FULL",
-    "There is no address space for another database here. Close some, let go of them, and open it again, or pass a smaller maxBytes.",
-    { cause },
-  );
-}
-
-/** Shared memory wants isolation in browsers. */
-function reserveMemory(options: OpenOptions): WebAssembly.Memory {
-  const maximum = maxBytesOf(options) / 65536;
-  if (!options.shared) return new WebAssembly.Memory({ initial: 2, maximum });
-  const isolated = (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated;
-  if (typeof SharedArrayBuffer === "undefined" || isolated === false) {
-    throw new HoldfastError(
-      "SHARED_MEMORY_UNAVAILABLE",
-      "Shared memory needs a cross-origin isolated page: serve it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp. Everything else works without shared: true.",
-    );
-  }
-  return new WebAssembly.Memory({ initial: 2, maximum, shared: true });
-}
-
-async function chooseStorage(options: OpenOptions): Promise<Storage> {
-  if (options.storage !== undefined) return options.storage;
-  const inMemory = options.durability !== undefined && parseDurability(options.durability).mode === "in-memory";
-  if (inMemory) return memory();
-  if (options.path !== undefined) return platformStorage(options.path);
-  throw new HoldfastError(
-    "INVALID_ARGUMENT",
-    'Database.open needs to know where to keep the database: a path, a storage, or durability: "in-memory".',
-  );
-}
-
-async function makeCore(
-  options: OpenOptions,
-  storage: StorageCapabilities,
-  environment: Environment,
-): Promise<{ readonly core: Core; readonly attachment: Attachment | undefined }> {
-  const memoryOfCore = await makeMemory(options, environment);
-  const bare = await loadCore(options.wasm, memoryOfCore, options.shared ?? false);
-  const attachment = options.trace?.attach(bare, storage.persistent);
-  const seed = new Uint32Array(2);
-  environment.randomBytes(new Uint8Array(seed.buffer));
-  const overhead = RECORD_HEADER_BYTES + RUN_ID_BYTES_MAX + RECORD_TRAILER_BYTES;
-  const core = Core.format(attachment?.exports ?? bare, memoryOfCore, options.shared ?? false, {
-    maxBytes: maxBytesOf(options),
-    seed,
-    capabilities: capabilityBits(storage),
-    recordBytesMax: Math.min(storage.recordBytesMax, RECORD_BYTES_MAX) - overhead,
-    canWait: canWait(),
-  });
-  return { core, attachment };
-}
-
-/**
- * Fills an empty core: from the stream of an import, or from the log. Says where the log goes on, which a database in memory
- * and one that is salvaged have none of.
- */
-async function fill(
-  options: OpenOptions,
-  source: ByteStream | undefined,
-  session: StorageSession,
-  core: Core,
-  parts: { readonly environment: Environment; readonly persistent: boolean },
-): Promise<{ readonly state?: LogState | undefined; readonly salvaged?: SalvagedInfo | undefined }> {
-  const { environment, persistent } = parts;
-  const { readOnly = false, salvage = false, onProgress, signal } = options;
-  const databaseId = new Uint8Array(DATABASE_ID_BYTES);
-  environment.randomBytes(databaseId);
-  const how = { databaseId, environment, onProgress, signal };
-  if (source !== undefined) {
-    refuseExisting(session);
-    const imported = await importStream(core, source, how);
-    return persistent ? { state: await storeImport(core, session, imported, how) } : {};
-  }
-  if (!persistent) return {};
-  if (salvage) return { salvaged: await salvageLog(session, core, { ...how, readOnly }) };
-  return { state: await recoverLog(session, core, { ...how, readOnly }) };
-}
-
-/** How often a reader begins again because the owner beside it has taken away what it was about to read. */
-const READ_ATTEMPTS_MAX = 10;
-
-/** Opens the parts in order; whatever was opened is closed again if a later one fails. */
-async function openParts(
-  options: OpenOptions,
-  remove: (() => Promise<void>) | undefined,
-  source: ByteStream | undefined,
-): Promise<Opened> {
-  const environment = options.environment ?? platformEnvironment();
-  const storage = await chooseStorage(options);
-  const { capabilities } = storage;
-  const mode = databaseMode(options.durability, capabilities);
-  const readOnly = options.readOnly ?? false;
-  let { core, attachment } = await makeCore(options, capabilities, environment);
-  const listeners = new Listeners();
-  const owned: { session?: StorageSession; engine?: Engine; lost?: string } = {};
-  const bareSession = await storage.open({
-    readOnly,
-    signal: options.signal,
-    onLockedOut: (reason) => {
-      owned.lost = reason;
-      owned.engine?.close(`The database was taken over: ${reason}.`);
-      listeners.emit("locked-out", reason);
-      // What is still held of the ownership would keep this very page from opening again.
-      queueMicrotask(() => owned.session?.close().catch(() => {}));
-    },
-  });
-  const session = attachment?.session(bareSession) ?? bareSession;
-  owned.session = session;
-  try {
-    let filled: Awaited<ReturnType<typeof fill>>;
-    for (let attempt = 1; ; attempt++) {
-      try {
-        filled = await fill(options, source, session, core, { environment, persistent: capabilities.persistent });
-        break;
-      } catch (error) {
-        if (!readOnly || attempt === READ_ATTEMPTS_MAX || !HoldfastError.is(error, "NOT_FOUND")) throw error;
-        ({ core, attachment } = await makeCore(options, capabilities, environment));
-      }
-    }
-    const { state, salvaged } = filled;
-    const listener = { onError: (error: HoldfastError) => listeners.emit("error", error) };
-    const log =
-      state === undefined || readOnly
-        ? undefined
-        : new DurableLog(core, session, capabilities, state, mode, environment, listener);
-    const { syncFlush, kind, mechanism } = capabilities;
-    if (owned.lost !== undefined) {
-      throw new HoldfastError(
-        "LOCKED",
-        `The database was taken over while it was opened: ${owned.lost}. Open it again.`,
-      );
-    }
-    const engine = new Engine({ core, log, mode, readOnly, syncFlush, storageKind: kind, environment });
-    owned.engine = engine;
-    const { persisted, fresh, vanished } = session;
-    return {
-      engine,
-      session,
-      mode,
-      info: { kind, mechanism, persisted, fresh, vanished, recovered: state?.recovered, salvaged },
-      listeners,
-      remove,
-      commitsAtOpen: core.commits,
-    };
-  } catch (error) {
-    await session.close().catch(() => {});
-    throw error;
-  }
-}
-
-function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (!signal?.aborted) return;
-  throw new HoldfastError("TIMEOUT", "Opening was aborted by its signal.", { cause: signal.reason });
-}
-
-/** What an error says, where it is one. */
-function textOf(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : describe(error);
-}
-
-/** Makes whatever stopped opening a typed error. */
-function openFailed(error: unknown, signal: AbortSignal | undefined): HoldfastError {
-  if (HoldfastError.is(error)) return error;
-  if (signal?.aborted) return new HoldfastError("TIMEOUT", "Opening was aborted by its signal.", { cause: error });
-  return new HoldfastError("STORE_FAILED", `The database could not be opened: ${textOf(error)}`, { cause: error });
-}
 
 async function open(given: unknown, remove?: () => Promise<void>, source?: ByteStream): Promise<Database> {
-  const options = parseOptions(given);
-  throwIfAborted(options.signal);
-  try {
-    return new Database(await openParts(options, remove, source));
-  } catch (error) {
-    throw openFailed(error, options.signal);
-  }
+  return new Database(await openDatabase(given, remove, source));
 }
 
 /** The state of agent runs: open one, get runs from it, close it. */
 export class Database implements AsyncDisposable {
   readonly #engine: Engine;
-  readonly #session: StorageSession;
   readonly #mode: DurabilityMode;
   readonly #info: StorageInfo;
   readonly #listeners: Listeners;
-  readonly #remove: (() => Promise<void>) | undefined;
+  readonly #sharing: Sharing | undefined;
+  readonly #release: () => Promise<void>;
   /** Handles that are in use, so that asking for a run again gives the same one; dropped ones are taken out. */
   readonly #runs = new Map<string, WeakRef<Run>>();
   readonly #dropped = new FinalizationRegistry<string>((id) => {
@@ -373,11 +98,11 @@ export class Database implements AsyncDisposable {
   /** @internal */
   constructor(opened: Opened) {
     this.#engine = opened.engine;
-    this.#session = opened.session;
     this.#mode = opened.mode;
     this.#info = opened.info;
     this.#listeners = opened.listeners;
-    this.#remove = opened.remove;
+    this.#sharing = opened.sharing;
+    this.#release = opened.release;
     this.#commitsAtOpen = opened.commitsAtOpen;
   }
 
@@ -564,14 +289,63 @@ export class Database implements AsyncDisposable {
     return open(options, undefined, stream);
   }
 
-  /** A handle for other workers. @throws HoldfastError `UNSUPPORTED` in this release. */
-  share(): never {
-    throw unsupported("db.share", "Let one worker own the database and ask it by messages.");
+  /** Which of those that share the memory this is: what {@link Database.detach} takes elsewhere. 0 where it was opened. */
+  get workerId(): number {
+    return this.#engine.core.worker;
   }
 
-  /** The same database in another worker. @throws HoldfastError `UNSUPPORTED` in this release. */
-  static attach(_handle: unknown): Promise<never> {
-    return Promise.reject(unsupported("Database.attach", "Let one worker own the database and ask it by messages."));
+  /**
+   * A handle that other workers attach to this database with: post it to them by `postMessage`, and call
+   * {@link Database.attach} there. With a worker given the handle is for it alone and good once; its end is then noticed, and
+   * what it held is let go of. The database must have been opened with `shared: true`.
+   * @throws HoldfastError `SHARED_MEMORY_UNAVAILABLE`, `INVALID_ARGUMENT`, `BUSY` if 64 workers are attached, `UNSUPPORTED` for
+   *   a persistent database in this release, `CLOSED`.
+   */
+  share(worker?: object): DatabaseHandle {
+    this.#engine.assertOpen();
+    return this.#shared("db.share").share(worker);
+  }
+
+  /**
+   * Attaches to the database of another worker: the same memory, with the whole interface. Closing it leaves the others as
+   * they are; once the database is closed where it was opened, every write throws `CLOSED`.
+   * @throws HoldfastError `INVALID_ARGUMENT` for what is no handle or one of another release, `CLOSED`, `BUSY` if there is no
+   *   place left, `SHARED_MEMORY_UNAVAILABLE`, `STORE_FULL`, `TIMEOUT` when aborted.
+   */
+  static async attach(handle: DatabaseHandle, options?: AttachOptions): Promise<Database> {
+    const { attachDatabase } = await import("./attaching.js");
+    return new Database(await attachDatabase(handle, options));
+  }
+
+  /**
+   * Says that a worker is dead, by its `workerId`: what it held is let go of, and a run that it was changing is refused as
+   * `CORRUPTION` from now on. Only for one that is known to be dead, and needed only where nobody notices: where there are no
+   * Web Locks, of a worker that was not given to {@link Database.share}. Whether there was anything to clear up.
+   * @throws HoldfastError `INVALID_ARGUMENT`, `BUSY`, `CLOSED`.
+   */
+  detach(workerId: number): boolean {
+    this.#engine.assertOpen();
+    return this.#shared("db.detach").detach(workerId);
+  }
+
+  #shared(what: string): Sharing {
+    if (this.#sharing !== undefined) return this.#sharing;
+    if (this.#engine.core.shared) throw unsupported(`${what} of a persistent database`, SHARED_INSTEAD);
+    assertSharedMemory();
+    throw refuseArgument(`${what} needs a memory that can be shared: open the database with shared: true.`);
+  }
+
+  /**
+   * Rebuilds a run that a worker has died in the middle of changing.
+   * @throws HoldfastError `UNSUPPORTED`: one that is only in memory cannot be rebuilt; {@link Database.deleteRun} removes it.
+   */
+  async recoverRun(runId: string): Promise<void> {
+    this.#engine.assertOpen();
+    if (this.#engine.log !== undefined) throw unsupported("db.recoverRun", SHARED_INSTEAD);
+    throw new HoldfastError(
+      "UNSUPPORTED",
+      `The run ${describe(runId)} is only in memory, and there is nothing to rebuild it from. Remove it with db.deleteRun(id).`,
+    );
   }
 
   /** Counters: what is kept, and what it costs. */
@@ -625,11 +399,15 @@ export class Database implements AsyncDisposable {
     this.#engine.beginClosing("The database is closed.");
     try {
       await this.#engine.drainInFlight();
+      this.#sharing?.closeAll();
       if (this.#engine.isLive) await this.#engine.log?.shutdown();
     } finally {
       this.#engine.close("The database is closed.");
-      await this.#session.close();
-      await this.#remove?.();
+      try {
+        this.#sharing?.leave();
+      } finally {
+        await this.#release();
+      }
     }
   }
 

@@ -40,6 +40,16 @@ export interface OpenOptions {
   readonly environment?: Environment | undefined;
 }
 
+/** How a database is attached to. */
+export interface AttachOptions {
+  /** Ends attaching. */
+  readonly signal?: AbortSignal | undefined;
+  /** Measures the commits that this worker makes: `trace()` from `holdfast/trace`. */
+  readonly trace?: Instrument | undefined;
+  /** Where time and randomness come from; for tests that replay from a seed. */
+  readonly environment?: Environment | undefined;
+}
+
 const NAMES = [
   "path",
   "durability",
@@ -78,6 +88,14 @@ export function parseOptions(given: unknown): OpenOptions {
     throw refuseArgument("salvage only reads: pass readOnly: true with it.");
   }
   if (options.onProgress !== undefined) checkFunction(options.onProgress, "onProgress");
+  checkSignal(options.signal);
+  checkParts(options);
+  return options;
+}
+
+/** Options of `Database.attach`, checked. */
+export function parseAttachOptions(given: unknown): AttachOptions {
+  const options = readOptions<AttachOptions>(given, ["signal", "trace", "environment"], "Database.attach");
   checkSignal(options.signal);
   checkParts(options);
   return options;

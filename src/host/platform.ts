@@ -21,6 +21,16 @@ export function canWait(): boolean {
   }
 }
 
+/** @throws HoldfastError `SHARED_MEMORY_UNAVAILABLE` where memory cannot be shared. Browsers want isolation for that. */
+export function assertSharedMemory(): void {
+  const isolated = (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated;
+  if (typeof SharedArrayBuffer !== "undefined" && isolated !== false) return;
+  throw new HoldfastError(
+    "SHARED_MEMORY_UNAVAILABLE",
+    "Shared memory needs a cross-origin isolated page: serve it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp. Everything else works without shared: true.",
+  );
+}
+
 /** Edge functions have parts of Node's interface, but no files that outlive a request. */
 function isWorkerd(): boolean {
   return typeof navigator !== "undefined" && navigator.userAgent === "Cloudflare-Workers";

@@ -174,6 +174,7 @@ export class RunWriter implements Writer {
   count(table: number, prefix: string | undefined): number {
     if (!this.#isThere(prefix === undefined ? undefined : { prefix })) return 0;
     if (prefix === undefined && table === 0) return this.#engine.core.runCount(this.#handle, true);
+    if (this.#engine.core.shared) return this.view((reader) => reader.count(table, prefix));
     return countKeys(this.#engine.core, prefix, (request, collect) => this.#scan(table, request, collect));
   }
 
@@ -290,7 +291,8 @@ export class RunWriter implements Writer {
     engine.assertWritable();
     const mode = engine.syncModeOf(options?.durability);
     for (;;) {
-      const run = this.resolve();
+      const run = this.#resolveOrBanish();
+      if (run === undefined) return true;
       if (run.pointer === 0) return false;
       const version = engine.core.deleteRun(run, mode);
       if (version > 0) {
@@ -300,6 +302,19 @@ export class RunWriter implements Writer {
       if (-version === STATUS_NOTHING) return false;
       if (-version === STATUS_DRAIN_FIRST) engine.log?.drainFirst();
       else if (-version !== STATUS_RUN_STALE) throw statusError(-version, "The deletion of the run");
+    }
+  }
+
+  /** The run; undefined where it was one that nobody can say anything about, which is gone now. */
+  #resolveOrBanish(): RunHandle | undefined {
+    try {
+      return this.resolve();
+    } catch (error) {
+      const { core, log } = this.#engine;
+      // A log would bring it back.
+      if (log !== undefined || !HoldfastError.is(error, "CORRUPTION")) throw error;
+      if (core.banishRun(this.#encodeId(core))) return undefined;
+      return this.resolve();
     }
   }
 

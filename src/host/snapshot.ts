@@ -6,7 +6,7 @@ import { RUN_ID_BYTES_MAX, STATUS_LIMIT, STATUS_RUN_STALE } from "./abi.js";
 import { readKeys } from "./arguments.js";
 import type { Value } from "./codec.js";
 import { encodeKey, encodeName } from "./codec.js";
-import { type Core, type HeldRun, type RunHandle, statusError } from "./core.js";
+import type { Core, HeldRun, RunHandle } from "./core.js";
 import type { Engine, Held, Holder } from "./engine.js";
 import { EventLogReader } from "./primitives/event-log.js";
 import { KVReader } from "./primitives/kv-store.js";
@@ -94,7 +94,7 @@ export class SnapshotReader implements Reader {
     const record = core.getAt(pointer, generation, table, keyBytes, this.#hold.version);
     if (record >= STATUS_LIMIT || record === 0) return record;
     if (record === STATUS_RUN_STALE) return 0;
-    throw statusError(record, "The read");
+    throw core.runError(record, pointer, "The read");
   }
 
   #scan(core: Core, table: number): Scanner {

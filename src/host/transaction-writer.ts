@@ -12,13 +12,14 @@ import {
   STATUS_CONFLICT_PENDING,
   STATUS_DRAIN_FIRST,
   STATUS_LIMIT,
+  STATUS_POISONED,
   STATUS_RUN_STALE,
   STATUS_UNDONE,
 } from "./abi.js";
 import { readKeys } from "./arguments.js";
 import type { Value } from "./codec.js";
 import { encodeKey, encodeValue } from "./codec.js";
-import { type Core, type RunHandle, statusError } from "./core.js";
+import { type Core, type RunHandle, type ScanRequest, statusError } from "./core.js";
 import type { Engine, Held, Holder } from "./engine.js";
 import {
   CallerError,
@@ -105,7 +106,7 @@ export class TransactionWriter implements Writer, Holder {
   #record(table: number, key: string): number {
     const core = this.#live();
     const record = core.transactionGet(this.#pointer, this.#generation, table, encodeKey(key, core));
-    if (record !== 0 && record < STATUS_LIMIT) throw statusError(record, "The read");
+    if (record !== 0 && record < STATUS_LIMIT) throw core.runError(record, this.#run.pointer, "The read");
     return record;
   }
 
@@ -134,12 +135,7 @@ export class TransactionWriter implements Writer, Holder {
       check(core.narrowScan(this.#pointer, this.#generation), "The listing");
       check(core.noteScanned(this.#pointer, this.#generation, table, count), "The listing");
     };
-    return listEntries(
-      core,
-      options,
-      (request, collect) => core.transactionScan(this.#pointer, this.#generation, table, request, collect),
-      note,
-    );
+    return listEntries(core, options, (request, collect) => this.#scan(core, table, request, collect), note);
   }
 
   keys(table: number, options: ListOptions | undefined): string[] {
@@ -147,16 +143,20 @@ export class TransactionWriter implements Writer, Holder {
     return listKeys(
       core,
       options,
-      (request, collect) => core.transactionScan(this.#pointer, this.#generation, table, request, collect),
+      (request, collect) => this.#scan(core, table, request, collect),
       () => check(core.narrowScan(this.#pointer, this.#generation), "The listing"),
     );
   }
 
   count(table: number, prefix: string | undefined): number {
     const core = this.#live();
-    return countKeys(core, prefix, (request, collect) =>
-      core.transactionScan(this.#pointer, this.#generation, table, request, collect),
-    );
+    return countKeys(core, prefix, (request, collect) => this.#scan(core, table, request, collect));
+  }
+
+  #scan(core: Core, table: number, request: ScanRequest, collect: boolean): number {
+    const status = core.transactionScan(this.#pointer, this.#generation, table, request, collect);
+    if (status === STATUS_POISONED) throw core.runError(status, this.#run.pointer, "The listing");
+    return status;
   }
 
   view<T>(body: (reader: Reader) => T): T {

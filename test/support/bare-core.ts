@@ -17,7 +17,7 @@ const PAGES_MAX = 8192;
 /** Formats a core, in memory only or for a storage of these capabilities, its hash seeded with `seed`. */
 export async function bareCore(build: Build, seed = 1, capabilities = 0): Promise<BareCore> {
   const memory = new WebAssembly.Memory({ initial: 2, maximum: PAGES_MAX, shared: build.shared });
-  const exports = await loadCore(await moduleOf(build), memory, build.shared);
+  const { exports } = await loadCore(await moduleOf(build), memory, build.shared);
   const limits = {
     maxBytes: PAGES_MAX * 65536,
     seed: new Uint32Array([seed, seed]),

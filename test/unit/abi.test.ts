@@ -52,7 +52,7 @@ describe.each(BUILDS)("the $name module", (build) => {
 
   it("keeps its version counter where the host reads it", async () => {
     const memory = new WebAssembly.Memory({ initial: 2, maximum: 64, shared: build.shared });
-    const exports = await loadCore(await moduleOf(build), memory, build.shared);
+    const { exports } = await loadCore(await moduleOf(build), memory, build.shared);
     const seed = new Uint32Array(2);
     const limits = { maxBytes: 64 * 65536, seed, capabilities: 0, recordBytesMax: 1e6, canWait: true };
     const core = Core.format(exports, memory, build.shared, limits);

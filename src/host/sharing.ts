@@ -1,0 +1,76 @@
+/**
+ * One database in many workers, as each of them has it: giving out handles, clearing up behind workers that are dead, and
+ * going away.
+ *
+ * Loaded only where memory is shared.
+ */
+import type { HoldfastError } from "../errors.js";
+import { WORKERS_MAX } from "./abi.js";
+import { describe, refuseArgument } from "./arguments.js";
+import type { Core } from "./core.js";
+import type { Environment } from "./environment.js";
+import { Evidence } from "./evidence.js";
+import type { DatabaseHandle } from "./handle.js";
+
+export interface SharingParts {
+  readonly core: Core;
+  readonly environment: Environment;
+  /** What every handle has in common. */
+  readonly handle: DatabaseHandle;
+  /** Whether this is where the database was opened. */
+  readonly isOwner: boolean;
+  /** Told what goes wrong in the background. */
+  readonly report: (error: HoldfastError) => void;
+}
+
+export class Sharing {
+  readonly #core: Core;
+  readonly #handle: DatabaseHandle;
+  readonly #isOwner: boolean;
+  readonly #evidence: Evidence;
+
+  constructor(parts: SharingParts) {
+    this.#core = parts.core;
+    this.#handle = parts.handle;
+    this.#isOwner = parts.isOwner;
+    this.#evidence = new Evidence(parts.core, parts.handle.name, parts.environment, parts.report);
+  }
+
+  /** A handle for any worker, or for the one that is given, whose end is watched. */
+  share(worker: unknown): DatabaseHandle {
+    if (worker === undefined) {
+      this.#evidence.watchAll();
+      return this.#handle;
+    }
+    if (typeof worker !== "object" || worker === null || typeof (worker as Worker).postMessage !== "function") {
+      throw refuseArgument(`share takes the worker that the handle is for, or nothing, got ${describe(worker)}.`);
+    }
+    const promised = this.#core.promiseWorker();
+    this.#evidence.watchObject(worker, promised.worker, promised.seen.incarnation);
+    this.#evidence.watchAll();
+    return { ...this.#handle, place: { worker: promised.worker, word: promised.seen.word } };
+  }
+
+  /** Clears up behind a worker that the caller knows to be dead; whether there was one. */
+  detach(worker: unknown): boolean {
+    if (!Number.isInteger(worker) || (worker as number) < 0 || (worker as number) >= WORKERS_MAX) {
+      throw refuseArgument(`detach takes the workerId of a database in another worker, got ${describe(worker)}.`);
+    }
+    if (worker === this.#core.worker) {
+      throw refuseArgument("detach is for another worker, which is dead: close this database instead.");
+    }
+    const dead = worker as number;
+    return this.#core.buryWorker(dead, this.#core.workerIn(dead));
+  }
+
+  /** Nobody can write any more, in whichever worker, if this is where the database was opened. */
+  closeAll(): void {
+    if (this.#isOwner && this.#core.isSound) this.#core.closeAll();
+  }
+
+  /** Gives the place back with all that is held in it. Nothing else is called afterwards. */
+  leave(): void {
+    this.#evidence.stop();
+    if (this.#core.isSound) this.#core.leave();
+  }
+}
