@@ -21,8 +21,8 @@ const SPINS: u32 = 256;
 const SPINS_INSTEAD: u32 = 1 << 20;
 const SLICE_NS: i64 = 5000000;
 const SLICES: u32 = 400;
-/** Awakenings in vain that count as a slice. */
-const LOST_PER_SLICE: u32 = 64;
+/** How often who is woken finds that somebody else was faster, to count as a slice. */
+const WAKES_PER_SLICE: u32 = 64;
 
 /** Set when a lock could not be had in time, so that a lack of memory can be told from a lack of patience. */
 let ranOut: bool = false;
@@ -66,19 +66,18 @@ function lockWait(word: usize): bool {
   // Who cannot sleep has waited for as long as it may.
   if (!mayWait() && lockTake(word, load32(word))) return true;
   let slept = false;
-  let lost: u32 = 0;
+  let wakes: u32 = 0;
   for (let slices: u32 = 0; mayWait() && slices < SLICES; ) {
     const held = load32(word);
-    // Free, unless it is kept free for those who have slept.
     if ((held & LOCK_OWNER) == 0 && (slept || (held & LOCK_HANDOFF) == 0)) {
       if (lockTake(word, held)) return true;
       continue;
     }
-    const marked = held | LOCK_WAITED | (slept ? LOCK_HANDOFF : 0);
+    const marked = held | LOCK_WAITED | (slices != 0 ? LOCK_HANDOFF : 0);
     if (held != marked && swap32(word, held, marked) != held) continue;
     const timedOut = sleep(word, marked, SLICE_NS);
     slept = true;
-    if (timedOut || ++lost % LOST_PER_SLICE == 0) slices++;
+    if (timedOut || ++wakes % WAKES_PER_SLICE == 0) slices++;
     else if (lockSpin(word, SPINS, lockToken() | LOCK_WAITED)) return true;
   }
   ranOut = true;

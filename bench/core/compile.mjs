@@ -1,7 +1,7 @@
-// The core with the benchmark's own entry, compiled where it is not there yet.
+// Modules of the core for benchmarks only, compiled where they are not there yet.
 //
-// Keeps true: it has the flags of the release, from asconfig.json; a module is taken again only for the very sources that it
-// was made from, which its name says.
+// Keeps true: they have the flags of the release, from asconfig.json, and what the benchmark defines besides; a module is taken
+// again only for the very sources that it was made from, which its name says.
 
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -10,39 +10,45 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const ENTRY = "bench/core/raw-table.ts";
 const COMPILER = "node_modules/assemblyscript/bin/asc.js";
 
 /** The module of `raw-table.ts`. Throws with what the compiler says. */
 export function compileRawTable() {
-  const file = path.join(ROOT, "bench/results", `raw-table-${digestOfSources()}.wasm`);
-  if (!fs.existsSync(file)) compileTo(file);
+  return compileForBenchmark({ name: "raw-table", entry: "bench/core/raw-table.ts", target: "single", use: [] });
+}
+
+/** A module of `entry` for one of asconfig.json's targets, with `use` defined. Throws with what the compiler says. */
+export function compileForBenchmark({ name, entry, target, use }) {
+  const file = path.join(ROOT, "bench/results", `${name}-${digestOfSources(entry)}.wasm`);
+  if (!fs.existsSync(file)) compileTo(file, { name, entry, target, use });
   return new WebAssembly.Module(fs.readFileSync(file));
 }
 
-function compileTo(file) {
+function compileTo(file, { name, entry, target, use }) {
   fs.mkdirSync(path.dirname(file), { recursive: true });
   const made = `${file}.${process.pid}`;
-  const args = [COMPILER, ENTRY, "--config", "asconfig.json", "--target", "single", "--outFile", made];
+  const defined = ["abort=", ...use].flatMap((each) => ["--use", each]);
+  const args = [COMPILER, entry, "--config", "asconfig.json", "--target", target, "--outFile", made, ...defined];
   const compiled = spawnSync(process.execPath, args, { cwd: ROOT, encoding: "utf8" });
   if (compiled.status !== 0)
-    throw new Error(`asc could not compile ${ENTRY}: ${compiled.stderr.trim().split("\n")[0]}`);
+    throw new Error(`asc could not compile ${entry}: ${compiled.stderr.trim().split("\n")[0]}`);
   fs.renameSync(made, file);
-  removeOthers(file);
+  removeOthers(file, name);
 }
 
 /** Modules of sources that are no more. */
-function removeOthers(file) {
+function removeOthers(file, prefix) {
   const folder = path.dirname(file);
+  const ofName = new RegExp(`^${prefix}-[0-9a-f]+\\.wasm$`);
   for (const name of fs.readdirSync(folder)) {
-    if (/^raw-table-[0-9a-f]+\.wasm$/.test(name) && name !== path.basename(file)) fs.rmSync(path.join(folder, name));
+    if (ofName.test(name) && name !== path.basename(file)) fs.rmSync(path.join(folder, name));
   }
 }
 
-function digestOfSources() {
+function digestOfSources(entry) {
   const sources = fs.readdirSync(path.join(ROOT, "assembly")).map((name) => `assembly/${name}`);
   const hash = createHash("sha256");
-  for (const source of [...sources.sort(), ENTRY, "asconfig.json"])
+  for (const source of [...new Set([...sources.sort(), entry, "asconfig.json"])])
     hash.update(fs.readFileSync(path.join(ROOT, source)));
   return hash.digest("hex").slice(0, 16);
 }

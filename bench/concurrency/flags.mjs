@@ -1,0 +1,37 @@
+// The command line: every flag is known and complete, or one line says which is not and nothing has been started.
+
+import { parseFlags } from "../flags.mjs";
+import { designs, workloads } from "./catalogue.mjs";
+
+const names = [...workloads, ...designs].map(({ name }) => name);
+
+/**
+ * What is to be measured. `--only` names workloads and designs: of each kind those that are named, or all where none is.
+ * Throws a `UsageError`.
+ */
+export function parseOptions(args) {
+  const { only, ...options } = parseFlags(args, names);
+  const chosen = (all) => {
+    const named = all.filter(({ name }) => only.includes(name));
+    return named.length > 0 ? named : all;
+  };
+  return { ...options, workloads: chosen(workloads), designs: chosen(designs) };
+}
+
+export function helpText() {
+  const line = ({ name, title }) => `  ${name.padEnd(12)}  ${title}`;
+  return [
+    "npm run bench:concurrency [-- flags]: many workers over one memory, beside what shares nothing, locks, and lmdb",
+    "",
+    "  --quick       few and short windows: to see that it works, not to quote",
+    "  --only NAME   this workload or design alone; may be given more than once",
+    "  --json FILE   write the figures to FILE instead of bench/results/",
+    "  --help        this text",
+    "",
+    "workloads:",
+    ...workloads.map(line),
+    "designs:",
+    ...designs.map(line),
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,149 @@
+// `npm run bench:concurrency`: many workers over one memory, and beside it what shares nothing, one lock, plain read-write
+// locks, and lmdb, on the same work in the same rounds.
+//
+// Keeps true: the table goes to standard output and everything else to standard error; the figures are also written as JSON; a
+// wrong flag is one line and status 2, anything that failed or gave a wrong answer is status 1; a goal that is not reached is
+// said and is no failure; no files are left behind.
+
+import fs from "node:fs";
+import path from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { ensurePeers } from "../dependencies.mjs";
+import { UsageError } from "../flags.mjs";
+import { machineFacts } from "../machine.mjs";
+import { openScratch } from "../scratch.mjs";
+import { renderMachine } from "../table.mjs";
+import { goals, KEYS } from "./catalogue.mjs";
+import { helpText, parseOptions } from "./flags.mjs";
+import { Measured } from "./statistics.mjs";
+import { renderNotes, renderVerdicts, renderWorkload } from "./table.mjs";
+import { judge } from "./verdict.mjs";
+
+const JSON_FORMAT = 1;
+const FULL = { rounds: 5, windowMs: 250, restMs: 150, warmUpMs: 250, warmUpMsPerWorker: 50, retries: 4 };
+const QUICK = { rounds: 2, windowMs: 60, restMs: 0, warmUpMs: 100, warmUpMsPerWorker: 20, retries: 0 };
+/** A window in which others took more than this of the cores is taken again. */
+const OTHERS_MAX = 0.04;
+const RESULTS = fileURLToPath(new URL("../results/", import.meta.url));
+
+const say = (line) => process.stderr.write(`${line}\n`);
+const sayStep = (step) => (process.stderr.isTTY ? process.stderr.write(`\r\x1b[K${step}`) : undefined);
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(args) {
+  let options;
+  try {
+    options = parseOptions(args);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    say(error.message);
+    return 2;
+  }
+  if (options.help) {
+    process.stdout.write(helpText());
+    return 0;
+  }
+  const scratch = openScratch();
+  try {
+    const report = await measureAll(options, ensurePeers(say), scratch);
+    const file = path.resolve(
+      options.json ?? path.join(RESULTS, `concurrency-${report.machine.date.replaceAll(":", "-")}.json`),
+    );
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    fs.writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
+    say(`figures written to ${path.relative(process.cwd(), file)}`);
+    return 0;
+  } catch (error) {
+    say(`failed: ${error?.stack ?? error}`);
+    return 1;
+  } finally {
+    scratch.remove();
+  }
+}
+
+async function measureAll({ quick, workloads, designs }, peers, scratch) {
+  const machine = machineFacts();
+  const how = quick ? QUICK : FULL;
+  process.stdout.write(renderMachine(machine, scratch));
+  process.stdout.write(
+    `${KEYS} keys in each run; ${how.rounds} rounds of windows of ${how.windowMs} ms; columns are workers, on ${machine.cores} cores\n`,
+  );
+  if (quick) process.stdout.write("quick: few and short windows, good to see that it works and not to be quoted\n");
+
+  const { openPools } = await import("./pools.mjs");
+  say("starting the workers");
+  const pools = await openPools({ workloads, designs, folder: scratch.folder("lmdb") });
+  const measured = new Measured();
+  let disturbed = 0;
+  try {
+    const cells = cellsOf(workloads, designs);
+    await warmUp(cells, pools, how);
+    for (let round = 0; round < how.rounds; round++) {
+      for (const [at, cell] of inTurn(cells, round).entries()) {
+        sayStep(`round ${round + 1} of ${how.rounds}: window ${at + 1} of ${cells.length}`);
+        const window = await quietWindow(cell, pools, how);
+        if (window.othersShare > OTHERS_MAX) disturbed++;
+        measured.add(cell.workload, cell.design, cell.workers, window);
+      }
+      if (!process.stderr.isTTY) say(`round ${round + 1} of ${how.rounds} is done`);
+    }
+    sayStep("looking through the stores\n");
+  } finally {
+    await pools.close();
+  }
+
+  for (const workload of workloads) process.stdout.write(renderWorkload(workload, designs, measured));
+  const named = new Set(workloads.map(({ name }) => name));
+  const verdicts = judge(
+    goals.filter(({ workload }) => named.has(workload)),
+    measured,
+    machine.cores,
+  );
+  process.stdout.write(renderVerdicts(verdicts));
+  process.stdout.write(renderNotes(designs));
+  const windows = measured.cells().reduce((count, cell) => count + cell.windows.length, 0);
+  const others = `others took more than ${OTHERS_MAX * 100} % of the cores in ${disturbed} of ${windows} windows`;
+  process.stdout.write(`${others}\n`);
+  const cells = measured.cells();
+  return { format: JSON_FORMAT, machine, peers, quick, ...how, keys: KEYS, disturbed, windows, cells, verdicts };
+}
+
+function cellsOf(workloads, designs) {
+  return workloads.flatMap((workload) =>
+    workload.counts.flatMap((workers) =>
+      designs.map(({ name }) => ({ workload: workload.name, design: name, workers })),
+    ),
+  );
+}
+
+/** What is compared stays together; who begins is another design in each round. */
+function inTurn(cells, round) {
+  const groups = new Map();
+  for (const cell of cells) {
+    const key = `${cell.workload} ${cell.workers}`;
+    groups.set(key, [...(groups.get(key) ?? []), cell]);
+  }
+  return [...groups.values()].flatMap((group) => group.map((_, at) => group[(at + round) % group.length]));
+}
+
+/** Every worker runs every loop that it will be measured with until it is compiled. */
+async function warmUp(cells, pools, { warmUpMs, warmUpMsPerWorker }) {
+  for (const [at, cell] of cells.entries()) {
+    sayStep(`warm-up ${at + 1} of ${cells.length}`);
+    await pools.window(cell, Math.max(warmUpMs, cell.workers * warmUpMsPerWorker));
+  }
+}
+
+/** A window that others did not disturb, if one can be had. */
+async function quietWindow(cell, pools, { windowMs, restMs, retries }) {
+  let best;
+  for (let attempt = 0; attempt <= retries; attempt++) {
+    await pause(restMs * (attempt + 1));
+    const window = await pools.window(cell, windowMs);
+    if (best === undefined || window.othersShare < best.othersShare) best = window;
+    if (best.othersShare <= OTHERS_MAX) break;
+  }
+  return best;
+}
