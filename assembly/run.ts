@@ -359,12 +359,13 @@ export function runForgetUnused(run: Run, generation: u32): void {
 export function runRetire(run: Run, version: u64): void {
   assert(run.unpublished == 0 && version > run.visible);
   const sb = superblock();
-  run.visible = version;
+  // Before the version can be seen: who finds the incarnation alive after it holds a snapshot then holds one from before.
+  run.generation++;
+  store64(changetype<usize>(run) + offsetof<Run>("visible"), version);
   run.deleted = version;
   run.live = 0;
   run.liveKv = 0;
   run.flags &= ~RUN_DELETING;
-  run.generation++;
   sb.runsLive--;
   retiredPush(sb, run);
 }
