@@ -12,13 +12,15 @@
  * stands behind them. A lock whose owner has died stays held until somebody with evidence of that takes it over.
  */
 import { load32, sleep, swap32, wake } from "./atomics";
-import { LOCK_HANDOFF, LOCK_WAITED, lockToken, mayWait } from "./workers";
+import { LOCK_HANDOFF, LOCK_OWNER, LOCK_WAITED, lockToken, mayWait } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
 /** Looks at a held lock before going to sleep: longer than most sections last. */
 const SPINS: u32 = 256;
 /** The same where nobody may sleep: some milliseconds. */
 const SPINS_INSTEAD: u32 = 1 << 20;
+/** Looks after which who must not sleep takes what is kept for those who do: they may all have given up. */
+const SPINS_KEPT: u32 = SPINS_INSTEAD >> 1;
 const SLICE_NS: i64 = 5000000;
 const SLICES: u32 = 400;
 
@@ -44,9 +46,16 @@ export function lockTry(word: usize): bool {
   return !SHARED || swap32(word, 0, lockToken()) == 0;
 }
 
+/** Whether nobody holds a lock, whatever else its word says. */
+function isFree(held: u32): bool {
+  return (held & LOCK_OWNER) == 0;
+}
+
 function lockSpin(word: usize, spins: u32): bool {
   for (let i: u32 = 0; i < spins; i++) {
-    if (load32(word) == 0 && swap32(word, 0, lockToken()) == 0) return true;
+    const held = load32(word);
+    if (held == 0 && swap32(word, 0, lockToken()) == 0) return true;
+    if (i > SPINS_KEPT && isFree(held) && swap32(word, held, lockToken() | LOCK_WAITED) == held) return true;
   }
   return false;
 }
@@ -55,8 +64,8 @@ function lockWait(word: usize): bool {
   if (lockSpin(word, mayWait() ? SPINS : SPINS_INSTEAD)) return true;
   for (let slices: u32 = 0; mayWait() && slices < SLICES; ) {
     const held = load32(word);
-    // Free, or kept free for those who have slept.
-    if (held == 0 || (held == LOCK_HANDOFF && slices != 0)) {
+    // Free, or kept free for those who have slept. Whoever has come anew meanwhile has left its mark on it.
+    if (isFree(held) && ((held & LOCK_HANDOFF) == 0 || slices != 0)) {
       if (swap32(word, held, lockToken() | LOCK_WAITED) == held) return true;
       continue;
     }
