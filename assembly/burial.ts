@@ -3,7 +3,8 @@
  * of is put right or said to be lost.
  *
  *   allocator    rebuilt from the headers of the extents, which say what is free and whose the rest is
- *   directory    made anew from the run headers; what it stood in before is left where it is, for nobody knows what of it is free
+ *   directory    made anew from the run headers, those of runs that were being made or taken away put right; what it stood in
+ *                before is left where it is, for nobody knows what of it is free
  *   one run      untouched if its sequence is even; otherwise poisoned: handles are stale, and its name is refused
  *   snapshots, transactions, scratch     given back
  *
@@ -11,7 +12,7 @@
  * and whoever buries that one goes on with both.
  */
 
-import { allocatorSeize, allocatorUnlock, extentsOf, heapRebuild } from "./arena";
+import { allocatorSeize, allocatorUnlock, extentsLaterOf, extentsOf, heapRebuild } from "./arena";
 import { store32, store64 } from "./atomics";
 import {
   STATUS_BUSY_LOCK,
@@ -26,6 +27,7 @@ import {
 import {
   directoryLock,
   directoryRebuild,
+  directoryReturn,
   directorySeize,
   directoryUnlock,
   RUN_POISONED,
@@ -47,6 +49,10 @@ export function bury(index: u32): u32 {
   if (index == workerIndex()) return leave();
   if (workerMove(index, WORKER_RESERVED, WORKER_FREE)) return STATUS_OK;
   if (!workerMove(index, WORKER_ATTACHED, WORKER_DEAD) && workerState(index) != WORKER_DEAD) return STATUS_NOTHING;
+  // First of all, for what comes next needs memory.
+  for (let dead: u32 = 0; dead < superblock().workersHigh; dead++) {
+    if (workerState(dead) == WORKER_DEAD) rebuildHeapOf(dead);
+  }
   if (!takeDirectory()) return STATUS_BUSY_LOCK;
   for (let dead: u32 = 0; dead < superblock().workersHigh; dead++) {
     if (workerState(dead) == WORKER_DEAD) buryOne(dead);
@@ -59,10 +65,9 @@ export function bury(index: u32): u32 {
 function takeDirectory(): bool {
   for (let dead: u32 = 0; dead < superblock().workersHigh; dead++) {
     if (workerState(dead) != WORKER_DEAD || !directorySeize(lockTokenOf(dead))) continue;
-    // It may have died in the allocator, below the directory.
-    rebuildHeapOf(dead);
-    directoryRebuild();
-    return true;
+    if (directoryRebuild()) return true;
+    directoryReturn(lockTokenOf(dead));
+    return false;
   }
   return directoryLock();
 }
@@ -75,11 +80,11 @@ function rebuildHeapOf(dead: u32): void {
 
 function buryOne(dead: u32): void {
   const token = lockTokenOf(dead);
-  rebuildHeapOf(dead);
   for (let at = superblock().firstRun; at; at = changetype<Run>(at).nextRun) {
     const run = changetype<Run>(at);
     if (!runSeize(run, token)) continue;
-    if ((run.sequence & 1) == 1) poison(run);
+    // A header of no run, or of a deleted one, is whole again already: those are changed under the directory's lock.
+    if ((run.sequence & 1) == 1 && run.entry != 0 && run.deleted == 0) poison(run);
     runUnlock(run);
   }
   const worker = workerAt(dead);
@@ -87,7 +92,7 @@ function buryOne(dead: u32): void {
   transactionsOfDead(dead);
   snapshotsOfDead(dead);
   store32(changetype<usize>(worker) + offsetof<Worker>("open"), 0);
-  extentsOf(changetype<usize>(worker));
+  if (!extentsOf(changetype<usize>(worker)) || !extentsLaterOf(dead)) return;
   workerMove(dead, WORKER_DEAD, WORKER_FREE);
 }
 
@@ -101,10 +106,10 @@ function poison(run: Run): void {
 export function banish(run: Run): u32 {
   if ((run.flags & RUN_POISONED) == 0) return STATUS_NOTHING;
   if (!runLock(run)) return STATUS_BUSY_LOCK;
-  runBanish(run);
+  const given = extentsOf(changetype<usize>(runArena(run)));
+  if (given) runBanish(run);
   runUnlock(run);
-  extentsOf(changetype<usize>(runArena(run)));
-  return STATUS_OK;
+  return given ? STATUS_OK : STATUS_BUSY_LOCK;
 }
 
 /** Gives this instance's slot back, with all that it held. */
