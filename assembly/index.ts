@@ -225,8 +225,8 @@ export function runName(run: usize): usize {
 
 /** The generation that handles of an incarnation have, also after it was deleted. */
 export function runLiveGeneration(run: usize): u32 {
-  const header = changetype<Run>(run);
-  return header.deleted != 0 ? header.generation - 1 : header.generation;
+  // Odd while it lives, and one more from its deletion on.
+  return (changetype<Run>(run).generation - 1) | 1;
 }
 
 /** Commits the deletion of a run as a whole; its version, or a status negated. */
@@ -375,10 +375,29 @@ export function scan(
   const header = changetype<Run>(run);
   if (at < 0 ? !runIs(header, generation) : !runShows(header, generation)) return staleness(header);
   if (prefixBytes + startBytes + endBytes > SCRATCH_BOUNDS_BYTES) return STATUS_INVALID_ARGUMENT;
-  const version = at < 0 ? visibleOf(header) : (at as u64);
   const range = boundsRange(prefixBytes, startBytes, endBytes);
-  const status = collect(header, tag, version, range, null, limit, reverse != 0);
-  return SHARED && !runShows(header, generation) ? staleness(header) : status;
+  if (SHARED && at < 0) return collectLatest(header, generation, tag, range, limit, reverse != 0);
+  const version = at < 0 ? visibleOf(header) : (at as u64);
+  return collect(header, tag, version, range, null, limit, reverse != 0);
+}
+
+/**
+ * Collects at what is published. That is looked up between the same two looks at the sequence: nobody holds it, so that a
+ * moment later what stood there may be gone.
+ */
+function collectLatest(run: Run, generation: u32, tag: u32, range: Range, limit: u32, reverse: bool): u32 {
+  const cursors = scratchCursors();
+  for (let attempt: u32 = 0; attempt < READS_MAX && readBegin(runSequence(run)); attempt++) {
+    const isCurrent = runIs(run, generation);
+    const status = scanCollect(run, tag, visibleOf(run), range, null, cursors, limit, reverse);
+    if (readHolds()) return isCurrent ? refusal(status) : STATUS_RUN_STALE;
+  }
+  readAbandon();
+  if (!runLock(run)) return STATUS_BUSY_LOCK;
+  const isCurrent = runIs(run, generation);
+  const status = scanCollect(run, tag, visibleOf(run), range, null, cursors, limit, reverse);
+  runUnlock(run);
+  return isCurrent ? refusal(status) : STATUS_RUN_STALE;
 }
 
 /** Collects until nobody has come between, in the end under the run's lock; a status. */
@@ -482,6 +501,10 @@ export function snapshotTake(run: usize, generation: u32, reserved: u32): u32 {
     const version =
       run == 0 ? horizon : keeps(RULE_START_AT_HORIZON) ? max(runSeen(header), horizon) : visibleOf(header);
     slot = snapshotAcquire(version, reserved != 0);
+  }
+  if (SHARED && slot != NO_SLOT && run != 0 && !runIs(header, generation)) {
+    snapshotRelease(slot);
+    return SLOT_RUN_STALE;
   }
   if (slot != NO_SLOT) store<f64>(scratchResult(), snapshotVersion(slot) as f64);
   return slot;

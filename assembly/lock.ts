@@ -19,6 +19,8 @@ const SHARED: bool = ASC_FEATURE_THREADS;
 const SPINS: u32 = 256;
 /** The same where nobody may sleep: some milliseconds. */
 const SPINS_INSTEAD: u32 = 1 << 20;
+/** Looks after which who must not sleep takes what is kept for those who do: they may all have given up. */
+const SPINS_KEPT: u32 = SPINS_INSTEAD >> 1;
 const SLICE_NS: i64 = 5000000;
 const SLICES: u32 = 400;
 /** How often who is woken finds that somebody else was faster, to count as a slice. */
@@ -101,6 +103,16 @@ export function lockSeize(word: usize, dead: u32): bool {
     held = before;
   }
   return false;
+}
+
+/** Gives a lock that was taken over back to the dead worker whose token this is. */
+export function lockReturn(word: usize, dead: u32): void {
+  let held = load32(word);
+  for (;;) {
+    const before = swap32(word, held, (held & (LOCK_WAITED | LOCK_HANDOFF)) | dead);
+    if (before == held) return;
+    held = before;
+  }
 }
 
 function lockHandOver(word: usize): void {
