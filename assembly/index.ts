@@ -172,22 +172,36 @@ export function crc32c(pointer: u32, length: u32): u32 {
 
 // Runs.
 
+/**
+ * A run that was looked up, and in the result area the generation that handles of it have, also after it was deleted; or a
+ * status. The directory's lock, under which both belong together, is given back.
+ */
+function found(run: Run): usize {
+  // Odd while it lives, and one more from its deletion on.
+  store<u32>(scratchResult(), (run.generation - 1) | 1);
+  const isPoisoned = (run.flags & RUN_POISONED) != 0;
+  directoryUnlock();
+  return isPoisoned ? (STATUS_POISONED as usize) : changetype<usize>(run);
+}
+
+/** The same where there is none. */
+function notFound(status: u32): usize {
+  directoryUnlock();
+  return refusal(status) as usize;
+}
+
 /** The run whose id is in the key scratch; 0 if there is none, or a status. */
 export function runResolve(nameBytes: u32): usize {
   if (!directoryLock()) return STATUS_BUSY_LOCK as usize;
   const run = runFind(scratchKey(), nameBytes);
-  directoryUnlock();
-  if (run === null) return 0;
-  return run.flags & RUN_POISONED ? (STATUS_POISONED as usize) : changetype<usize>(run);
+  return run === null ? notFound(STATUS_MISSING) : found(run);
 }
 
 /** The run whose id is in the key scratch, made if need be; or a status. */
 export function runCreate(nameBytes: u32): usize {
   if (!directoryLock()) return STATUS_BUSY_LOCK as usize;
   const run = runMake(scratchKey(), nameBytes);
-  directoryUnlock();
-  if (run === null) return refusal(STATUS_STORE_FULL) as usize;
-  return run.flags & RUN_POISONED ? (STATUS_POISONED as usize) : changetype<usize>(run);
+  return run === null ? notFound(STATUS_STORE_FULL) : found(run);
 }
 
 /** A lack of memory, or of patience where that is what it was. */
@@ -200,9 +214,7 @@ function refusal(status: u32): u32 {
 export function runResolveAt(nameBytes: u32, version: f64): usize {
   if (!directoryLock()) return STATUS_BUSY_LOCK as usize;
   const run = runFindAt(scratchKey(), nameBytes, version as u64);
-  directoryUnlock();
-  if (run === null) return 0;
-  return SHARED && run.flags & RUN_POISONED ? (STATUS_POISONED as usize) : changetype<usize>(run);
+  return run === null ? notFound(STATUS_MISSING) : found(run);
 }
 
 /** The run after `run`, or with 0 the first, that has something at a version (negative: what is published); 0 at the end. */
@@ -221,12 +233,6 @@ export function runName(run: usize): usize {
   if (entry) memory.copy(copy, entry, ENTRY_HEADER_BYTES + (changetype<Entry>(entry).keyBytes as u32));
   directoryUnlock();
   return entry ? copy : 0;
-}
-
-/** The generation that handles of an incarnation have, also after it was deleted. */
-export function runLiveGeneration(run: usize): u32 {
-  // Odd while it lives, and one more from its deletion on.
-  return (changetype<Run>(run).generation - 1) | 1;
 }
 
 /** Commits the deletion of a run as a whole; its version, or a status negated. */
@@ -378,7 +384,9 @@ export function scan(
   const range = boundsRange(prefixBytes, startBytes, endBytes);
   if (SHARED && at < 0) return collectLatest(header, generation, tag, range, limit, reverse != 0);
   const version = at < 0 ? visibleOf(header) : (at as u64);
-  return collect(header, tag, version, range, null, limit, reverse != 0);
+  const status = collect(header, tag, version, range, null, limit, reverse != 0);
+  // A run that is poisoned and taken away meanwhile is somebody else's by now.
+  return SHARED && !runShows(header, generation) ? staleness(header) : status;
 }
 
 /**

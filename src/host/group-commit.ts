@@ -115,7 +115,9 @@ export class GroupCommit {
         await this.#log.drain(true).catch(() => {});
         if (this.#waiters.length > 0) await this.#log.sync();
         this.onPublished();
-        if (this.#waiters.length > 0 && !this.#log.isDirty) this.#rejectAll(lost());
+        if (this.#waiters.length === 0 || this.#log.isDirty) continue;
+        this.#log.publishDue();
+        if (!this.#log.isDirty) this.#rejectAll(lost());
       }
     } catch (error) {
       this.#rejectAll(installedError(error));

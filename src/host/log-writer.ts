@@ -323,8 +323,14 @@ export class LogWriter {
   /** Writes everything that is queued. Only where the storage appends synchronously. */
   drainSync(): void {
     this.assertUsable();
-    if (this.#core.shared && this.#core.unwrittenBytes === 0) this.#listener.onPublished();
+    if (this.#core.shared && this.#core.unwrittenBytes === 0) this.publishDue();
     else this.#inTurn(TURN_WRITE, () => this.#drainAll());
+  }
+
+  /** Sees to it that what other workers have written and synced is published when this returns. */
+  publishDue(): void {
+    if (this.#core.shared) this.#core.publishDue();
+    this.#listener.onPublished();
   }
 
   #drainAll(): void {
@@ -367,6 +373,8 @@ export class LogWriter {
       // One's own descriptor must be of the segment that is written to: the others are synced to their ends.
       const position = this.#inTurn(TURN_WRITE, () => this.#core.logPosition);
       this.#inTurn(TURN_SYNC, () => this.#syncWritten(position));
+    } else {
+      this.publishDue();
     }
   }
 
@@ -377,7 +385,7 @@ export class LogWriter {
 
   #syncWritten(position = this.#core.logPosition): void {
     if (position <= this.#core.logWatermark) {
-      this.#listener.onPublished();
+      if (this.#core.shared) this.publishDue();
       return;
     }
     this.#syncs++;
