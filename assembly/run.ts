@@ -481,7 +481,7 @@ export function hasRetired(): bool {
 }
 
 function retiredPush(sb: Superblock, run: Run): void {
-  run.flags |= RUN_RETIRED;
+  if (SHARED) run.flags |= RUN_RETIRED;
   run.nextFree = 0;
   if (sb.retiredLast) changetype<Run>(sb.retiredLast).nextFree = changetype<usize>(run);
   else sb.retiredRuns = changetype<usize>(run);
