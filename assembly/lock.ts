@@ -9,16 +9,22 @@
  * main thread) it spins for a bounded time instead.
  *
  * Fair enough: who has slept for one slice in vain asks that the lock be handed to those who sleep, and whoever comes anew
- * stands behind them: not sooner, because whoever is awake takes and gives back a lock a hundred times while one wakes up. A lock whose owner has died stays held until somebody with evidence of that takes it over.
+ * stands behind them: not sooner, because whoever is awake takes and gives back a lock a hundred times while one wakes up. For
+ * the same reason who spins looks rarely: what a run consists of has to move to another core with each change of hands, and
+ * ten operations in a row cost hardly more than one. A lock whose owner has died stays held until somebody with evidence of
+ * that takes it over.
  */
-import { load32, sleep, swap32, wake } from "./atomics";
+import { linger, load32, sleep, swap32, wake } from "./atomics";
 import { LOCK_HANDOFF, LOCK_OWNER, LOCK_WAITED, lockToken, mayWait } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
-/** Looks at a held lock before going to sleep: longer than most sections last. */
-const SPINS: u32 = 256;
+/** Cycles that a held lock is looked at before going to sleep: longer than it takes to wake up. */
+const SPIN: u32 = 1 << 17;
 /** The same where nobody may sleep: some milliseconds. */
-const SPINS_INSTEAD: u32 = 1 << 20;
+const SPIN_INSTEAD: u32 = 1 << 23;
+/** Cycles between two looks, at first and at most: each look takes the word's line away from whoever holds the lock. */
+const LINGER_MIN: u32 = 64;
+const LINGER_MAX: u32 = 1 << 15;
 const SLICE_NS: i64 = 5000000;
 const SLICES: u32 = 400;
 /** How often who is woken finds that somebody else was faster, to count as a slice. */
@@ -46,9 +52,13 @@ export function lockTry(word: usize): bool {
   return !SHARED || swap32(word, 0, lockToken()) == 0;
 }
 
-function lockSpin(word: usize, spins: u32, taken: u32): bool {
-  for (let i: u32 = 0; i < spins; i++) {
+/** Looks at the lock, more and more rarely, for `cycles` in all. */
+function lockSpin(word: usize, cycles: u32, taken: u32): bool {
+  let between = LINGER_MIN;
+  for (let spent: u32 = 0; spent < cycles; spent += between) {
     if (load32(word) == 0 && swap32(word, 0, taken) == 0) return true;
+    linger(between);
+    between = min(between << 1, LINGER_MAX);
   }
   return false;
 }
@@ -62,7 +72,7 @@ function lockTake(word: usize, held: u32): bool {
 }
 
 function lockWait(word: usize): bool {
-  if (lockSpin(word, mayWait() ? SPINS : SPINS_INSTEAD, lockToken())) return true;
+  if (lockSpin(word, mayWait() ? SPIN : SPIN_INSTEAD, lockToken())) return true;
   // Who cannot sleep has waited for as long as it may.
   if (!mayWait() && lockTake(word, load32(word))) return true;
   let slept = false;
@@ -78,7 +88,7 @@ function lockWait(word: usize): bool {
     const timedOut = sleep(word, marked, SLICE_NS);
     slept = true;
     if (timedOut || ++wakes % WAKES_PER_SLICE == 0) slices++;
-    else if (lockSpin(word, SPINS, lockToken() | LOCK_WAITED)) return true;
+    else if (lockSpin(word, SPIN, lockToken() | LOCK_WAITED)) return true;
   }
   ranOut = true;
   return false;
