@@ -10,6 +10,7 @@ const names = (list) => `(${list.join("|")})`;
 
 /** Top to bottom, as in the sequence index → store → … → constants. */
 const ASSEMBLY_LAYERS = [
+  ["shared"],
   ["index"],
   ["store", "restore", "burial"],
   ["publish", "recovery", "scratch", "checkpoint", "reads"],
@@ -25,7 +26,7 @@ const ASSEMBLY_LAYERS = [
   ["constants", "rules", "step"],
 ];
 /** They look at everything, and only the entry looks at them. */
-const ASSEMBLY_WATCHERS = ["verify", "debug", "planted"];
+const ASSEMBLY_WATCHERS = ["verify", "debug", "shared-debug", "planted"];
 
 const assembly = (list) => `^assembly/${names(list)}\\.ts$`;
 const assemblyLayered = assembly([...ASSEMBLY_LAYERS.flat(), ...ASSEMBLY_WATCHERS]);

@@ -173,7 +173,7 @@ function growTo(sb: Superblock, end: u64): bool {
 export function extentAllocate(order: u32, owner: usize): usize {
   if (order > BUDDY_ORDER_MAX) return 0;
   const sb = superblock();
-  const lock = allocatorLock();
+  const lock = allocatorWord();
   if (!lockAcquire(lock)) return 0;
   if (SHARED) releaseLater(sb);
   let fitting = sb.freeOrders & (0xffffffff << (order - BUDDY_ORDER_MIN));
@@ -205,7 +205,7 @@ export function extentAllocate(order: u32, owner: usize): usize {
  */
 export function extentFree(extent: usize): void {
   const sb = superblock();
-  const lock = allocatorLock();
+  const lock = allocatorWord();
   assert(extentState(extent) == EXTENT_USED);
   if (lockTry(lock)) {
     release(sb, extent, extentOrder(extent));
@@ -237,17 +237,22 @@ function releaseLater(sb: Superblock): void {
   }
 }
 
-function allocatorLock(): usize {
+function allocatorWord(): usize {
   return changetype<usize>(superblock()) + offsetof<Superblock>("allocatorLock");
 }
 
 /** Takes the allocator's lock over from a dead worker; false if that does not hold it. */
 export function allocatorSeize(dead: u32): bool {
-  return lockSeize(allocatorLock(), dead);
+  return lockSeize(allocatorWord(), dead);
+}
+
+/** Takes the allocator's lock; false when it could not be had in time. */
+export function allocatorLock(): bool {
+  return lockAcquire(allocatorWord());
 }
 
 export function allocatorUnlock(): void {
-  lockRelease(allocatorLock());
+  lockRelease(allocatorWord());
 }
 
 /**
@@ -277,14 +282,14 @@ export function heapRebuild(): void {
 /** Gives back every extent of an owner that is no more; false if the lock could not be had, and they are left. */
 export function extentsOf(owner: usize): bool {
   const sb = superblock();
-  if (!lockAcquire(allocatorLock())) return false;
+  if (!lockAcquire(allocatorWord())) return false;
   for (let at = HEAP_BASE; at < sb.heapEnd; ) {
     const order = extentOrder(at);
     const isOwned = extentState(at) == EXTENT_USED && changetype<Extent>(at).owner == owner;
     at += (1 as usize) << order;
     if (isOwned) release(sb, at - ((1 as usize) << order), order);
   }
-  lockRelease(allocatorLock());
+  lockRelease(allocatorWord());
   return true;
 }
 

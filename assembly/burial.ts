@@ -5,6 +5,7 @@
  *   allocator    rebuilt from the headers of the extents, which say what is free and whose the rest is
  *   directory    made anew from the run headers; what it stood in before is left where it is, for nobody knows what of it is free
  *   one run      untouched if its sequence is even; otherwise poisoned: handles are stale, and its name is refused
+ *   log          its turn to write or to sync is given on; if it was changing the queue, the log has failed
  *   snapshots, transactions, scratch     given back
  *
  * Only on evidence that the worker is dead, which the host has. Each step can be done again: whoever buries may die of it,
@@ -23,6 +24,8 @@ import {
   WORKER_RESERVED,
   WORKERS_MAX,
 } from "./constants";
+import { lockRelease, lockSeize } from "./lock";
+import { logSeize, logUnlock } from "./queue";
 import {
   directoryLock,
   directoryRebuild,
@@ -37,7 +40,7 @@ import {
   runUnlock,
 } from "./run";
 import { snapshotsOfDead } from "./snapshots";
-import { superblock } from "./superblock";
+import { Superblock, superblock } from "./superblock";
 import { transactionsOfDead } from "./transaction";
 import {
   lockToken,
@@ -92,6 +95,13 @@ function rebuildHeapOf(dead: u32): void {
 function buryOne(dead: u32): void {
   const token = lockTokenOf(dead);
   rebuildHeapOf(dead);
+  // In the middle of the queue nobody can tell what is whole: what is in the log stays, nothing more is written.
+  if (logSeize(token)) {
+    superblock().logFailed = 1;
+    logUnlock();
+  }
+  turnRelease(offsetof<Superblock>("drainLock"), token);
+  turnRelease(offsetof<Superblock>("syncLock"), token);
   for (let at = superblock().firstRun; at; at = changetype<Run>(at).nextRun) {
     const run = changetype<Run>(at);
     if (!runSeize(run, token)) continue;
@@ -105,6 +115,15 @@ function buryOne(dead: u32): void {
   store32(changetype<usize>(worker) + offsetof<Worker>("open"), 0);
   extentsOf(changetype<usize>(worker));
   workerMove(dead, WORKER_DEAD, WORKER_FREE);
+}
+
+/**
+ * Gives back the turn to write or to sync. What it had sealed is sealed again by the next, and written to the same place; a sync
+ * that nobody has seen end has made nothing durable.
+ */
+function turnRelease(field: usize, dead: u32): void {
+  const word = changetype<usize>(superblock()) + field;
+  if (lockSeize(word, dead)) lockRelease(word);
 }
 
 /** Nobody reads or writes the incarnation any more: handles and snapshots of it are stale. */

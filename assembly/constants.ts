@@ -57,6 +57,8 @@ export const STATUS_LARGE: u32 = 19;
 export const STATUS_CLOSED: u32 = 20;
 /** A worker died while it was changing the run, which must be rebuilt. */
 export const STATUS_POISONED: u32 = 21;
+/** Instead of a count of bytes or commits: another worker is in the middle of the log, and has been for too long. */
+export const LOG_BUSY: u32 = 0xffffffff;
 /** Statuses are below this, addresses are not. */
 export const STATUS_LIMIT: u32 = 64;
 
@@ -217,6 +219,12 @@ export const STEP_ROOM: u32 = 2;
 /** Memory cannot grow as far as the step needs. */
 export const STEP_FULL: u32 = 3;
 export const STEP_NEEDS_OFFSET: u32 = 4;
+
+// What the workers of a shared memory know together of the log, from logPlaceAddress on.
+export const LOG_PLACE_POSITION_OFFSET: u32 = 0;
+export const LOG_PLACE_SEGMENT_OFFSET: u32 = 8;
+export const LOG_PLACE_FAILED_OFFSET: u32 = 12;
+export const LOG_PLACE_SYNCS_OFFSET: u32 = 16;
 
 // What stands in the result area after a transaction has begun, behind the version that it started at.
 export const BEGUN_DEPENDS_OFFSET: u32 = 8;

@@ -7,7 +7,6 @@
  */
 
 import { heapFormat } from "./arena";
-import { banish, bury } from "./burial";
 import { Walk, walkFinish, walkFree, walkMake, walkRun, walkStep } from "./checkpoint";
 import { checksum, checksumFormat } from "./checksum";
 import {
@@ -15,6 +14,7 @@ import {
   BEGUN_DEPENDS_OFFSET,
   BEGUN_GENERATION_OFFSET,
   ENTRY_HEADER_BYTES,
+  LOG_BUSY,
   SCRATCH_BOUNDS_BYTES,
   SLOT_RUN_STALE,
   STATUS_BUSY_LOCK,
@@ -23,14 +23,14 @@ import {
   STATUS_INVALID_ARGUMENT,
   STATUS_LIMIT,
   STATUS_MISSING,
-  STATUS_NOTHING,
   STATUS_OK,
   STATUS_POISONED,
   STATUS_RUN_STALE,
   STATUS_STORE_FULL,
   STATUS_TRANSACTION_CLOSED,
   STATUS_UNDONE,
-  WORKER_NONE,
+  STEP_MORE,
+  WATERMARK_CLOSED,
 } from "./constants";
 import { Entry } from "./entry";
 import { hashKey } from "./hash";
@@ -38,7 +38,7 @@ import { lockRanOut } from "./lock";
 import { READS_MAX, readAbandon, readBegin, readHolds } from "./optimistic";
 import { deadBytes, PRUNE_CHAINS_PER_RELEASE, pruneStep, raisedFloor, runTrim } from "./prune";
 import { publishReady, undoUnwritten } from "./publish";
-import { drainAccept, drainNext, queueFormat, queueSynced, queueWatermark } from "./queue";
+import { drainAccept, drainNext, logLock, logUnlock, queueFormat, queueSynced, queueWatermark } from "./queue";
 import { foundEntry, foundVersion, readAt, readHeld, readLatest } from "./reads";
 import { recoverRecords, recoverReseal, recoverWatermark } from "./recovery";
 import { restoreEnd, restoreRecords } from "./restore";
@@ -48,6 +48,7 @@ import {
   directoryLock,
   directoryTryLock,
   directoryUnlock,
+  hasRetired,
   liveEntriesOfAll,
   RUN_POISONED,
   Run,
@@ -109,7 +110,7 @@ import {
 } from "./transaction";
 import { verifyHeap } from "./verify";
 import { TOMBSTONE } from "./versions";
-import { openOfAll, worker, workerEnter, workerIndex, workerReserve, workerSeen, workerWord } from "./workers";
+import { openOfAll, worker, workerEnter, workerIndex, workerSeen } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
 
@@ -156,27 +157,12 @@ export function attach(wanted: u32, word: u32, canWait: u32): u32 {
   return status;
 }
 
-/** With WORKER_NONE keeps a slot for a worker that is to attach; its index, or WORKER_NONE. Otherwise a slot's word. */
-export function workerSlot(index: u32): u32 {
-  return index == WORKER_NONE ? workerReserve() : workerWord(index);
-}
-
 /**
- * Clears up behind the worker in a slot, which is dead, or leaves this instance's own; a status, STATUS_NOTHING where the
- * slot's word is another one by now.
+ * Checks every invariant of the heap, with `atRest` those too that only hold while no other worker is in the core; 0 or the
+ * number of the one that is broken.
  */
-export function workerBury(index: u32, word: u32): u32 {
-  return SHARED ? bury(index, word) : STATUS_NOTHING;
-}
-
-/** Notes that the database is closed: from now on nobody can write. */
-export function closeAll(): void {
-  superblock().closed = 1;
-}
-
-/** Checks every invariant of the heap; 0 or the number of the one that is broken. */
-export function verify(): u32 {
-  return verifyHeap();
+export function verify(atRest: u32): u32 {
+  return verifyHeap(atRest != 0);
 }
 
 /** The CRC32C of bytes in memory. */
@@ -208,16 +194,6 @@ export function runCreate(nameBytes: u32): usize {
 function refusal(status: u32): u32 {
   if (!SHARED) return status;
   return lockRanOut() && status == STATUS_STORE_FULL ? STATUS_BUSY_LOCK : status;
-}
-
-/** Takes the poisoned run whose id is in the key scratch away, with all that is in it; a status. */
-export function runBanish(nameBytes: u32): u32 {
-  if (!SHARED) return STATUS_NOTHING;
-  if (!directoryLock()) return STATUS_BUSY_LOCK;
-  const run = runFind(scratchKey(), nameBytes);
-  const status = run === null ? STATUS_NOTHING : banish(run);
-  directoryUnlock();
-  return status;
 }
 
 /** The incarnation that a version sees of the run whose id is in the key scratch; 0 if there was none, or a status. */
@@ -514,7 +490,7 @@ export function snapshotTake(run: usize, generation: u32, reserved: u32): u32 {
 /** Lets go of a snapshot, and prunes some of what only it saw. */
 export function snapshotDrop(slot: u32, run: usize, generation: u32): void {
   snapshotRelease(slot);
-  if (superblock().retiredRuns != 0) reclaimDeleted();
+  if (hasRetired()) reclaimDeleted();
   const header = changetype<Run>(run);
   if (run == 0 || header.pruneCount == 0 || !runIs(header, generation)) return;
   // Whoever has the lock is writing, and prunes as well.
@@ -606,7 +582,11 @@ export function transactionCommit(handle: usize, generation: u32, mode: u32): f6
 export function transactionValidate(handle: usize, generation: u32): u32 {
   const transaction = changetype<Transaction>(handle);
   if (!transactionIs(transaction, generation)) return STATUS_TRANSACTION_CLOSED;
-  return wouldCommit(transaction, scratchCursors(), scratchRange());
+  const run = changetype<Run>(transaction.run);
+  if (!runLock(run)) return STATUS_BUSY_LOCK;
+  const status = wouldCommit(transaction, scratchCursors(), scratchRange());
+  runUnlock(run);
+  return status;
 }
 
 /** How many keys a transaction has read, and how many it has written. */
@@ -629,7 +609,7 @@ export function transactionClose(handle: usize, generation: u32): u32 {
 
 function end(transaction: Transaction): void {
   transactionEnd(transaction);
-  if (superblock().retiredRuns != 0) reclaimDeleted();
+  if (hasRetired()) reclaimDeleted();
 }
 
 // The log.
@@ -652,15 +632,27 @@ export function versionRaise(version: f64): void {
 
 /** Seals the next records to write; their bytes, 0 when all are written. They stand at drainPointer. */
 export function drain(bytesMax: u32): u32 {
-  return drainNext(bytesMax);
+  if (!logLock()) return LOG_BUSY;
+  const bytes = drainNext(bytesMax);
+  logUnlock();
+  return bytes;
 }
 
 /** The sealed records are written. Publishes what that makes durable enough; 1 if more is queued. */
 export function drained(): u32 {
+  if (!logLock()) return LOG_BUSY;
   const sb = superblock();
   drainAccept(sb.drainBytes);
   publishReady();
-  return sb.queueWritten == sb.queueTail ? 0 : 1;
+  const more: u32 = sb.queueWritten == sb.queueTail ? 0 : 1;
+  unlockPublished();
+  return more;
+}
+
+/** After something was published: gives the log's lock back, and then what deleted runs have left. */
+function unlockPublished(): void {
+  logUnlock();
+  if (SHARED && hasRetired()) reclaimDeleted();
 }
 
 /**
@@ -668,19 +660,30 @@ export function drained(): u32 {
  * Returns how many commits were.
  */
 export function drainFailed(bytes: u32): u32 {
+  if (!logLock()) return LOG_BUSY;
   drainAccept(bytes);
-  return undoUnwritten();
+  const undone = undoUnwritten();
+  unlockPublished();
+  return undone;
 }
 
 /** Everything below a log position is durable. Publishes what waited for that. */
-export function synced(position: f64): void {
+export function synced(position: f64): u32 {
+  if (!logLock()) return LOG_BUSY;
   queueSynced(position as u64);
   publishReady();
+  unlockPublished();
+  return STATUS_OK;
 }
 
 /** Queues a watermark record; a status. */
 export function watermark(mode: u32): u32 {
-  return queueWatermark(mode);
+  if (!logLock()) return STATUS_BUSY_LOCK;
+  // Behind the note that it was closed stands nothing.
+  const isLate = SHARED && superblock().closed != 0 && mode != WATERMARK_CLOSED;
+  const status = isLate ? STATUS_CLOSED : queueWatermark(mode);
+  logUnlock();
+  return status;
 }
 
 /** D: the newest version below which everything is published. */
@@ -726,7 +729,14 @@ export function checkpointRun(walk: usize, run: usize, version: f64): void {
 export function checkpointStep(walk: usize, offset: u32): u32 {
   const at = scratchValue() + (offset as usize);
   const room = scratchValueBytes() - offset;
-  return walkStep(changetype<Walk>(walk), at, room, scratchCursors().entries(), scratchResult());
+  if (!SHARED) return walkStep(changetype<Walk>(walk), at, room, scratchCursors().entries(), scratchResult());
+  const run = changetype<Run>(changetype<Walk>(walk).run);
+  // Nothing is written, and the host comes again.
+  store<u32>(scratchResult(), STEP_MORE);
+  if (!runLock(run)) return 0;
+  const length = walkStep(changetype<Walk>(walk), at, room, scratchCursors().entries(), scratchResult());
+  runUnlock(run);
+  return length;
 }
 
 /** Writes the last record of a checkpoint in the same way. */
@@ -754,11 +764,6 @@ export function restored(version: f64, given: f64, written: f64, commits: f64): 
 /** Where the counters stand that the host reads after every commit, so that it need not call for them. */
 export function versionAddress(): usize {
   return changetype<usize>(superblock()) + offsetof<Superblock>("version");
-}
-
-/** Where the end of the heap stands: no address of a value is beyond it. */
-export function heapEndAddress(): usize {
-  return changetype<usize>(superblock()) + offsetof<Superblock>("heapEnd");
 }
 
 export function drainPointerAddress(): usize {
@@ -827,11 +832,15 @@ export function use(): void {
   let free: u64 = 0;
   let dead: u64 = 0;
   for (let at = superblock().firstRun; at; at = changetype<Run>(at).nextRun) {
-    const arena = runArena(changetype<Run>(at));
+    const run = changetype<Run>(at);
+    const arena = runArena(run);
     extents += arena.extentBytes as u64;
     used += arena.usedBytes as u64;
     free += arena.freeBytes as u64;
-    dead += changetype<Run>(at).deleted != 0 ? (arena.usedBytes as u64) : deadBytes(changetype<Run>(at));
+    // Of a run that somebody holds for long, nothing is dead.
+    if (!runLock(run)) continue;
+    dead += run.deleted != 0 ? (arena.usedBytes as u64) : deadBytes(run);
+    runUnlock(run);
   }
   store<f64>(scratchResult(), extents as f64);
   store<f64>(scratchResult(), used as f64, 8);

@@ -27,8 +27,8 @@ const LINGER_MIN: u32 = 64;
 const LINGER_MAX: u32 = 1 << 15;
 const SLICE_NS: i64 = 5000000;
 const SLICES: u32 = 400;
-/** How often who is woken finds that somebody else was faster, to count as a slice. */
-const WAKES_PER_SLICE: u32 = 64;
+/** Awakenings in vain that count as a slice. */
+const LOST_PER_SLICE: u32 = 64;
 
 /** Set when a lock could not be had in time, so that a lack of memory can be told from a lack of patience. */
 let ranOut: bool = false;
@@ -76,9 +76,10 @@ function lockWait(word: usize): bool {
   // Who cannot sleep has waited for as long as it may.
   if (!mayWait() && lockTake(word, load32(word))) return true;
   let slept = false;
-  let wakes: u32 = 0;
+  let lost: u32 = 0;
   for (let slices: u32 = 0; mayWait() && slices < SLICES; ) {
     const held = load32(word);
+    // Free, unless it is kept free for those who have slept.
     if ((held & LOCK_OWNER) == 0 && (slept || (held & LOCK_HANDOFF) == 0)) {
       if (lockTake(word, held)) return true;
       continue;
@@ -87,7 +88,7 @@ function lockWait(word: usize): bool {
     if (held != marked && swap32(word, held, marked) != held) continue;
     const timedOut = sleep(word, marked, SLICE_NS);
     slept = true;
-    if (timedOut || ++wakes % WAKES_PER_SLICE == 0) slices++;
+    if (timedOut || ++lost % LOST_PER_SLICE == 0) slices++;
     else if (lockSpin(word, SPIN, lockToken() | LOCK_WAITED)) return true;
   }
   ranOut = true;

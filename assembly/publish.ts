@@ -6,6 +6,7 @@
  * once it is queued), a strict one once it is synced. After a failed append everything unpublished behind the failure is
  * undone, newest first; what is published is never undone and waits to be sealed again.
  */
+import { store64 } from "./atomics";
 import {
   CAPABILITY_SYNC_APPEND,
   MODE_BUFFERED,
@@ -22,7 +23,17 @@ import {
 import { ENTRY_QUEUED, Entry } from "./entry";
 import { hashKey } from "./hash";
 import { PRUNE_CHAINS_PER_WRITE, pruneStep, raisedFloor, runTrim } from "./prune";
-import { drainReject, ITEM_SYNCED, ITEM_UNDONE, ITEM_WRITTEN, Item, itemAt, queueRelease } from "./queue";
+import {
+  drainReject,
+  ITEM_SYNCED,
+  ITEM_UNDONE,
+  ITEM_WRITTEN,
+  Item,
+  itemAt,
+  logLockAlways,
+  logUnlock,
+  queueRelease,
+} from "./queue";
 import { operationBytes } from "./record";
 import {
   keeps,
@@ -32,11 +43,23 @@ import {
   RULE_UNDONE_DOOMS,
   RULE_VISIBLE_IN_ORDER,
 } from "./rules";
-import { RUN_DELETING, Run, retiredReclaim, runArena, runPublish, runRetire } from "./run";
+import {
+  RUN_DELETING,
+  Run,
+  retiredReclaim,
+  runArena,
+  runChange,
+  runLock,
+  runPublish,
+  runRetire,
+  runUnlock,
+} from "./run";
 import { entryRemove, tableOf } from "./run-tables";
 import { Superblock, superblock } from "./superblock";
 import { tableFind } from "./table";
 import { versionUndo } from "./versions";
+
+const SHARED: bool = ASC_FEATURE_THREADS;
 
 /** Whether the promise of a commit's mode is kept, so that readers may see it. */
 function isDurableEnough(sb: Superblock, item: Item): bool {
@@ -60,7 +83,7 @@ function publishItem(sb: Superblock, item: Item): void {
 
 /** Gives back what a published deletion has left, as far as nobody sees it. */
 function reclaimRetired(sb: Superblock): void {
-  if (sb.retiredRuns != 0) retiredReclaim(raisedFloor());
+  if (!SHARED && sb.retiredRuns != 0) retiredReclaim(raisedFloor());
 }
 
 /** Moves past what is published or undone, and tells snapshots where the first unpublished commit stands. */
@@ -70,7 +93,8 @@ function advance(sb: Superblock): void {
     if (!item.published && item.state != ITEM_UNDONE) break;
     sb.queuePublishedTo++;
   }
-  sb.unpublishedFrom = sb.queuePublishedTo == sb.queueTail ? VERSION_MAX : itemAt(sb, sb.queuePublishedTo).version;
+  const first = sb.queuePublishedTo == sb.queueTail ? VERSION_MAX : itemAt(sb, sb.queuePublishedTo).version;
+  store64(changetype<usize>(sb) + offsetof<Superblock>("unpublishedFrom"), first);
 }
 
 /** Notes a commit that was just placed: it is published at once if its mode allows and nothing of its run stands before it. */
@@ -79,10 +103,12 @@ export function publishPlaced(item: Item): void {
   const run = changetype<Run>(item.run);
   run.unpublished++;
   sb.queueUnpublished++;
-  if (sb.unpublishedFrom == VERSION_MAX) sb.unpublishedFrom = item.version;
+  if (!SHARED && sb.unpublishedFrom == VERSION_MAX) sb.unpublishedFrom = item.version;
   if (run.unpublished != 1 || !isDurableEnough(sb, item)) return;
   publishItem(sb, item);
   advance(sb);
+  // Between workers this comes after the log's lock has been given back.
+  if (SHARED) return;
   if (run.pruneCount != 0) pruneStep(run, item.operations + PRUNE_CHAINS_PER_WRITE, raisedFloor());
   runTrim(run);
   reclaimRetired(sb);
@@ -102,8 +128,9 @@ export function publishReady(): void {
     else run.publishPass = pass;
   }
   advance(sb);
-  // Pruning comes after the horizon has moved, or it would find nothing to free.
-  for (let sequence = first; sequence != sb.queuePublishedTo; sequence++) {
+  // Pruning comes after the horizon has moved, or it would find nothing to free. Between workers whoever next writes to the
+  // run does it: here nobody has its lock.
+  for (let sequence = first; !SHARED && sequence != sb.queuePublishedTo; sequence++) {
     const item = itemAt(sb, sequence);
     if (item.state == ITEM_UNDONE || item.kind != (RECORD_COMMIT as u8)) continue;
     const run = changetype<Run>(item.run);
@@ -151,10 +178,43 @@ function undoOperations(sb: Superblock, run: Run, item: Item): void {
   }
 }
 
+/**
+ * The same between workers: run by run under its lock, while no place in the queue is given. Called and left with the log's
+ * lock; how many were undone, or UNDO_FAILED if a run could not be had.
+ */
+function undoShared(sb: Superblock): u32 {
+  sb.undoing = 1;
+  sb.undoneGeneration++;
+  let undone: u32 = 0;
+  const count = sb.queueTail - sb.queueWritten;
+  for (let i: u32 = 0; i < count; i++) {
+    const sequence = sb.queueTail - 1 - i;
+    const item = itemAt(sb, sequence);
+    if (item.state == ITEM_UNDONE || item.published) continue;
+    const run = changetype<Run>(item.run);
+    logUnlock();
+    const has = runLock(run);
+    logLockAlways();
+    if (!has) return UNDO_FAILED;
+    runChange(run);
+    const again = itemAt(sb, sequence);
+    if (again.state != ITEM_UNDONE && !again.published) undoItem(sb, again);
+    runUnlock(run);
+    undone++;
+  }
+  publishReady();
+  sb.undoing = 0;
+  return undone;
+}
+
+/** Instead of how many commits were undone: one could not be, and what is in memory is not what will be in the log. */
+export const UNDO_FAILED: u32 = 0xffffffff;
+
 /** Undoes everything unpublished that is not written, newest first, and raises the generation that dooms its readers. */
 export function undoUnwritten(): u32 {
   const sb = superblock();
   drainReject();
+  if (SHARED) return undoShared(sb);
   let undone: u32 = 0;
   const count = sb.queueTail - sb.queueWritten;
   for (let i: u32 = 0; i < count; i++) {

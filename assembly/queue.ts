@@ -11,6 +11,7 @@
  */
 
 import { EXTENT_HEADER_BYTES, extentAllocate, extentFree, extentOrder, orderFor } from "./arena";
+import { store64 } from "./atomics";
 import {
   DEFERRED_BYTES_MAX,
   RECORD_COMMIT,
@@ -19,6 +20,7 @@ import {
   STATUS_STORE_FULL,
   VERSION_MAX,
 } from "./constants";
+import { lockAcquire, lockRelease, lockSeize } from "./lock";
 import { recordBegin, recordCrc, recordOverhead, recordSeal } from "./record";
 import { Superblock, superblock } from "./superblock";
 
@@ -63,6 +65,29 @@ class Chunk {
   at: usize;
   /** Items whose records are in it. */
   items: u32;
+}
+
+function logLockAddress(): usize {
+  return changetype<usize>(superblock()) + offsetof<Superblock>("logLock");
+}
+
+/** Takes the log's lock; false when it could not be had in time. */
+export function logLock(): bool {
+  return lockAcquire(logLockAddress());
+}
+
+/** The same for who had it a moment ago and cannot leave things as they are. */
+export function logLockAlways(): void {
+  while (!lockAcquire(logLockAddress())) {}
+}
+
+export function logUnlock(): void {
+  lockRelease(logLockAddress());
+}
+
+/** Takes the log's lock over from a dead worker; false if that does not hold it. */
+export function logSeize(dead: u32): bool {
+  return lockSeize(logLockAddress(), dead);
 }
 
 /** The item at a sequence number between released and tail. */
@@ -124,6 +149,16 @@ export function queueReserve(length: u32): u32 {
   else sb.queueChunkFirst = chunk;
   sb.queueChunkLast = chunk;
   return STATUS_OK;
+}
+
+/**
+ * Lets nobody take the version that is given next for a published one (snapshots.ts looks at the counter first). Under the log
+ * lock.
+ */
+export function announceVersion(): void {
+  const sb = superblock();
+  if (sb.unpublishedFrom != VERSION_MAX) return;
+  store64(changetype<usize>(sb) + offsetof<Superblock>("unpublishedFrom"), sb.version + 1);
 }
 
 /** Takes the next place for a record that was reserved. Under the log lock. */

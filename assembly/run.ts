@@ -16,7 +16,7 @@
  */
 
 import { ARENA_BYTES, Arena, arenaAllocate, arenaRelease } from "./arena";
-import { load32, load64, store32, store64 } from "./atomics";
+import { add32, load32, load64, store32, store64, swap32, take32 } from "./atomics";
 import { RUN_ID_BYTES_MAX, TABLE_COUNT } from "./constants";
 import { Entry, entryFree, entryMake } from "./entry";
 import { hashKey } from "./hash";
@@ -263,8 +263,8 @@ export function runMake(name: usize, nameBytes: u32): Run | null {
   run.older = entry.head;
   entry.head = changetype<usize>(run);
   run.entry = changetype<usize>(entry);
-  run.generation++;
-  sb.runsLive++;
+  store32(changetype<usize>(run) + offsetof<Run>("generation"), run.generation + 1);
+  add32(changetype<usize>(sb) + offsetof<Superblock>("runsLive"), 1);
   return run;
 }
 
@@ -352,8 +352,8 @@ export function directoryRebuild(): void {
 export function runForget(run: Run): void {
   assert(run.installed == 0 && run.transactions == 0 && run.unpublished == 0);
   runChange(run);
-  run.generation++;
-  superblock().runsLive--;
+  store32(changetype<usize>(run) + offsetof<Run>("generation"), run.generation + 1);
+  add32(changetype<usize>(superblock()) + offsetof<Superblock>("runsLive"), -1);
   runReclaim(run);
 }
 
@@ -369,14 +369,45 @@ export function runForgetUnused(run: Run, generation: u32): void {
 export function runRetire(run: Run, version: u64): void {
   assert(run.unpublished == 0 && version > run.visible);
   const sb = superblock();
-  run.visible = version;
-  run.deleted = version;
+  const header = changetype<usize>(run);
+  store64(header + offsetof<Run>("visible"), version);
+  store64(header + offsetof<Run>("deleted"), version);
   run.live = 0;
   run.liveKv = 0;
-  run.flags &= ~RUN_DELETING;
-  run.generation++;
-  sb.runsLive--;
-  retiredPush(sb, run);
+  // In this order: who sees that it is not being deleted any more sees that it is gone.
+  store32(header + offsetof<Run>("generation"), run.generation + 1);
+  store32(header + offsetof<Run>("flags"), run.flags & ~RUN_DELETING);
+  add32(changetype<usize>(sb) + offsetof<Superblock>("runsLive"), -1);
+  if (SHARED) retiredHandOver(sb, run);
+  else retiredPush(sb, run);
+}
+
+/** Whoever publishes a deletion may not have the directory's lock: the run waits for somebody who has. */
+function retiredHandOver(sb: Superblock, run: Run): void {
+  const stack = changetype<usize>(sb) + offsetof<Superblock>("retiredNew");
+  let first = load32(stack);
+  for (;;) {
+    run.nextFree = first;
+    const before = swap32(stack, first, changetype<usize>(run) as u32);
+    if (before == first) return;
+    first = before;
+  }
+}
+
+/** Takes over what was handed over. Under the directory's lock. */
+function retiredAccept(sb: Superblock): void {
+  let run = take32(changetype<usize>(sb) + offsetof<Superblock>("retiredNew"), 0) as usize;
+  while (run) {
+    const next = changetype<Run>(run).nextFree;
+    retiredPush(sb, changetype<Run>(run));
+    run = next;
+  }
+}
+
+/** Whether there are deleted runs whose memory may be given back some time. */
+export function hasRetired(): bool {
+  const sb = superblock();
+  return sb.retiredRuns != 0 || (SHARED && load32(changetype<usize>(sb) + offsetof<Superblock>("retiredNew")) != 0);
 }
 
 function retiredPush(sb: Superblock, run: Run): void {
@@ -397,6 +428,7 @@ function retiredPop(sb: Superblock): Run {
 /** Deletes a run that nobody can hold a snapshot of: while a log is read back. */
 export function runDrop(run: Run, version: u64): void {
   runRetire(run, version);
+  if (SHARED) retiredAccept(superblock());
   // While a log is read back nobody holds a snapshot, so that no other stands in the queue.
   runReclaim(retiredPop(superblock()));
 }
@@ -410,6 +442,7 @@ const RETIRED_PER_STEP: u32 = 32;
  */
 export function retiredReclaim(horizon: u64): void {
   const sb = superblock();
+  if (SHARED) retiredAccept(sb);
   const last = sb.retiredLast;
   for (let left = RETIRED_PER_STEP; left > 0 && sb.retiredRuns != 0; left--) {
     const run = retiredPop(sb);

@@ -36,7 +36,6 @@ import {
 } from "./constants";
 import { bytesCopy, ENTRY_QUEUED, Entry, entryFree, entryKey, entryMake } from "./entry";
 import { hashKey } from "./hash";
-import { lockAcquire, lockRelease } from "./lock";
 import {
   lateFloor,
   PRUNE_CHAINS_PER_WRITE,
@@ -47,7 +46,16 @@ import {
   runTrim,
 } from "./prune";
 import { publishPlaced } from "./publish";
-import { deferredIsFull, Item, queuePlace, queueRelease, queueReserve } from "./queue";
+import {
+  announceVersion,
+  deferredIsFull,
+  Item,
+  logLock,
+  logUnlock,
+  queuePlace,
+  queueRelease,
+  queueReserve,
+} from "./queue";
 import { findEntry } from "./reads";
 import { operationBytes, operationWrite, recordBegin, recordOverhead } from "./record";
 import {
@@ -92,6 +100,8 @@ import {
 } from "./transaction";
 import { TOMBSTONE, Version, valueAt, versionFree, versionInstall, versionMake, versionValue } from "./versions";
 
+const SHARED: bool = ASC_FEATURE_THREADS;
+
 /** The newest installed value of an entry; null where the newest is a tombstone, or there is none. */
 function liveHead(entry: Entry | null): Version | null {
   if (entry === null || entry.head == 0) return null;
@@ -128,18 +138,16 @@ function nameOf(run: Run): Entry {
 function reservePlace(sb: Superblock, length: u32, mode: u32): u32 {
   const waits = mode == MODE_IN_MEMORY && (sb.capabilities & CAPABILITY_SYNC_APPEND) != 0;
   if (waits && deferredIsFull(length) && keeps(RULE_DEFERRED_BOUNDED)) return STATUS_DRAIN_FIRST;
-  if (!lockAcquire(logLock(sb))) return STATUS_BUSY_LOCK;
-  const status = queueReserve(length);
-  if (status != STATUS_OK) lockRelease(logLock(sb));
+  if (!logLock()) return STATUS_BUSY_LOCK;
+  let status = SHARED && sb.closed != 0 ? STATUS_CLOSED : SHARED && sb.undoing != 0 ? STATUS_BUSY_LOCK : STATUS_OK;
+  if (status == STATUS_OK) status = queueReserve(length);
+  if (status != STATUS_OK) logUnlock();
   return status;
-}
-
-function logLock(sb: Superblock): usize {
-  return changetype<usize>(sb) + offsetof<Superblock>("logLock");
 }
 
 /** Takes version and place together, and writes the record's header. Under the log lock. */
 function place(_sb: Superblock, run: Run, length: u32, mode: u32, operations: u32): Item {
+  if (SHARED) announceVersion();
   const item = queuePlace(length, nextVersion(), RECORD_COMMIT, mode);
   item.run = changetype<usize>(run);
   item.operations = operations;
@@ -203,9 +211,11 @@ function commitOneLocked(
   actual: usize,
 ): i64 {
   const sb = superblock();
+  // In this order: a deletion that is published meanwhile moves the generation before it takes the flag away.
+  const behind = standsBehind(sb, run);
   if (!runIs(run, generation)) return -(STATUS_RUN_STALE as i64);
   if (sb.closed != 0) return -(STATUS_CLOSED as i64);
-  if (standsBehind(sb, run)) return -(STATUS_BUSY_PENDING as i64);
+  if (behind) return -(STATUS_BUSY_PENDING as i64);
   const hash = hashKey(key, keyBytes, sb.seed);
   let entry = findEntry(run, tag, hash, key, keyBytes);
   const before = liveHead(entry);
@@ -276,15 +286,20 @@ function recordHeader(run: Run, item: Item): usize {
 }
 
 /** The last step of a commit in a log: what is published at once is, and the log lock goes. */
-function finishQueued(sb: Superblock, run: Run, item: Item, written: Entry | null): i64 {
+function finishQueued(_sb: Superblock, run: Run, item: Item, written: Entry | null): i64 {
   const version = item.version;
   run.installed = version;
   run.commits++;
   if (!keeps(RULE_COUNTS_AT_VISIBLE)) countAtOnce(run, item);
   if (written !== null) pruneEnqueue(run, written);
+  const operations = item.operations;
   publishPlaced(item);
   queueRelease();
-  lockRelease(logLock(sb));
+  logUnlock();
+  if (SHARED) {
+    if (run.pruneCount != 0) pruneStep(run, operations + PRUNE_CHAINS_PER_WRITE, lateFloor());
+    runTrim(run);
+  }
   return version as i64;
 }
 
@@ -330,9 +345,11 @@ export function commitDeletion(run: Run, generation: u32, mode: u32): i64 {
 
 function commitDeletionLocked(run: Run, generation: u32, mode: u32): i64 {
   const sb = superblock();
+  // In this order: a deletion that is published meanwhile moves the generation before it takes the flag away.
+  const behind = standsBehind(sb, run);
   if (!runIs(run, generation)) return -(STATUS_RUN_STALE as i64);
   if (sb.closed != 0) return -(STATUS_CLOSED as i64);
-  if (standsBehind(sb, run)) return -(STATUS_BUSY_PENDING as i64);
+  if (behind) return -(STATUS_BUSY_PENDING as i64);
   if (run.installed == 0) return -(STATUS_NOTHING as i64);
   runChange(run);
   if (!hasLog(sb)) {
@@ -369,10 +386,10 @@ export function commitTransaction(transaction: Transaction, mode: u32, cursors: 
 
 function commitTransactionLocked(run: Run, transaction: Transaction, mode: u32, cursors: Cursors, range: Range): i64 {
   const sb = superblock();
+  const behind = (!transaction.asynchronous || (run.flags & RUN_DELETING) != 0) && standsBehind(sb, run);
   if (!isSameIncarnation(run, transaction)) return -(STATUS_CONFLICT as i64);
   if (transactionIsDoomed(transaction)) return -(STATUS_UNDONE as i64);
   if (transaction.writes == 0) return transaction.start as i64;
-  const behind = (!transaction.asynchronous || (run.flags & RUN_DELETING) != 0) && standsBehind(sb, run);
   if (sb.closed != 0) return -(STATUS_CLOSED as i64);
   if (behind) return -(STATUS_BUSY_PENDING as i64);
   let status = validate(run, transaction, cursors, range);

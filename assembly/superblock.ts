@@ -174,6 +174,20 @@ export class Superblock {
   commitsForgotten: u64;
   /** While a log is read back: what a checkpoint has brought is of this version or older. */
   restoredVersion: u64;
+
+  // Between workers: whose turn it is to write to the storage, whose to sync it, and what the next one must know.
+  /** Where the segment that is written to begins. */
+  logSegmentPosition: u64;
+  logSegment: u32;
+  /** Set once a write or a sync has failed in any worker: nothing is ever written again. */
+  logFailed: u32;
+  logSyncs: u32;
+  drainLock: u32;
+  syncLock: u32;
+  /** Set while commits are undone: no place in the queue is given. */
+  undoing: u32;
+  /** Runs whose deletion was just published: a stack, until somebody with the directory's lock takes them over. */
+  retiredNew: usize;
 }
 
 /** The one superblock of this memory. */

@@ -2,11 +2,14 @@
  * Walks the whole heap and checks every invariant that the other files state. Returns the number of the first one broken,
  * 0 where all hold; where it was found stands in the superblock.
  *
- * Only while nobody else is in the core. Nothing is changed but the fault fields.
+ * Between workers each part is looked at under its lock; what hangs together over several of them is only right while nobody
+ * else is in the core (`atRest`). Nothing is changed but the fault fields.
  */
 
 import {
   Arena,
+  allocatorLock,
+  allocatorUnlock,
   arenaListOf,
   blockBytes,
   CLASS_COUNT,
@@ -21,8 +24,19 @@ import { MODE_STRICT, TABLE_COUNT, TABLE_KV, VERSION_MAX } from "./constants";
 import { bytesEqual, ENTRY_QUEUED, Entry, entryKey } from "./entry";
 import { CONTROL_DELETED, CONTROL_EMPTY, controlOf } from "./group";
 import { hashKey } from "./hash";
-import { ITEM_UNDONE, ITEM_WRITTEN, itemAt } from "./queue";
-import { RUN_BYTES, RUN_POISONED, Run, runArena, runTable, systemArena } from "./run";
+import { ITEM_UNDONE, ITEM_WRITTEN, itemAt, logLock, logUnlock } from "./queue";
+import {
+  directoryLock,
+  directoryUnlock,
+  RUN_BYTES,
+  RUN_POISONED,
+  Run,
+  runArena,
+  runLock,
+  runTable,
+  runUnlock,
+  systemArena,
+} from "./run";
 import { groupBytes, groupTable, isIndex } from "./run-tables";
 import { snapshotsHeld } from "./snapshots";
 import {
@@ -73,6 +87,8 @@ export const FAULT_RUN: u32 = 13;
 export const FAULT_QUEUE: u32 = 14;
 export const FAULT_SNAPSHOTS: u32 = 15;
 export const FAULT_DIRECTORY: u32 = 16;
+/** A part could not be looked at, because somebody has been in the middle of it for too long. */
+export const FAULT_BUSY: u32 = 17;
 
 function fault(code: u32, address: usize): u32 {
   const sb = superblock();
@@ -245,6 +261,13 @@ function verifyTable(table: Table, run: Run | null, tag: u32, kind: u32, group: 
 }
 
 function verifyRun(run: Run): u32 {
+  if (!runLock(run)) return fault(FAULT_BUSY, changetype<usize>(run));
+  const status = verifyRunLocked(run);
+  runUnlock(run);
+  return status;
+}
+
+function verifyRunLocked(run: Run): u32 {
   const address = changetype<usize>(run);
   if (run.visible > run.installed || run.installed > superblock().version) return fault(FAULT_RUN, address);
   if ((run.unpublished == 0) != (run.visible == run.installed)) return fault(FAULT_RUN, address);
@@ -270,7 +293,7 @@ function verifyRun(run: Run): u32 {
 }
 
 /** Every header is either in the directory under its name or in the free list; the system arena holds just these. */
-function verifyDirectory(): u32 {
+function verifyDirectory(atRest: bool): u32 {
   const sb = superblock();
   let runs: u32 = 0;
   let live: u32 = 0;
@@ -296,8 +319,10 @@ function verifyDirectory(): u32 {
     const status = verifyRun(run);
     if (status) return status;
   }
+  for (let at = sb.retiredNew; at; at = changetype<Run>(at).nextFree) retired--;
   for (let at = sb.retiredRuns; at; at = changetype<Run>(at).nextFree) retired--;
-  if (runs != sb.runCount || live != sb.runsLive || retired != 0) return fault(FAULT_DIRECTORY, 0);
+  if (atRest && (runs != sb.runCount || live != sb.runsLive || retired != 0)) return fault(FAULT_DIRECTORY, 0);
+  if (!atRest) return 0;
   usedBytes = runs * blockBytes(RUN_BYTES + (CACHE_LINE_BYTES as u32));
   let contexts = openOfAll();
   for (let index: u32 = 0; index < sb.workersHigh; index++) {
@@ -363,13 +388,20 @@ function mapIsSound(): bool {
 }
 
 /** Checks everything; 0 or the number of what is broken. */
-export function verifyHeap(): u32 {
+export function verifyHeap(atRest: bool): u32 {
   const sb = superblock();
   if (sb.magic != SUPERBLOCK_MAGIC || !mapIsSound()) return fault(FAULT_SUPERBLOCK, 0);
   sb.faultCode = 0;
+  if (!allocatorLock()) return fault(FAULT_BUSY, 0);
   let status = verifyExtents();
-  if (status == 0) status = verifyDirectory();
-  if (status == 0) status = verifyQueue();
-  if (status == 0) status = verifySnapshots();
-  return status;
+  allocatorUnlock();
+  if (status != 0) return status;
+  if (!directoryLock()) return fault(FAULT_BUSY, 0);
+  status = verifyDirectory(atRest);
+  directoryUnlock();
+  if (status != 0) return status;
+  if (!logLock()) return fault(FAULT_BUSY, 0);
+  status = verifyQueue();
+  logUnlock();
+  return status == 0 && atRest ? verifySnapshots() : status;
 }

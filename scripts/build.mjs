@@ -19,19 +19,21 @@ const COMPILERS_AT_ONCE = 2;
 const DATA_SECTION_ID = 11;
 
 const ENTRY = "assembly/index.ts";
-/** The same interface, and what only tests call. */
+const SHARED_ENTRY = "assembly/shared.ts";
+/** The same interfaces, and what only tests call. */
 const DEBUG_ENTRY = "assembly/debug.ts";
+const SHARED_DEBUG_ENTRY = "assembly/shared-debug.ts";
 const PLANTED_ENTRY = "assembly/planted.ts";
 const RELEASE = [
   { target: "single", entry: ENTRY, outFile: "dist/single.wasm", dataAllowed: false },
-  { target: "shared", entry: ENTRY, outFile: "dist/shared.wasm", dataAllowed: false },
+  { target: "shared", entry: SHARED_ENTRY, outFile: "dist/shared.wasm", dataAllowed: false },
 ];
 const DEBUG = [
   { target: "single-debug", entry: DEBUG_ENTRY, outFile: "build/single-debug.wasm", dataAllowed: true },
-  { target: "shared-debug", entry: DEBUG_ENTRY, outFile: "build/shared-debug.wasm", dataAllowed: true },
+  { target: "shared-debug", entry: SHARED_DEBUG_ENTRY, outFile: "build/shared-debug.wasm", dataAllowed: true },
   // A release build in which tests can switch the rules of assembly/rules.ts off.
   // It asks its host before each access to what workers share, so that a test decides who goes on.
-  { target: "stepped", entry: DEBUG_ENTRY, outFile: "build/stepped.wasm", dataAllowed: true, asksHost: true },
+  { target: "stepped", entry: SHARED_DEBUG_ENTRY, outFile: "build/stepped.wasm", dataAllowed: true, asksHost: true },
   { target: "planted", entry: PLANTED_ENTRY, outFile: "build/planted.wasm", dataAllowed: false },
 ];
 

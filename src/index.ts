@@ -25,7 +25,6 @@ export {
 } from "./host/durability-mode.js";
 export type { DatabaseHandle } from "./host/handle.js";
 export type { DatabaseEvents } from "./host/listeners.js";
-export type { StorageInfo } from "./host/opening.js";
 export type { AttachOptions, OpenOptions } from "./host/options.js";
 export type {
   EventLog,
@@ -71,5 +70,6 @@ export type { RetryOptions } from "./host/retry.js";
 export type { AsyncTransactionOptions, Run, TransactionOptions } from "./host/run.js";
 export type { ListOptions } from "./host/scan.js";
 export type { DatabaseSnapshot, RunSnapshot, Snapshot } from "./host/snapshot.js";
+export type { StorageInfo } from "./host/storage-info.js";
 export type { BeginOptions, Transaction } from "./host/transaction.js";
 export type { ByteStream } from "./host/transfer.js";

@@ -60,6 +60,7 @@ const CAPABILITIES: StorageCapabilities = {
   syncAppend: false,
   syncFlush: false,
   asyncFlush: true,
+  durableAppend: true,
   recordBytesMax: RECORD_BYTES_MAX,
   segmentBytesTarget: SEGMENT_BYTES_TARGET,
 };
@@ -407,12 +408,21 @@ class IndexedDbSession implements StorageSession {
   }
 
   append(bytes: Uint8Array): Promise<void> {
+    return this.#append(bytes, "relaxed");
+  }
+
+  /** A strict commit of the bytes themselves carries all that was committed before. */
+  appendDurably(bytes: Uint8Array): Promise<void> {
+    return this.#append(bytes, "strict");
+  }
+
+  #append(bytes: Uint8Array, durability: Durability): Promise<void> {
     const copied = new Uint8Array(bytes);
     return this.#enqueue("append", async () => {
       this.#refuseGap();
       const current = this.#segment("append");
       try {
-        await setMany(chunksOf("segment", current.number, current.byteLength, copied), this.#fenced("relaxed"));
+        await setMany(chunksOf("segment", current.number, current.byteLength, copied), this.#fenced(durability));
       } catch (error) {
         this.#gap = failure("append", error);
         throw this.#gap;

@@ -16,6 +16,8 @@ export const TEMPORARY_SUFFIX = ".tmp";
 /** The most that one call reads or writes: some systems refuse 2 GiB and more. */
 export const TRANSFER_BYTES_MAX = 2 ** 30;
 const RENAME_ATTEMPTS_MAX = 10;
+/** So often one call is made again that was interrupted before it did anything. */
+export const INTERRUPTIONS_MAX = 1_000;
 const FILE_MODE = 0o600;
 
 /** The system's codes for want of room, of quota, and of what one file may hold. */
@@ -98,17 +100,19 @@ export function openFile(node: Platform, path: string, how: "read" | "write" | "
 /** Continues short writes, which Deno and Bun leave to the caller, and which announce a full disk on every runtime. */
 export function writeAll(node: Platform, fd: number, bytes: Uint8Array, position: number, what: string): void {
   let done = 0;
+  let interruptions = 0;
   while (done < bytes.byteLength) {
     let count: number;
     try {
       const atMost = Math.min(bytes.byteLength - done, TRANSFER_BYTES_MAX);
       count = node.fs.writeSync(fd, bytes, done, atMost, position + done);
     } catch (error) {
-      if (codeOf(error) === "EINTR") continue;
+      if (codeOf(error) === "EINTR" && interruptions++ < INTERRUPTIONS_MAX) continue;
       throw failure(what, error, Math.max(done, bytesBeyond(node, fd, position, bytes.byteLength)));
     }
     if (count === 0) throw storeFailed(`${what}: the system wrote nothing and gave no reason`);
     done += count;
+    interruptions = 0;
   }
 }
 

@@ -14,6 +14,7 @@ import { FileCheckpoint } from "./node-fs-checkpoint.js";
 import {
   codeOf,
   failure,
+  INTERRUPTIONS_MAX,
   ignoreErrors,
   openDirectory,
   openFile,
@@ -26,7 +27,7 @@ import {
   TRANSFER_BYTES_MAX,
   writeAll,
 } from "./node-fs-platform.js";
-import type { CheckpointWriter, SegmentInfo, StorageSession } from "./storage.js";
+import type { CheckpointWriter, JoinTicket, SegmentInfo, StorageSession } from "./storage.js";
 
 type FileKind = "segment" | "checkpoint";
 
@@ -61,6 +62,7 @@ interface OpenSegment {
 export class FileSession implements StorageSession {
   readonly epoch: number;
   readonly fresh: boolean;
+  readonly ticket: JoinTicket | undefined;
   readonly persisted = true;
   readonly #node: Platform;
   readonly #directory: string;
@@ -73,6 +75,8 @@ export class FileSession implements StorageSession {
   #checkpoint: FileCheckpoint | undefined;
   #flushRunning: Promise<void> | undefined;
   #flushWaiting: Promise<void> | undefined;
+  /** The sync of the directory that has not begun yet. */
+  #removalSync: Promise<void> | undefined;
   /** The first failure after which nothing that was written can be trusted to become durable. */
   #failed: HoldfastError | undefined;
   #closing: Promise<void> | undefined;
@@ -82,12 +86,15 @@ export class FileSession implements StorageSession {
     directory: string,
     lock: Ownership | undefined,
     onLockedOut: ((reason: string) => void) | undefined,
+    segmentBytesTarget: number,
   ) {
     this.#node = node;
     this.#directory = directory;
     this.#lock = lock;
     this.#onLockedOut = onLockedOut;
     this.epoch = lock?.epoch ?? 0;
+    this.ticket =
+      lock === undefined ? undefined : { kind: "files", path: directory, epoch: lock.epoch, segmentBytesTarget };
     this.fresh = this.#list("segment").length === 0 && this.#list("checkpoint").length === 0;
     this.#directoryFd = lock === undefined ? undefined : openDirectory(node, directory);
   }
@@ -115,6 +122,28 @@ export class FileSession implements StorageSession {
     const created = this.#writeSegment(number, content);
     this.#retireCurrent();
     this.#current = created;
+  }
+
+  joinSegmentSync(number: number, byteLength: number): void {
+    this.#refuseWriting("joinSegment");
+    if (this.#current?.number === number) {
+      if (byteLength < this.#current.byteLength) this.#current.cuts += 1;
+      this.#current.byteLength = byteLength;
+      this.#current.syncedBytes = Math.min(this.#current.syncedBytes, byteLength);
+      return;
+    }
+    this.#retireCurrent();
+    const path = this.#pathOf("segment", number);
+    const opened: number[] = [];
+    try {
+      opened.push(openFile(this.#node, path, "write"));
+      opened.push(openFile(this.#node, path, "write"));
+    } catch (error) {
+      for (const fd of opened) ignoreErrors(() => this.#node.fs.closeSync(fd));
+      throw this.#fail(`Cannot go on in segment ${number}`, error);
+    }
+    const [fd, flushFd] = opened as [number, number];
+    this.#current = { number, fd, flushFd, byteLength, syncedBytes: 0, cuts: 0, flushesInFlight: 0, retired: false };
   }
 
   /** Asynchronous appends are atomic: what did not fit whole is cut off again. */
@@ -271,16 +300,18 @@ export class FileSession implements StorageSession {
     const { fs } = this.#node;
     const fd = this.#readerOf(kind, number);
     let done = 0;
+    let interruptions = 0;
     while (done < into.byteLength) {
       let count: number;
       try {
         count = fs.readSync(fd, into, done, Math.min(into.byteLength - done, TRANSFER_BYTES_MAX), offset + done);
       } catch (error) {
-        if (codeOf(error) === "EINTR") continue;
+        if (codeOf(error) === "EINTR" && interruptions++ < INTERRUPTIONS_MAX) continue;
         throw storeFailed(`Cannot read ${kind} ${number} at ${offset + done}`, error);
       }
       if (count === 0) break;
       done += count;
+      interruptions = 0;
     }
     return done;
   }
@@ -305,17 +336,24 @@ export class FileSession implements StorageSession {
     if (reader !== undefined) ignoreErrors(() => this.#node.fs.closeSync(reader.fd));
   }
 
-  /** Removes a file and makes that durable. */
+  /** Removes a file and makes that durable; those that are removed in one turn share a sync. */
   async #remove(kind: FileKind, number: number): Promise<void> {
     const path = this.#pathOf(kind, number);
     if (this.#reader?.path === path) this.#closeReader();
     try {
       this.#node.fs.rmSync(path, { force: true });
-      const fd = this.#directoryFd;
-      if (fd !== undefined) await this.#track(syncFile(this.#node, fd));
+      this.#removalSync ??= this.#track(this.#syncRemovals());
+      await this.#removalSync;
     } catch (error) {
       throw storeFailed(`Cannot remove ${kind} ${number}`, error);
     }
+  }
+
+  /** Covers what is removed before it begins, which is once the turn is over. */
+  async #syncRemovals(): Promise<void> {
+    await undefined;
+    this.#removalSync = undefined;
+    if (this.#directoryFd !== undefined) await syncFile(this.#node, this.#directoryFd);
   }
 
   /** Writes a segment under a temporary name and gives it its own only when it is whole and synced. */

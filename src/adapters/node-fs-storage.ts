@@ -21,23 +21,28 @@ export interface FileSystem {
   own(node: Platform, directory: string, signal: AbortSignal | undefined): Promise<Ownership>;
 }
 
+/** What files can do. */
+export function filesCapabilities(segmentBytesTarget: number): StorageCapabilities {
+  const host = (globalThis as { process?: NodeJS.Process }).process;
+  return {
+    kind: "files",
+    mechanism: host?.platform === "darwin" ? "fsync" : "fdatasync",
+    persistent: true,
+    syncAppend: true,
+    syncFlush: true,
+    asyncFlush: true,
+    recordBytesMax: RECORD_BYTES_MAX,
+    segmentBytesTarget,
+  };
+}
+
 export class FileStorage implements Storage {
   readonly capabilities: StorageCapabilities;
   readonly #path: string;
   readonly #system: FileSystem;
 
   constructor(path: string, segmentBytesTarget: number, system: FileSystem) {
-    const host = (globalThis as { process?: NodeJS.Process }).process;
-    this.capabilities = {
-      kind: "files",
-      mechanism: host?.platform === "darwin" ? "fsync" : "fdatasync",
-      persistent: true,
-      syncAppend: true,
-      syncFlush: true,
-      asyncFlush: true,
-      recordBytesMax: RECORD_BYTES_MAX,
-      segmentBytesTarget,
-    };
+    this.capabilities = filesCapabilities(segmentBytesTarget);
     this.#path = path;
     this.#system = system;
   }
@@ -50,7 +55,7 @@ export class FileStorage implements Storage {
     let lock: Ownership | undefined;
     try {
       lock = await this.#system.own(node, directory, options.signal);
-      return new FileSession(node, directory, lock, options.onLockedOut);
+      return new FileSession(node, directory, lock, options.onLockedOut, this.capabilities.segmentBytesTarget);
     } catch (error) {
       await lock?.release();
       throw openFailure(directory, error);
@@ -59,7 +64,7 @@ export class FileStorage implements Storage {
 
   #openReadOnly(node: Platform): StorageSession {
     try {
-      return new FileSession(node, existingDirectory(node, this.#path), undefined, undefined);
+      return new FileSession(node, existingDirectory(node, this.#path), undefined, undefined, 0);
     } catch (error) {
       if (codeOf(error) !== "ENOENT") throw failure(`Cannot open ${this.#path} read-only`, error);
       throw new HoldfastError(

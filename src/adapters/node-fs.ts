@@ -14,8 +14,9 @@
 import { HoldfastError } from "../errors.js";
 import { acquireLock } from "./node-fs-lock.js";
 import { platform } from "./node-fs-platform.js";
-import { FileStorage } from "./node-fs-storage.js";
-import type { Storage } from "./storage.js";
+import { FileSession } from "./node-fs-session.js";
+import { FileStorage, filesCapabilities } from "./node-fs-storage.js";
+import type { JoinTicket, Storage, StorageCapabilities, StorageSession } from "./storage.js";
 
 const SEGMENT_BYTES_TARGET = 64 * 1024 * 1024;
 
@@ -51,4 +52,18 @@ export function nodeFs(path: string, options: NodeFsOptions = {}): Storage {
     platform,
     own: (node, directory, signal) => acquireLock(node, directory, { takeOver, signal }),
   });
+}
+
+/**
+ * A session of another worker over a directory that is open: it appends and syncs by descriptors of its own. Ownership is the
+ * first worker's, and ends with that one.
+ */
+export function joinFiles(ticket: JoinTicket): {
+  readonly capabilities: StorageCapabilities;
+  readonly session: StorageSession;
+} {
+  const node = platform();
+  const ownership = { epoch: ticket.epoch, isStillOwner: () => true, release: () => Promise.resolve() };
+  const session = new FileSession(node, ticket.path, ownership, undefined, ticket.segmentBytesTarget);
+  return { capabilities: filesCapabilities(ticket.segmentBytesTarget), session };
 }

@@ -13,6 +13,7 @@ export interface Calls {
   read(segment: number, offset: number, byteLength: number): Uint8Array;
   createSegment(number: number, content: Uint8Array): void;
   append(bytes: Uint8Array): void;
+  appendDurably(bytes: Uint8Array): void;
   flush(): void;
   truncate(byteLength: number): void;
   removeSegment(number: number): void;

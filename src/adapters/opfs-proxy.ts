@@ -146,6 +146,10 @@ class ProxiedSession implements StorageSession {
     return this.#call("append", "append", copyOf(bytes));
   }
 
+  appendDurably(bytes: Uint8Array): Promise<void> {
+    return this.#call("appendDurably", "appendDurably", copyOf(bytes));
+  }
+
   flush(): Promise<void> {
     return this.#call("flush", "flush");
   }

@@ -53,6 +53,10 @@ const calls: { readonly [K in keyof Calls]: (...args: Parameters<Calls[K]>) => P
   read: async (segment, offset, byteLength) => readInto(byteLength, (into) => opened().read(segment, offset, into)),
   createSegment: async (number, content) => opened().createSegment(number, content),
   append: async (bytes) => opened().append(bytes),
+  async appendDurably(bytes) {
+    // Both are called before either is awaited, so that nothing comes between.
+    await Promise.all([opened().append(bytes), opened().flush()]);
+  },
   flush: async () => opened().flush(),
   truncate: async (byteLength) => opened().truncate(byteLength),
   removeSegment: async (number) => opened().removeSegment(number),

@@ -77,6 +77,7 @@ class WorkerStorage implements Storage {
       ...CAPABILITIES,
       syncAppend: true,
       syncFlush: true,
+      flushBlocks: true,
       get segmentBytesTarget() {
         return isReady() ? target : Number.MAX_SAFE_INTEGER;
       },
@@ -99,7 +100,13 @@ class PageStorage implements Storage {
   constructor(name: string, segmentBytesTarget: number, makeWorker: (() => Worker) | undefined) {
     this.#name = name;
     this.#makeWorker = makeWorker;
-    this.capabilities = { ...CAPABILITIES, syncAppend: false, syncFlush: false, segmentBytesTarget };
+    this.capabilities = {
+      ...CAPABILITIES,
+      syncAppend: false,
+      syncFlush: false,
+      durableAppend: true,
+      segmentBytesTarget,
+    };
   }
 
   async open(options: StorageOpenOptions): Promise<StorageSession> {

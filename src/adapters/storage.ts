@@ -30,6 +30,10 @@ export interface StorageCapabilities {
   readonly syncFlush: boolean;
   /** Whether `flush` makes bytes durable against a power cut. */
   readonly asyncFlush: boolean;
+  /** Whether `appendDurably` is there; `false` if left out. */
+  readonly durableAppend?: boolean;
+  /** Whether `flush` does its work within the call, so that nothing else goes on meanwhile; `false` if left out. */
+  readonly flushBlocks?: boolean;
   /** The most bytes that one commit's record may have, so that it can be stored atomically. */
   readonly recordBytesMax: number;
   /** A segment that has reached this many bytes is closed and a new one begun. */
@@ -82,6 +86,14 @@ export interface VanishedInfo {
   readonly epoch: number;
 }
 
+/** What another worker of the same process needs to write to a storage that is open: plain data, which can be posted. */
+export interface JoinTicket {
+  readonly kind: string;
+  readonly path: string;
+  readonly epoch: number;
+  readonly segmentBytesTarget: number;
+}
+
 /** An open storage. The methods whose name ends in `Sync` work only where the capability of that kind says so. */
 export interface StorageSession {
   /** Greater than that of every owner before; 0 when read-only. At most 2^32 − 1. */
@@ -92,6 +104,12 @@ export interface StorageSession {
   readonly persisted: boolean | undefined;
   /** Set on a fresh session where it is known that there was a database of that name: it was evicted, cleared or deleted. */
   readonly vanished?: VanishedInfo | undefined;
+
+  /**
+   * Set where other workers of the same process can write to the same open storage, one at a time: each makes a session of
+   * its own out of the ticket, with descriptors of its own, and ownership stays with this one.
+   */
+  readonly ticket?: JoinTicket | undefined;
 
   /** All segments, ascending by number. Left-overs of a creation that did not finish are not among them. */
   segments(): Promise<readonly SegmentInfo[]>;
@@ -108,9 +126,21 @@ export interface StorageSession {
   createSegment(number: number, content: Uint8Array): Promise<void>;
   createSegmentSync(number: number, content: Uint8Array): void;
 
+  /**
+   * Goes on in a segment that a session of another worker has made, or appended to, which is `byteLength` bytes long now. Only
+   * where there is a {@link ticket}, or this session was made of one.
+   */
+  joinSegmentSync?(number: number, byteLength: number): void;
+
   /** Appends to the newest segment of this session. Asynchronous appends are atomic and take effect in call order. */
   append(bytes: Uint8Array): Promise<void>;
   appendSync(bytes: Uint8Array): void;
+
+  /**
+   * `append` and then `flush`, where one call can do both for little more than the price of one. Where it throws
+   * `STORAGE_FULL` nothing was appended. Only where appends are asynchronous.
+   */
+  appendDurably?(bytes: Uint8Array): Promise<void>;
 
   /**
    * Makes everything durable that was appended before the call. The synchronous and the asynchronous form use handles

@@ -7,14 +7,15 @@
 import { HoldfastError } from "../errors.js";
 import { Core, firstFreePlace, type WorkerPlace, workerPlace } from "./core.js";
 import { type CoreExports, instantiateCore } from "./core-loader.js";
+import { DurableLog } from "./durability.js";
 import { Engine } from "./engine.js";
-import { platformEnvironment } from "./environment.js";
+import { type Environment, platformEnvironment } from "./environment.js";
 import { canSeeEnds, holdPlace } from "./evidence.js";
-import { type DatabaseHandle, readHandle } from "./handle.js";
+import { type DatabaseHandle, readHandle, type SharedLog } from "./handle.js";
 import { Listeners } from "./listeners.js";
 import { type Opened, openFailed, throwIfAborted } from "./opening.js";
 import { type AttachOptions, parseAttachOptions } from "./options.js";
-import { assertSharedMemory, canWait } from "./platform.js";
+import { assertSharedMemory, canWait, type JoinedStorage, joinStorage } from "./platform.js";
 import { Sharing } from "./sharing.js";
 
 /** Attempts to find a free place: each that fails means that another worker has just got one. */
@@ -49,37 +50,47 @@ async function attach(handle: DatabaseHandle, options: AttachOptions): Promise<O
   const { core, letGo } = await enter(exports, handle);
   const listeners = new Listeners();
   const { storage, durability: mode, readOnly } = handle;
+  const joined = handle.log === undefined ? undefined : await joinStorage(handle.log.ticket);
   const report = (error: HoldfastError): void => listeners.emit("error", error);
   const sharing = new Sharing({ core, environment, handle: { ...handle, place: undefined }, isOwner: false, report });
   if (options.signal?.aborted) {
     sharing.leave();
     letGo();
+    await joined?.session.close();
     throwIfAborted(options.signal);
   }
   return {
     engine: new Engine({
       core,
-      log: undefined,
+      log: joined && joinedLog(core, joined, handle, environment, report),
       mode,
       readOnly,
-      syncFlush: false,
+      syncFlush: joined?.capabilities.syncFlush ?? false,
       storageKind: storage.kind,
       environment,
     }),
     mode,
-    info: {
-      ...storage,
-      persisted: undefined,
-      fresh: false,
-      vanished: undefined,
-      recovered: undefined,
-      salvaged: undefined,
-    },
+    info: storage,
     listeners,
     sharing,
     commitsAtOpen: core.commits,
-    release: async () => letGo(),
+    release: async () => {
+      await joined?.session.close();
+      letGo();
+    },
   };
+}
+
+/** The log as this worker writes to it. */
+function joinedLog(
+  core: Core,
+  { session, capabilities }: JoinedStorage,
+  { log, durability }: DatabaseHandle,
+  environment: Environment,
+  onError: (error: HoldfastError) => void,
+): DurableLog {
+  const state = { ...(log as SharedLog).state, isJoined: true };
+  return new DurableLog(core, session, capabilities, state, durability, environment, { onError });
 }
 
 /** Takes the place that was promised, or any. */

@@ -17,6 +17,9 @@ const EMPTY_STEPS_MAX = 4;
 /** Bytes after which timers and messages get their turn: a few milliseconds of work. */
 const BREATH_BYTES = 1024 * 1024;
 
+/** So many files are removed at once. */
+const REMOVALS_AT_ONCE = 32;
+
 /** The pieces of one checkpoint, one after another. */
 export class CheckpointStream {
   readonly #core: Core;
@@ -138,9 +141,20 @@ export async function storeCheckpoint(
 
 /** Removes the segments and checkpoints that checkpoint `number`, which is durable, has taken the place of. */
 export async function removeBefore(session: StorageSession, number: number): Promise<void> {
-  const isOld = (file: SegmentInfo): boolean => file.number < number;
-  for (const segment of (await session.segments()).filter(isOld)) await session.removeSegment(segment.number);
-  for (const checkpoint of (await session.checkpoints()).filter(isOld)) {
-    await session.removeCheckpoint(checkpoint.number);
+  await removeAll(await session.segments(), number, (old) => session.removeSegment(old));
+  await removeAll(await session.checkpoints(), number, (old) => session.removeCheckpoint(old));
+}
+
+/** Some at once, so that a storage can share what makes it durable; not all, since the program waits for each. */
+async function removeAll(
+  files: readonly SegmentInfo[],
+  before: number,
+  remove: (number: number) => Promise<void>,
+): Promise<void> {
+  const old = files.filter(({ number }) => number < before);
+  for (let at = 0; at < old.length; at += REMOVALS_AT_ONCE) {
+    const removals = old.slice(at, at + REMOVALS_AT_ONCE).map(({ number }) => remove(number));
+    const failed = (await Promise.allSettled(removals)).find(({ status }) => status === "rejected");
+    if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
   }
 }

@@ -64,6 +64,11 @@ export interface RecoverOutcome {
   readonly lastMode: number;
 }
 
+/** Whose turn it is between workers: to write to the storage, and to sync it. */
+export type Turn = 0 | 1;
+export const TURN_WRITE: Turn = 0;
+export const TURN_SYNC: Turn = 1;
+
 /** A worker's slot as it was seen. */
 export interface WorkerSlot {
   /** Which of those who have ever been in the slot. */
@@ -153,6 +158,8 @@ export class Core implements Scratch {
   readonly #drainPointerAddress: number;
   readonly #unpublishedAddress: number;
   readonly #heapEndAddress: number;
+  readonly #logPlace: number;
+  readonly #closedAddress: number;
   valueOffset: number;
   valueCapacity: number;
   readonly shared: boolean;
@@ -172,7 +179,9 @@ export class Core implements Scratch {
     this.shared = shared;
     this.bytes = new Uint8Array(memory.buffer);
     this.view = new DataView(memory.buffer);
-    this.#heapEndAddress = (exports["heapEndAddress"] as () => number)() >>> 0;
+    this.#heapEndAddress = shared ? (exports["heapEndAddress"] as () => number)() >>> 0 : 0;
+    this.#logPlace = shared ? (exports["logPlaceAddress"] as () => number)() >>> 0 : 0;
+    this.#closedAddress = shared ? (exports["closedAddress"] as () => number)() >>> 0 : 0;
     this.renew();
     this.keyOffset = this.#call("scratchKey") >>> 0;
     this.#bounds = this.#call("scratchBounds") >>> 0;
@@ -238,6 +247,14 @@ export class Core implements Scratch {
     throw new HoldfastError("BUSY", `${abi.WORKERS_MAX} workers are attached, which is the most there can be.`, {
       details: { limit: abi.WORKERS_MAX },
     });
+  }
+
+  /** Whether any other worker is attached. */
+  get #hasOthers(): boolean {
+    for (let worker = 0; worker < abi.WORKERS_MAX; worker++) {
+      if (worker !== this.worker && this.workerIn(worker).state === abi.WORKER_ATTACHED) return true;
+    }
+    return false;
   }
 
   /** Who is in a slot, as far as anybody. */
@@ -682,6 +699,7 @@ export class Core implements Scratch {
       throw this.#trapped(cause);
     }
     if (length === 0) return undefined;
+    if (length === abi.LOG_BUSY) throw statusError(abi.STATUS_BUSY_LOCK, "The log");
     this.renew();
     const pointer = this.view.getUint32(this.#drainPointerAddress, true);
     return this.bytes.subarray(pointer, pointer + length);
@@ -690,20 +708,69 @@ export class Core implements Scratch {
   /** What was sealed is written: publishes what that makes durable enough. Whether more is queued. */
   drained(): boolean {
     this.#assertSound();
+    let more: number;
     try {
-      return this.#hot.drained() !== 0;
+      more = this.#hot.drained() >>> 0;
     } catch (cause) {
       throw this.#trapped(cause);
     }
+    if (more === abi.LOG_BUSY) throw statusError(abi.STATUS_BUSY_LOCK, "The log");
+    return more !== 0;
   }
 
   /** After `appendedBytes` bytes there was no room: undoes what is unpublished behind; how many commits that were. */
   drainFailed(appendedBytes: number): number {
-    return this.#call("drainFailed", appendedBytes);
+    const undone = this.#call("drainFailed", appendedBytes) >>> 0;
+    if (undone === abi.LOG_BUSY) throw statusError(abi.STATUS_BUSY_LOCK, "The log");
+    return undone;
   }
 
   synced(position: number): void {
-    this.#call("synced", position);
+    if (this.#call("synced", position) >>> 0 === abi.LOG_BUSY) throw statusError(abi.STATUS_BUSY_LOCK, "The log");
+  }
+
+  // What workers that share the memory know together of the log. Only in the shared build.
+
+  /** Takes the turn to write to the storage, or to sync it; false when another worker has had it for too long. */
+  takeTurn(turn: Turn): boolean {
+    return this.#call("turnTake", turn) !== 0;
+  }
+
+  giveTurn(turn: Turn): void {
+    this.#call("turnGive", turn);
+  }
+
+  /** The segment that is written to, 0 before the first, and where it begins. */
+  logPlace(): { readonly segment: number; readonly position: number } {
+    this.renew();
+    return {
+      segment: this.view.getUint32(this.#logPlace + abi.LOG_PLACE_SEGMENT_OFFSET, true),
+      position: this.#u64(this.#logPlace + abi.LOG_PLACE_POSITION_OFFSET),
+    };
+  }
+
+  /** Lets the others know of a segment. Whoever has the turn to write. */
+  setLogPlace(segment: number, position: number): void {
+    this.renew();
+    this.view.setBigUint64(this.#logPlace + abi.LOG_PLACE_POSITION_OFFSET, BigInt(position), true);
+    this.view.setUint32(this.#logPlace + abi.LOG_PLACE_SEGMENT_OFFSET, segment, true);
+  }
+
+  /** Whether the database was closed where it was opened. */
+  get isClosed(): boolean {
+    this.renew();
+    return this.view.getUint32(this.#closedAddress, true) !== 0;
+  }
+
+  /** Whether a write or a sync has failed in any worker. */
+  get logFailed(): boolean {
+    this.renew();
+    return this.view.getUint32(this.#logPlace + abi.LOG_PLACE_FAILED_OFFSET, true) !== 0;
+  }
+
+  failLog(): void {
+    this.renew();
+    this.view.setUint32(this.#logPlace + abi.LOG_PLACE_FAILED_OFFSET, 1, true);
   }
 
   /** Queues a watermark record. */
@@ -899,9 +966,12 @@ export class Core implements Scratch {
 
   // Looking inside.
 
-  /** Checks every invariant of the heap; 0, or the number of the one that is broken. */
-  verify(): number {
-    return this.#call("verify");
+  /**
+   * Checks every invariant of the heap; 0, or the number of the one that is broken. Those that only hold while no other worker
+   * is in the core are left out unless it is `atRest`.
+   */
+  verify(atRest = !this.shared || !this.#hasOthers): number {
+    return this.#call("verify", atRest ? 1 : 0);
   }
 
   /** Bytes of linear memory, and how many of them no extent is using. */

@@ -12,7 +12,7 @@ import type { Engine } from "./engine.js";
 import { platformEnvironment } from "./environment.js";
 import type { DatabaseHandle } from "./handle.js";
 import type { DatabaseEvents, Listener, Listeners } from "./listeners.js";
-import { type Opened, openDatabase, type StorageInfo } from "./opening.js";
+import { type Opened, openDatabase } from "./opening.js";
 import { type AttachOptions, type OpenOptions, parseOptions } from "./options.js";
 import { assertSharedMemory, temporaryPlace } from "./platform.js";
 import { RunIndex } from "./primitives/run-index.js";
@@ -21,6 +21,7 @@ import { Run } from "./run.js";
 import { RunWriter } from "./run-writer.js";
 import type { Sharing } from "./sharing.js";
 import { DatabaseSnapshot } from "./snapshot.js";
+import type { StorageInfo } from "./storage-info.js";
 import { type ByteStream, checkSource, exportPieces } from "./transfer.js";
 import { unsupported } from "./unsupported.js";
 
@@ -70,7 +71,8 @@ export interface ExportOptions {
 }
 
 /** What to do as long as a log is not shared. */
-const SHARED_INSTEAD = "Share a database in memory, or let one worker own this one and ask it by messages.";
+const SHARED_INSTEAD = "Share a database in memory or on files, or let one worker own this one and ask it by messages.";
+const RECOVER_INSTEAD = "Close the database and open it again: everything that was acknowledged is in the log.";
 
 const EVENTS = new Set<string>(["error", "locked-out", "recovered"]);
 
@@ -330,7 +332,7 @@ export class Database implements AsyncDisposable {
 
   #shared(what: string): Sharing {
     if (this.#sharing !== undefined) return this.#sharing;
-    if (this.#engine.core.shared) throw unsupported(`${what} of a persistent database`, SHARED_INSTEAD);
+    if (this.#engine.core.shared) throw unsupported(`${what} of a database on this storage, or that is only read,`, SHARED_INSTEAD);
     assertSharedMemory();
     throw refuseArgument(`${what} needs a memory that can be shared: open the database with shared: true.`);
   }
@@ -341,7 +343,7 @@ export class Database implements AsyncDisposable {
    */
   async recoverRun(runId: string): Promise<void> {
     this.#engine.assertOpen();
-    if (this.#engine.log !== undefined) throw unsupported("db.recoverRun", SHARED_INSTEAD);
+    if (this.#engine.log !== undefined) throw unsupported("db.recoverRun", RECOVER_INSTEAD);
     throw new HoldfastError(
       "UNSUPPORTED",
       `The run ${describe(runId)} is only in memory, and there is nothing to rebuild it from. Remove it with db.deleteRun(id).`,

@@ -14,8 +14,9 @@ import type { Environment } from "./environment.js";
 import { Flusher } from "./flusher.js";
 import { GroupCommit } from "./group-commit.js";
 import type { CheckpointHeader } from "./log-format.js";
-import { LogWriter } from "./log-writer.js";
+import { installedError, LogWriter } from "./log-writer.js";
 import type { LogState } from "./recovery.js";
+import { unsupported } from "./unsupported.js";
 
 /** One mode over one database. */
 export interface Durability {
@@ -96,6 +97,8 @@ export class DurableLog {
   /** The newest checkpoint, 0 where there is none, and the one under way or the last. */
   #checkpoint: number;
   #checkpointing: Promise<void> = Promise.resolve();
+  /** Whether there may be files that it has taken the place of. */
+  #hasOldFiles = false;
   /** Set once the log is being ended: what came now would stand behind the note that it was closed. */
   #isEnding = false;
 
@@ -134,7 +137,7 @@ export class DurableLog {
       state,
     );
     this.#group = new GroupCommit(core, this.#writer, {
-      canChain: capabilities.syncAppend,
+      canChain: capabilities.syncAppend && capabilities.flushBlocks !== true,
       monotonicMs: () => environment.monotonicMs(),
     });
     const buffered = mode.mode === "buffered" ? mode : bufferedDefault();
@@ -171,7 +174,7 @@ export class DurableLog {
     return this.#core.unpublished === 0 || this.#core.isPublished(run, version);
   }
 
-  /** Writes everything that is queued; swallows a lack of room that has not hit this commit. */
+  /** Writes everything that is queued; swallows a lack of room that has not hit this commit, which is installed. */
   handOver(run: RunHandle, version: number): void {
     if (!this.#capabilities.syncAppend) {
       this.#writer.pump();
@@ -181,7 +184,7 @@ export class DurableLog {
       this.#writer.drainSync();
     } catch (error) {
       const spared = HoldfastError.is(error, "STORAGE_FULL") && this.#isSpared(run, version);
-      if (!spared) throw error;
+      if (!spared) throw installedError(error);
     }
   }
 
@@ -192,7 +195,11 @@ export class DurableLog {
   /** Writes and syncs everything up to a commit, so that it is published. */
   makeDurable(run: RunHandle, version: number): void {
     this.handOver(run, version);
-    this.#writer.syncSync();
+    try {
+      this.#writer.syncSync();
+    } catch (error) {
+      throw installedError(error);
+    }
     this.#flusher.synced();
   }
 
@@ -293,6 +300,9 @@ export class DurableLog {
    * meanwhile wait for one of their own.
    */
   checkpoint(): Promise<void> {
+    if (this.#state.isJoined === true) {
+      throw unsupported("db.checkpoint in a worker that has attached", "Call it where the database was opened.");
+    }
     const next = this.#checkpointing.then(() => this.#makeCheckpoint());
     this.#checkpointing = next.catch(() => {});
     return next;
@@ -301,7 +311,10 @@ export class DurableLog {
   async #makeCheckpoint(): Promise<void> {
     const core = this.#core;
     if (!this.#writer.hasLog && core.unwrittenBytes === 0) return;
-    if (this.#checkpoint !== 0 && this.#writer.restsAt?.number === this.#checkpoint) return;
+    if (this.#checkpoint !== 0 && this.#writer.restsAt?.number === this.#checkpoint) {
+      await this.#removeOld();
+      return;
+    }
     const start = await this.#writer.rotate();
     // All that stands before the segment is published, so that the version that is held now sees it (COMMIT 19).
     const slot = core.takeSnapshot(0, 0, true);
@@ -326,7 +339,15 @@ export class DurableLog {
       core.dropSnapshot(slot, 0, 0);
     }
     this.#checkpoint = start.number;
-    await removeBefore(this.#session, start.number);
+    this.#hasOldFiles = true;
+    await this.#removeOld();
+  }
+
+  /** Removes what the newest checkpoint has taken the place of; what it could not remove is its own again the next time. */
+  async #removeOld(): Promise<void> {
+    if (!this.#hasOldFiles) return;
+    await removeBefore(this.#session, this.#checkpoint);
+    this.#hasOldFiles = false;
   }
 
   /** Waits for what is in flight, makes everything durable, and writes that the log ends here. */
@@ -335,6 +356,8 @@ export class DurableLog {
     await this.#group.settle();
     await this.#writer.settle();
     this.#isEnding = true;
+    // What stays is in nobody's way, and its turn comes again with the next opening.
+    await this.#removeOld().catch(() => {});
     const { failure } = this.#writer;
     if (failure !== undefined) {
       if (this.#writer.isDirty) throw this.#writer.fail(failure);
@@ -343,6 +366,8 @@ export class DurableLog {
     await this.#writer.drain();
     if (!this.#writer.hasBegun) return;
     await this.#writer.sync();
+    // Where the log ends is said by whoever has opened it.
+    if (this.#state.isJoined === true) return;
     this.#writer.mark(true);
     await this.#writer.drain();
     await this.#writer.sync();

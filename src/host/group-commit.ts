@@ -6,7 +6,7 @@
  */
 import { HoldfastError } from "../errors.js";
 import type { Core, RunHandle } from "./core.js";
-import type { LogWriter } from "./log-writer.js";
+import { installedError, type LogWriter } from "./log-writer.js";
 
 interface Waiter {
   readonly run: RunHandle;
@@ -17,10 +17,12 @@ interface Waiter {
 
 /** Microtasks that nobody new has come in, after which nobody is waited for. */
 const IDLE_HOPS_MAX = 8;
+/** One microtask's wait: some engines take several times as long to wait for what is no promise. */
+const HOP = Promise.resolve();
 
 /** What group commit asks of the storage and the clock. */
 interface Surroundings {
-  /** Whether the next sync can be begun in the very call that ends the last one. */
+  /** Whether the next sync can be begun in the very call that ends the last one, and others work beside it. */
   readonly canChain: boolean;
   monotonicMs(): number;
 }
@@ -29,7 +31,9 @@ interface Surroundings {
  * How many of those who come in turn are worth waiting for.
  *
  * If they take longer to come back than a sync takes, halves alternate: one is at work while the other one is synced, and
- * nothing idles. If a sync takes longer, each that is saved counts for more than the idling, and all share one.
+ * nothing idles. If a sync takes longer, each that is saved counts for more than the idling, and all share one. Where
+ * syncs cannot be chained, all who come in turn are waited for: either nobody works beside a sync, or each has the way to the
+ * storage and back in it, which is the dearest of all.
  */
 class Crowd {
   readonly #clock: Surroundings;
@@ -67,6 +71,7 @@ class Crowd {
 
   /** Whether a sync is worth beginning for so many. */
   isGathered(waiting: number): boolean {
+    if (!this.#clock.canChain) return false;
     return this.#size > 0 && waiting * (this.#sharesOneSync ? 1 : 2) >= this.#size;
   }
 }
@@ -108,14 +113,14 @@ export class GroupCommit {
           continue;
         }
         await this.#gather();
-        await this.#log.drain().catch(() => {});
         this.#crowd.syncBegins();
+        await this.#log.drainToSync().catch(() => {});
         if (this.#waiters.length > 0) await this.#log.sync();
         this.onPublished();
         if (this.#waiters.length > 0 && !this.#log.isDirty) this.#rejectAll(lost());
       }
     } catch (error) {
-      this.#rejectAll(error);
+      this.#rejectAll(installedError(error));
     } finally {
       this.#cycle = undefined;
     }
@@ -126,7 +131,7 @@ export class GroupCommit {
   async #gather(): Promise<void> {
     let seen = 0;
     for (let idleHops = 0; idleHops < IDLE_HOPS_MAX; idleHops++) {
-      await undefined;
+      await HOP;
       if (this.#waiters.length > seen) {
         seen = this.#waiters.length;
         idleHops = 0;

@@ -5,14 +5,24 @@
  * It is a plain object that `postMessage` can clone, and nothing in it has to be transferred. It comes from outside when it
  * arrives, so every part is looked at before it is used.
  */
+import type { JoinTicket } from "../adapters/storage.js";
 import { ABI_VERSION } from "./abi.js";
 import { describe, refuseArgument } from "./arguments.js";
 import { type DurabilityMode, parseDurability } from "./durability-mode.js";
+import type { LogState } from "./recovery.js";
+import type { StorageInfo } from "./storage-info.js";
 
 /** The place that was kept for one worker. */
 export interface PromisedPlace {
   readonly worker: number;
   readonly word: number;
+}
+
+/** How another worker comes to write to the log of a persistent database. */
+export interface SharedLog {
+  readonly ticket: JoinTicket;
+  /** How the log was found; where it goes on by now stands in the memory. */
+  readonly state: LogState;
 }
 
 /** What `db.share()` returns and `Database.attach` takes. Its parts are nobody else's business. */
@@ -23,9 +33,12 @@ export interface DatabaseHandle {
   readonly module: WebAssembly.Module;
   /** Tells this database from others, where workers hold locks in its name. */
   readonly name: string;
-  readonly storage: { readonly kind: string; readonly mechanism: string };
+  /** How it was found when it was opened. */
+  readonly storage: StorageInfo;
   readonly durability: DurabilityMode;
   readonly readOnly: boolean;
+  /** Undefined for a database in memory only. */
+  readonly log: SharedLog | undefined;
   /** The place that is kept for the worker; without one it takes any that is free. */
   readonly place: PromisedPlace | undefined;
 }
@@ -52,7 +65,7 @@ export function readHandle(given: unknown): DatabaseHandle {
   return { ...handle, durability: parseDurability(handle.durability) };
 }
 
-function isWhole({ memory, module, name, storage, place }: DatabaseHandle): boolean {
+function isWhole({ memory, module, name, storage, log, place }: DatabaseHandle): boolean {
   return (
     memory instanceof WebAssembly.Memory &&
     typeof SharedArrayBuffer !== "undefined" &&
@@ -60,7 +73,7 @@ function isWhole({ memory, module, name, storage, place }: DatabaseHandle): bool
     module instanceof WebAssembly.Module &&
     typeof name === "string" &&
     typeof storage?.kind === "string" &&
-    typeof storage.mechanism === "string" &&
+    (log === undefined || (typeof log.ticket?.path === "string" && log.state?.databaseId instanceof Uint8Array)) &&
     (place === undefined || (isIndex(place.worker) && isIndex(place.word)))
   );
 }

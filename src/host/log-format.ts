@@ -94,7 +94,7 @@ class HeaderReader {
   readonly crc: number;
 
   /** @throws HoldfastError `CORRUPTION`, `UNSUPPORTED` if a newer release wrote it. */
-  constructor(bytes: Uint8Array, magic: bigint, file: FileName, crc32c: Crc32c) {
+  constructor(bytes: Uint8Array, magic: bigint, flagsKnown: number, file: FileName, crc32c: Crc32c) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#file = file;
@@ -115,6 +115,20 @@ class HeaderReader {
         { details: { [kind]: file.number, format } },
       );
     }
+    if (this.u32(abi.SEGMENT_HEADER_BYTES_OFFSET) !== HEADER_BYTES) throw this.#unknown("a header of another length");
+    if ((this.u32(abi.SEGMENT_FLAGS_OFFSET) & ~flagsKnown) !== 0) throw this.#unknown("flags");
+    const reserved = bytes.subarray(abi.SEGMENT_RESERVED_OFFSET, abi.SEGMENT_CRC_OFFSET);
+    if (reserved.some((byte) => byte !== 0)) throw this.#unknown("more in its header");
+  }
+
+  /** The checksum holds, so that somebody has written it so: what that is to mean only they know. */
+  #unknown(what: string): HoldfastError {
+    const { kind, number } = this.#file;
+    return new HoldfastError(
+      "UNSUPPORTED",
+      `${this.#name} has ${what} that this release does not know. Open it with the release that wrote it, or a newer one.`,
+      { details: { [kind]: number, format: abi.FORMAT_VERSION } },
+    );
   }
 
   get #name(): string {
@@ -165,7 +179,7 @@ export function decodeSegmentHeader(
   number: number,
   crc32c: Crc32c,
 ): SegmentHeader & { crc: number } {
-  const reader = new HeaderReader(bytes, abi.SEGMENT_MAGIC, { kind: "segment", number }, crc32c);
+  const reader = new HeaderReader(bytes, abi.SEGMENT_MAGIC, 0, { kind: "segment", number }, crc32c);
   if (reader.u64(abi.SEGMENT_NUMBER_OFFSET) !== number) throw reader.damaged("its header is of another segment");
   return {
     databaseId: reader.databaseId,
@@ -204,7 +218,7 @@ export function decodeCheckpointHeader(
   crc32c: Crc32c,
 ): CheckpointHeader & { crc: number } {
   const file: FileName = { kind: "checkpoint", number: number ?? 0 };
-  const reader = new HeaderReader(bytes, abi.CHECKPOINT_MAGIC, file, crc32c);
+  const reader = new HeaderReader(bytes, abi.CHECKPOINT_MAGIC, abi.CHECKPOINT_EXPORT, file, crc32c);
   const own = reader.u64(abi.SEGMENT_NUMBER_OFFSET);
   if (number !== undefined && own !== number) throw reader.damaged("its header is of another checkpoint");
   const header = {

@@ -4,13 +4,15 @@
  * What it keeps true:
  *  - one drain at a time, in order; a segment is synced to its end before its successor's header is written (COMMIT 17);
  *  - a sync counts for what was written before it started, and only if no sync has failed by its return (COMMIT 10);
+ *  - between workers that share a memory one writes at a time, and one that waits syncs for all; what they must know of one
+ *    another stands in the memory; a sync in the background takes no turn, because its own worker goes on meanwhile;
  *  - for want of room: what was appended whole stays, what is unpublished behind it is undone, the file is cut and the cut
  *    synced before anybody is told (COMMIT 8); after anything else that fails nothing is ever written again (COMMIT 9).
  */
 import type { StorageSession } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
 import * as abi from "./abi.js";
-import type { Core } from "./core.js";
+import { type Core, statusError, TURN_SYNC, TURN_WRITE, type Turn } from "./core.js";
 import { encodeSegmentHeader } from "./log-format.js";
 import type { LogState } from "./recovery.js";
 
@@ -18,11 +20,15 @@ import type { LogState } from "./recovery.js";
 interface LogCapabilities {
   readonly syncAppend: boolean;
   readonly syncFlush: boolean;
+  readonly durableAppend?: boolean;
   readonly segmentBytesTarget: number;
 }
 
 /** The most bytes that are sealed and written at once. */
 const DRAIN_BYTES_MAX = 4 * 1024 * 1024;
+
+/** How often a turn is waited for, each time for as long as the core waits: some ten seconds together. */
+const TURN_ATTEMPTS_MAX = 5;
 
 /** Told what becomes of commits: published, undone, or lost with the store. */
 export interface LogListener {
@@ -64,12 +70,16 @@ export class LogWriter {
   #isRotating = false;
   /** Bytes of records in it, perhaps fewer after an append that failed. */
   #segmentBytes: number;
+  /** Where the log ended when this worker last had the turn to write: if it ends elsewhere, somebody else has written. */
+  #endSeen = 0;
   #failure: HoldfastError | undefined;
   /** Set while asynchronous storage has no room: what is queued is kept, and nothing more is taken. */
   #full: HoldfastError | undefined;
   /** The pump under way, or the last one. */
   #pump: Promise<void> = Promise.resolve();
   #isPumping = false;
+  /** Whether the pump shall make durable in the same step what it writes last. */
+  #pumpsDurably = false;
   #flushInFlight: Promise<void> | undefined;
   #syncs = 0;
 
@@ -88,8 +98,54 @@ export class LogWriter {
     this.#segment = state.segmentBytes === undefined ? 0 : state.segment;
     this.#segmentBytes = state.segmentBytes ?? 0;
     this.#segmentPosition = state.predecessorEnd - this.#segmentBytes;
+    if (state.isJoined === true) {
+      this.#segment = 0;
+      this.#endSeen = -1;
+      return;
+    }
+    this.#endSeen = core.logPosition;
     if (this.#segment === 0) {
       core.logBegin(state.predecessorEnd, state.predecessorCrc, state.epoch, state.predecessorEnd);
+    } else if (core.shared) {
+      core.setLogPlace(this.#segment, this.#segmentPosition);
+    }
+  }
+
+  // Between workers.
+
+  /** Does something in turn, standing where the last one who had it has stopped. */
+  #inTurn<T>(turn: Turn, body: () => T): T {
+    const core = this.#core;
+    if (!core.shared) return body();
+    for (let attempt = 1; !core.takeTurn(turn); attempt++) {
+      if (attempt === TURN_ATTEMPTS_MAX) throw noTurn();
+    }
+    try {
+      // Whoever has opened it has written everything by then, and may not own the storage any more.
+      if (this.#state.isJoined === true && core.isClosed) throw statusError(abi.STATUS_CLOSED);
+      if (turn === TURN_WRITE) this.#join();
+      return body();
+    } finally {
+      if (turn === TURN_WRITE) this.#endSeen = core.logPosition;
+      core.giveTurn(turn);
+    }
+  }
+
+  /** Goes on behind what other workers have written. */
+  #join(): void {
+    this.assertUsable();
+    const { segment, position } = this.#core.logPlace();
+    const end = this.#core.logPosition;
+    if (segment === 0 || (segment === this.#segment && end === this.#endSeen)) return;
+    const records = end - position;
+    this.#segment = segment;
+    this.#segmentPosition = position;
+    this.#segmentBytes = records;
+    if (this.#session.joinSegmentSync === undefined) throw this.fail(new Error("The storage cannot be joined."));
+    try {
+      this.#session.joinSegmentSync(segment, abi.SEGMENT_HEADER_BYTES + records);
+    } catch (cause) {
+      throw this.fail(cause);
     }
   }
 
@@ -105,6 +161,9 @@ export class LogWriter {
 
   /** Throws if nothing can be written: `STORE_FAILED`, or `STORAGE_FULL` while asynchronous storage has no room. */
   assertUsable(): void {
+    if (this.#failure === undefined && this.#core.shared && this.#core.logFailed) {
+      this.fail(new HoldfastError("STORE_FAILED", "The storage has failed in another worker."));
+    }
     if (this.#failure !== undefined) throw storeFailed(this.#failure);
     if (this.#full !== undefined && this.#core.unwrittenBytes === 0 && !this.#isPumping) this.#full = undefined;
     if (this.#full === undefined) return;
@@ -126,6 +185,7 @@ export class LogWriter {
       this.#failure = HoldfastError.is(cause, "STORE_FAILED")
         ? cause
         : new HoldfastError("STORE_FAILED", "The storage failed.", { cause });
+      if (this.#core.shared) this.#core.failLog();
       this.#listener.onFailed(this.#failure);
     }
     return indeterminate(this.#failure);
@@ -166,6 +226,7 @@ export class LogWriter {
     this.#segmentBytes = 0;
     this.#isRotating = false;
     this.#core.logBegin(start.position, crc, this.#state.epoch, start.position);
+    if (this.#core.shared) this.#core.setLogPlace(start.number, start.position);
   }
 
   get #nextSegment(): number {
@@ -188,7 +249,7 @@ export class LogWriter {
   }
 
   #beginSegmentSync(): void {
-    if (this.#segment !== 0) this.syncSync();
+    if (this.#segment !== 0) this.#syncWritten();
     const start = this.#startOf(this.#nextSegment);
     const { bytes, crc } = this.#header(start);
     try {
@@ -236,7 +297,9 @@ export class LogWriter {
     if (this.#capabilities.syncAppend) {
       this.drainSync();
       while (!this.#canChangeSegment) await this.sync();
-      if (this.restsAt === undefined) this.#beginSegmentSync();
+      this.#inTurn(TURN_WRITE, () => {
+        if (this.restsAt === undefined) this.#beginSegmentSync();
+      });
       return this.#start as SegmentStart;
     }
     this.#isRotating = this.restsAt === undefined;
@@ -260,6 +323,11 @@ export class LogWriter {
   /** Writes everything that is queued. Only where the storage appends synchronously. */
   drainSync(): void {
     this.assertUsable();
+    if (this.#core.shared && this.#core.unwrittenBytes === 0) this.#listener.onPublished();
+    else this.#inTurn(TURN_WRITE, () => this.#drainAll());
+  }
+
+  #drainAll(): void {
     for (let more = this.#segmentIsReady(); more; ) {
       if (this.#wantsSegment && this.#canChangeSegment) this.#beginSegmentSync();
       const bytes = this.#core.drain(DRAIN_BYTES_MAX);
@@ -293,14 +361,32 @@ export class LogWriter {
   /** Makes everything that is written durable, and publishes what waited for it. */
   syncSync(): void {
     this.assertUsable();
-    const position = this.#core.logPosition;
-    if (position <= this.#core.logWatermark) return;
+    if (!this.#core.shared) {
+      this.#syncWritten();
+    } else if (this.isWritten) {
+      // One's own descriptor must be of the segment that is written to: the others are synced to their ends.
+      const position = this.#inTurn(TURN_WRITE, () => this.#core.logPosition);
+      this.#inTurn(TURN_SYNC, () => this.#syncWritten(position));
+    }
+  }
+
+  /** Whether something is written that is not known to be synced. */
+  get isWritten(): boolean {
+    return this.#core.logPosition > this.#core.logWatermark;
+  }
+
+  #syncWritten(position = this.#core.logPosition): void {
+    if (position <= this.#core.logWatermark) {
+      this.#listener.onPublished();
+      return;
+    }
     this.#syncs++;
     try {
       this.#session.flushSync();
     } catch (cause) {
       throw this.fail(cause);
     }
+    if (this.#core.shared) this.assertUsable();
     if (this.#failure !== undefined) throw indeterminate(this.#failure);
     this.#core.synced(position);
     this.#listener.onPublished();
@@ -324,13 +410,17 @@ export class LogWriter {
     try {
       while (this.#failure === undefined && (this.#core.unwrittenBytes > 0 || this.#isRotating)) {
         if (this.#wantsSegment) await this.#beginSegment();
+        const queuedBytes = this.#core.unwrittenBytes;
         const bytes = this.#core.drain(DRAIN_BYTES_MAX);
         if (bytes === undefined) break;
-        await this.#append(bytes);
+        const durably = this.#pumpsDurably && bytes.length >= queuedBytes;
+        if (durably) this.#syncs++;
+        await this.#append(bytes, durably);
         this.#segmentBytes += bytes.length;
         this.#full = undefined;
         this.#core.drained();
-        this.#listener.onPublished();
+        if (durably) this.#appendedDurably();
+        else this.#listener.onPublished();
       }
     } finally {
       // In the same breath as the last look at the queue: what is queued from now on begins another pump.
@@ -338,9 +428,16 @@ export class LogWriter {
     }
   }
 
-  async #append(bytes: Uint8Array): Promise<void> {
+  /** Counts only if no sync has failed meanwhile, like every sync (COMMIT 10). */
+  #appendedDurably(): void {
+    if (this.#failure !== undefined) return;
+    this.#core.synced(this.#core.logPosition);
+    this.#listener.onSynced();
+  }
+
+  async #append(bytes: Uint8Array, durably: boolean): Promise<void> {
     try {
-      await this.#session.append(bytes);
+      await (durably ? this.#session.appendDurably?.(bytes) : this.#session.append(bytes));
     } catch (cause) {
       if (!HoldfastError.is(cause, "STORAGE_FULL")) throw this.fail(cause);
       // Nothing is taken until the cut is durable.
@@ -362,6 +459,16 @@ export class LogWriter {
     if (this.#failure !== undefined) throw storeFailed(this.#failure);
     if (this.#capabilities.syncAppend) this.drainSync();
     else await this.#pumpAll();
+  }
+
+  /** The same for what is to be durable next: where one step can do both, {@link sync} finds it done. */
+  async drainToSync(): Promise<void> {
+    this.#pumpsDurably = this.#capabilities.durableAppend === true;
+    try {
+      await this.drain();
+    } finally {
+      this.#pumpsDurably = false;
+    }
   }
 
   /**
@@ -404,8 +511,9 @@ export class LogWriter {
   }
 
   async #flush(pumping: boolean): Promise<void> {
-    const position = this.#core.logPosition;
     this.#syncs++;
+    // One's own descriptor must be of the segment that is written to: the others are synced to their ends.
+    const position = this.#inTurn(TURN_WRITE, () => this.#core.logPosition);
     try {
       await this.#session.flush();
     } catch (cause) {
@@ -416,6 +524,8 @@ export class LogWriter {
       return;
     }
     this.#flushInFlight = undefined;
+    if (this.#core.shared && this.#core.logFailed)
+      throw this.fail(new Error("Another worker's sync has failed meanwhile."));
     if (this.#failure !== undefined) throw indeterminate(this.#failure);
     this.#core.synced(position);
     this.#listener.onSynced();
@@ -452,11 +562,28 @@ function storeFailed(failure: HoldfastError): HoldfastError {
   );
 }
 
+function noTurn(): HoldfastError {
+  return new HoldfastError(
+    "BUSY",
+    "Another worker has been in the middle of writing to the storage for too long. If it is dead, db.detach(its id) says so.",
+  );
+}
+
 /** What a commit gets that was on its way when the storage failed. */
 function indeterminate(failure: HoldfastError): HoldfastError {
   return new HoldfastError(
     "COMMIT_INDETERMINATE",
     `The storage failed while the commit was on its way: whether it is durable shows when the database is opened again. (${failure.message})`,
     { cause: failure },
+  );
+}
+
+/** What a commit that is installed is told where it has waited too long for another worker (COMMIT 6). */
+export function installedError(error: unknown): unknown {
+  if (!HoldfastError.is(error, "BUSY")) return error;
+  return new HoldfastError(
+    "COMMIT_INDETERMINATE",
+    `The commit is on its way, and another worker has been in the middle of the log for too long: it becomes durable once that goes on. (${error.message})`,
+    { cause: error },
   );
 }

@@ -4,7 +4,7 @@
  * Whatever was opened is closed again if a later part fails, and whatever stopped it leaves here as a typed error.
  */
 import { memory } from "../adapters/memory.js";
-import type { Storage, StorageCapabilities, StorageSession, VanishedInfo } from "../adapters/storage.js";
+import type { Storage, StorageCapabilities, StorageSession } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
 import {
   ABI_VERSION,
@@ -28,27 +28,10 @@ import type { Attachment } from "./instrument.js";
 import { Listeners } from "./listeners.js";
 import { maxBytesOf, type OpenOptions, parseOptions } from "./options.js";
 import { assertSharedMemory, canWait, platformStorage } from "./platform.js";
-import { type LogState, type RecoveredInfo, recoverLog, type SalvagedInfo, salvageLog } from "./recovery.js";
+import { type LogState, recoverLog, type SalvagedInfo, salvageLog } from "./recovery.js";
 import type { Sharing } from "./sharing.js";
+import type { StorageInfo } from "./storage-info.js";
 import { type ByteStream, importStream, refuseExisting, storeImport } from "./transfer.js";
-
-/** Where a database is kept, and in what state it was found. */
-export interface StorageInfo {
-  /** `"memory"`, `"files"`, `"indexeddb"`, … */
-  readonly kind: string;
-  /** What makes a commit durable there: `"fdatasync"`, … */
-  readonly mechanism: string;
-  /** Whether the platform promises not to evict it; `undefined` where it cannot say. */
-  readonly persisted: boolean | undefined;
-  /** Whether nothing was there before. */
-  readonly fresh: boolean;
-  /** Set where it is fresh and yet known to have been there: it was evicted, cleared or deleted. */
-  readonly vanished: VanishedInfo | undefined;
-  /** Set where the database had not been closed. */
-  readonly recovered: RecoveredInfo | undefined;
-  /** Set where it was opened with `salvage` and is damaged: what it ends at. */
-  readonly salvaged: SalvagedInfo | undefined;
-}
 
 /** Everything that opening brings together. */
 export interface Opened {
@@ -249,12 +232,15 @@ async function openParts(
     const engine = new Engine({ core, log, mode, readOnly, syncFlush, storageKind: kind, environment });
     owned.engine = engine;
     const { persisted, fresh, vanished } = session;
-    const parts = { storage: { kind, mechanism }, durability: mode, readOnly };
-    const shares = core.shared && !capabilities.persistent;
+    const info = { kind, mechanism, persisted, fresh, vanished, recovered: state?.recovered, salvaged };
+    const { ticket } = session;
+    const sharedLog = log === undefined || state === undefined || ticket === undefined ? undefined : { ticket, state };
+    const parts = { storage: info, durability: mode, readOnly, log: sharedLog };
+    const shares = core.shared && (!capabilities.persistent || sharedLog !== undefined);
     return {
       engine,
       mode,
-      info: { kind, mechanism, persisted, fresh, vanished, recovered: state?.recovered, salvaged },
+      info,
       listeners,
       sharing: shares ? await makeSharing(made, parts, environment, listeners) : undefined,
       commitsAtOpen: core.commits,

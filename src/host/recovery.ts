@@ -56,6 +56,8 @@ export interface LogState {
   readonly recovered: RecoveredInfo | undefined;
   /** The number of the newest checkpoint, 0 where there is none. */
   readonly checkpoint: number;
+  /** Set where another worker has begun, and the core knows where the log goes on. */
+  readonly isJoined?: boolean | undefined;
 }
 
 export interface RecoveryOptions {

@@ -5,35 +5,13 @@
  */
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
-import { PUPPETEER } from "../runtimes/browser.mjs";
+import { launch } from "../support/browsers.mjs";
 
 const START_ATTEMPTS = 4;
 const PAUSE_MS = 500;
 const CALL_MS_MAX = 40_000;
-const CHROMIUM_FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function launch(name, executablePath, profile) {
-  const { launch: start } = await import(pathToFileURL(PUPPETEER));
-  return start({
-    browser: name === "firefox" ? "firefox" : "chrome",
-    executablePath,
-    userDataDir: profile,
-    headless: true,
-    args: name === "firefox" ? [] : CHROMIUM_FLAGS,
-    protocolTimeout: CALL_MS_MAX,
-  });
-}
 
 /** Children and their children of a process, by what the system says. */
 function descendants(pid) {
@@ -88,7 +66,11 @@ export class Browser {
   async start() {
     for (let attempt = 1; this.#browser === undefined; attempt += 1) {
       try {
-        this.#browser = await launch(this.name, this.#executablePath, this.#profile);
+        this.#browser = await launch(this.name, {
+          executablePath: this.#executablePath,
+          profile: this.#profile,
+          callMsMax: CALL_MS_MAX,
+        });
       } catch (error) {
         if (attempt === START_ATTEMPTS) throw error;
         await pause(PAUSE_MS * attempt);

@@ -18,7 +18,7 @@ import { missing } from "../runtimes/collect.mjs";
 import { findChromium, findFirefox, installRuntimes } from "../runtimes/install.mjs";
 import { Browser } from "./browsers.mjs";
 import { casesOf } from "./cases.mjs";
-import { bundle, Ledger, serve } from "./site.mjs";
+import { Ledger, serve } from "./site.mjs";
 
 const REPORTS = join(ROOT, "build/durability");
 const CASES_GOAL = 60;
@@ -111,7 +111,6 @@ async function main(wanted) {
   const start = performance.now();
   if (explainFailures(await build({ debug: false, quiet: true })) > 0) return 1;
   await installRuntimes();
-  await bundle();
   const site = await serve();
   console.log(`seed ${SEED}`);
   const findings = { acknowledged: 0, lost: 0, partial: 0, reordered: 0, silentlyCorrupt: 0, untyped: 0, hung: 0 };

@@ -1,10 +1,5 @@
-/** The program in a worker: does what it is told, and answers. */
+/** The program in a worker. */
+import { answer } from "../support/browser-stage.mjs";
 import { program } from "./program.mjs";
 
-globalThis.onmessage = async ({ data: { id, call, settings } }) => {
-  try {
-    globalThis.postMessage({ id, value: await program[call](settings) });
-  } catch (error) {
-    globalThis.postMessage({ id, error: `${error?.code ?? error?.name}: ${error?.message}` });
-  }
-};
+answer(program);

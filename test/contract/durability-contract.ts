@@ -699,9 +699,11 @@ function failing(inner: Storage, method: "flush" | "append", error: HoldfastErro
         const value: unknown = Reflect.get(target, name, target);
         if (typeof value !== "function") return value;
         return (...args: unknown[]) => {
-          if (!armed || typeof name !== "string" || !name.startsWith(method)) return Reflect.apply(value, target, args);
+          // What does both at once fails with either.
+          const isMeant = typeof name === "string" && (name.startsWith(method) || name === "appendDurably");
+          if (!armed || !isMeant) return Reflect.apply(value, target, args);
           armed = false;
-          if (name.endsWith("Sync")) throw error;
+          if (String(name).endsWith("Sync")) throw error;
           return Promise.reject(error);
         };
       },

@@ -53,6 +53,11 @@ function concat(...parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
+/** `appendDurably`, of a storage that says that it has it. */
+function durably(session: StorageSession, given: Uint8Array): Promise<void> {
+  return session.appendDurably?.(given) ?? Promise.reject(new Error("appendDurably is not there"));
+}
+
 type Read = (offset: number, into: Uint8Array) => Promise<number>;
 
 async function readAll(read: Read, step: number): Promise<Uint8Array> {
@@ -123,6 +128,10 @@ function capabilityCases(): Case[] {
         ok(Number.isSafeInteger(capabilities.segmentBytesTarget) && capabilities.segmentBytesTarget > 0, "a target");
         ok(!capabilities.syncFlush || capabilities.syncAppend, "no synchronous flush without synchronous appends");
         ok(capabilities.persistent || !capabilities.syncFlush, "no flush where nothing is kept");
+        ok(
+          !capabilities.durableAppend || !capabilities.syncAppend,
+          "no durable append but where appends are asynchronous",
+        );
       },
     },
     {
@@ -450,6 +459,24 @@ function flushCases(): Case[] {
           ],
           "segments",
         );
+      },
+    ),
+    owned(
+      "appends durably in call order with appends, flushes and cuts, over a copy of the bytes",
+      (capabilities) => capabilities.durableAppend === true,
+      async (session, context) => {
+        await rejectsCode("STORE_FAILED", () => durably(session, bytes(1, 1)));
+        await session.createSegment(1, bytes(3, 1));
+        const given = bytes(100, 2);
+        const work = [durably(session, given), session.append(bytes(10, 3)), durably(session, bytes(20, 4))];
+        given.fill(255);
+        work.push(session.flush(), session.truncate(120), durably(session, bytes(0, 5)), durably(session, bytes(7, 6)));
+        await Promise.all(work);
+        await session.close();
+        const expected = concat(bytes(3, 1), bytes(100, 2), bytes(10, 3), bytes(7, 4), bytes(7, 6));
+        await withSession(context.storage(), async (next) => {
+          deepEqual(await contents(next, 1), expected, "content after reopening");
+        });
       },
     ),
     {

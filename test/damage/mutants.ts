@@ -53,6 +53,9 @@ const HEADER_FIELDS: readonly Field[] = [
   ["predecessor", abi.SEGMENT_PREDECESSOR_OFFSET, 8],
   ["predecessor's end", abi.SEGMENT_PREDECESSOR_END_OFFSET, 8],
   ["predecessor's checksum", abi.SEGMENT_PREDECESSOR_CRC_OFFSET, 4],
+  ["header bytes", abi.SEGMENT_HEADER_BYTES_OFFSET, 4],
+  ["flags", abi.SEGMENT_FLAGS_OFFSET, 4],
+  ["reserved", abi.SEGMENT_RESERVED_OFFSET, 8],
 ];
 
 const CHECKPOINT_FIELDS: readonly Field[] = [
@@ -63,6 +66,8 @@ const CHECKPOINT_FIELDS: readonly Field[] = [
   ["commits", abi.CHECKPOINT_COMMITS_OFFSET, 8],
   ["written", abi.CHECKPOINT_WRITTEN_OFFSET, 8],
   ["chain", abi.CHECKPOINT_CHAIN_OFFSET, 4],
+  ["header bytes", abi.SEGMENT_HEADER_BYTES_OFFSET, 4],
+  ["reserved", abi.SEGMENT_RESERVED_OFFSET, 8],
 ];
 
 const RECORD_FIELDS: readonly Field[] = [

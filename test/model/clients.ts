@@ -131,6 +131,7 @@ export class Clients {
   readonly #disk: SimulatedDisk;
   readonly #environment: SeededEnvironment;
   readonly #syncStorage: boolean;
+  readonly #durableAppend: boolean;
   #database!: Database;
   #clients: Client[] = [];
   readonly #writers: Writer[] = [];
@@ -152,6 +153,7 @@ export class Clients {
     this.#disk = new SimulatedDisk({ seed });
     this.#environment = new SeededEnvironment(seed);
     this.#syncStorage = syncStorage;
+    this.#durableAppend = !syncStorage && seed % 2 === 0;
   }
 
   static async make(build: Build, seed: number, syncStorage: boolean): Promise<Clients> {
@@ -166,7 +168,11 @@ export class Clients {
       shared: build.shared,
       maxBytes: 64 * 1024 * 1024,
       environment: this.#environment,
-      storage: this.#disk.storage({ syncAppend: this.#syncStorage, segmentBytesTarget: 2000 }),
+      storage: this.#disk.storage({
+        syncAppend: this.#syncStorage,
+        durableAppend: this.#durableAppend,
+        segmentBytesTarget: 2000,
+      }),
     });
   }
 

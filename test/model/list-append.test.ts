@@ -757,8 +757,9 @@ class ListClients {
   }
 
   async #open(): Promise<void> {
-    const { build, storage } = this.#plan;
+    const { build, storage, seed } = this.#plan;
     const syncAppend = storage !== "asynchronous disk";
+    const durableAppend = !syncAppend && seed % 2 === 0;
     this.#database = await Database.open({
       wasm: await moduleOf(build),
       shared: build.shared,
@@ -766,7 +767,7 @@ class ListClients {
       environment: this.#environment,
       ...(storage === "memory"
         ? { durability: "in-memory" }
-        : { storage: this.#disk.storage({ syncAppend, segmentBytesTarget: 20_000 }) }),
+        : { storage: this.#disk.storage({ syncAppend, durableAppend, segmentBytesTarget: 20_000 }) }),
     });
   }
 

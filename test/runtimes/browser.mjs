@@ -5,121 +5,30 @@
  * page (so that it may share memory), and opened in a browser with a profile of its own. Reload cases run twice: over a
  * reload of the page, and over a browser that is closed and started again on the same profile.
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { ROOT } from "../../scripts/steps.mjs";
+import { bundle, launch, serve } from "../support/browsers.mjs";
 import { Collector } from "./collect.mjs";
 
 const ENTRY = join(ROOT, "build/runtimes/test/runtimes/entry.js");
-export const PUPPETEER = join(ROOT, "test/runtimes/node_modules/puppeteer-core/lib/esm/puppeteer/puppeteer-core.js");
 /** A site for each browser, so that two of them can be tested at once. */
 const siteOf = (runtime) => join(ROOT, "build/browser", runtime);
 const SILENCE_MS_MAX = 30_000;
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 /** Longer than any phase: what hangs is found by its silence. */
-const PROTOCOL_MS_MAX = 1_800_000;
-const ISOLATION = {
-  "Cross-Origin-Opener-Policy": "same-origin",
-  "Cross-Origin-Embedder-Policy": "require-corp",
-};
-const PAGE = `<!doctype html>
-<meta charset="utf-8">
-<title>Holdfast conformance</title>
-<link rel="icon" href="data:,">
-<script type="module" src="./entry.js"></script>
-`;
-
-async function bundle(site) {
-  const { build } = await import("vite");
-  await build({
-    root: ROOT,
-    base: "./",
-    configFile: false,
-    logLevel: "error",
-    publicDir: false,
-    build: {
-      outDir: site,
-      emptyOutDir: true,
-      target: "es2022",
-      minify: false,
-      assetsInlineLimit: 0,
-      modulePreload: false,
-      rollupOptions: { input: { entry: ENTRY }, output: { entryFileNames: "[name].js" } },
-    },
-    worker: { format: "es" },
-  });
-  writeFileSync(join(site, "index.html"), PAGE);
-}
-
-/** Takes the lines that the page posts. */
-function reportTo(collector) {
-  const take = (request, response) => {
-    let text = "";
-    request.setEncoding("utf8").on("data", (chunk) => {
-      text += chunk;
-    });
-    request.on("end", () => {
-      collector.line(text);
-      response.writeHead(204).end();
-    });
-  };
-  return { name: "report", configurePreviewServer: (server) => void server.middlewares.use("/report", take) };
-}
-
-async function serve(site, collector) {
-  const { preview } = await import("vite");
-  const server = await preview({
-    root: ROOT,
-    configFile: false,
-    logLevel: "error",
-    plugins: [reportTo(collector)],
-    build: { outDir: site },
-    preview: { host: "127.0.0.1", port: 0, strictPort: true, headers: ISOLATION },
-  });
-  return { url: `http://127.0.0.1:${server.httpServer.address().port}/`, close: () => server.close() };
-}
-
-/** Chromium on one profile, driven by Playwright, which does not bring a browser of its own here. */
-async function launchChromium({ executablePath, profile }) {
-  const { chromium } = await import("playwright");
-  const browser = await chromium.launchPersistentContext(profile, { executablePath, headless: true, args: FLAGS });
-  return { page: browser.pages()[0] ?? (await browser.newPage()), close: () => browser.close() };
-}
-
-/** Firefox on one profile, driven by Puppeteer: Playwright needs a Firefox that was built for it. */
-async function launchFirefox({ executablePath, profile }) {
-  const { launch } = await import(pathToFileURL(PUPPETEER));
-  const browser = await launch({
-    browser: "firefox",
-    executablePath,
-    userDataDir: profile,
-    headless: true,
-    protocolTimeout: PROTOCOL_MS_MAX,
-  });
-  return { page: await browser.newPage(), close: () => browser.close() };
-}
-
-const LAUNCH = { chromium: launchChromium, firefox: launchFirefox };
+const CALL_MS_MAX = 1_800_000;
 
 /** One browser on one profile, with one page; what it complains of goes to `collector`. */
 async function openPage({ runtime, executablePath, profile, url, collector }) {
-  const { page, close } = await LAUNCH[runtime]({ executablePath, profile });
+  const browser = await launch(runtime, { executablePath, profile, callMsMax: CALL_MS_MAX });
+  const page = await browser.newPage();
   page.on("pageerror", (error) => collector.fail(`uncaught in the page: ${error.stack ?? error.message}`));
   page.on("console", (message) => {
     if (message.type() === "error") collector.noise += `console: ${message.text()}\n`;
   });
   await page.goto(url);
-  return { page, close };
+  return { page, close: () => browser.close() };
 }
 
 /** Runs one phase in the page. A page that falls silent is given up: its browser is closed. */
@@ -179,13 +88,13 @@ export async function runInBrowser(runtime, executablePath) {
   const profile = mkdtempSync(join(tmpdir(), `holdfast-${runtime}-`));
   let server;
   try {
-    await bundle(siteOf(runtime));
-    server = await serve(siteOf(runtime), collector);
+    await bundle(ENTRY, siteOf(runtime));
+    server = await serve(siteOf(runtime), (_path, line) => collector.line(line));
     await runAll({ runtime, executablePath, profile, url: server.url }, collector);
   } catch (error) {
     collector.fail(error.message);
   } finally {
-    await server?.close();
+    server?.close();
     rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
   return collector.outcomes;

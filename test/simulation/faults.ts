@@ -23,8 +23,6 @@ export interface Plan {
 }
 
 const OPTIONS = { sessions: 0, steps: 12, fills: false, keepsPoints: false };
-/** No system interrupts one and the same call for ever. */
-const INTERRUPTIONS_MAX = 50;
 const WRITE = "writeSync";
 
 /** How a call goes wrong by its kind: a disk that is full takes a part, and other calls may take effect all the same. */
@@ -63,13 +61,11 @@ export async function callsOf(subject: Subject, seed: number): Promise<number> {
 export async function tryFault(subject: Subject, seed: number, plan: Plan): Promise<number> {
   const workload = await prepared(subject, seed);
   const random = new Random(mixed(seed, 7, plan.call, FAULTS.indexOf(plan.kind), Number(plan.forEver)));
-  let interruptions = 0;
   workload.isFaulty = true;
   workload.onProcess = (files) => {
     files.fault = (call) => {
       const isMeant = plan.forEver ? call.index >= plan.call : call.index === plan.call;
       if (!isMeant) return undefined;
-      if (plan.kind === "EINTR" && interruptions++ > INTERRUPTIONS_MAX) return undefined;
       return faultOf(plan.kind, call, random);
     };
   };

@@ -9,6 +9,7 @@
 import type { Database } from "../../src/index.js";
 import { parseSegment } from "../support/log-oracle.js";
 import { SeededEnvironment, turn } from "../support/seeded-environment.js";
+import { faultIn } from "./primitives.js";
 import { mixed, Odometer, Random } from "./random.js";
 import {
   afterPowerCut,
@@ -153,6 +154,8 @@ async function judgeNext(
   if (next === 2) await database.close();
   if (next === 3) {
     database.run("b").kv.put("k1", "after", STRICT);
+    database.run("b").events.append("after", "after", STRICT);
+    database.run("b").state.set("c1", "after", STRICT);
     expected = digestOfDatabase(database);
   }
   const { disk } = files;
@@ -166,6 +169,9 @@ async function judgeNext(
   if (next === 2 && reopened.storageInfo.recovered !== undefined) {
     throw new Violation("broken", "a database that was closed says that it was recovered");
   }
+  // Where nothing was written since, the digest has said all.
+  const wrong = next >= 2 ? faultIn(reopened) : undefined;
+  if (wrong !== undefined) throw new Violation("silentlyCorrupt", `after a second recovery: ${wrong}`);
   const { valid, fault } = reopened.verify();
   if (!valid) throw new Violation("silentlyCorrupt", `after a second recovery: fault ${fault}`);
   expectNewVersion(reopened, probe);

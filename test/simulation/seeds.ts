@@ -3,6 +3,9 @@
  */
 import type { Plan } from "./faults.js";
 
+/** Seeds from when workloads wrote key-values alone: they do so still, or they would not meet what they have found. */
+export const KEYS_ONLY_SEEDS: ReadonlySet<number> = new Set([1010, 1014, 42, 1530295682]);
+
 /** Workloads whose crashes have found a fault. */
 export const CRASH_SEEDS: readonly number[] = [
   // Killed between making the directory and syncing the one that it is in; the next owner found it made, acknowledged strict

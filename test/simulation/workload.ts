@@ -1,6 +1,6 @@
 /**
- * One database, worked on by one process after another, all of it from one seed: every mode, transactions, deletions,
- * asynchronous transactions in flight, segments that change after a few commits, full disks, checkpoints, and processes that
+ * One database, worked on by one process after another, all of it from one seed: every primitive in every mode, transactions,
+ * deletions, asynchronous transactions in flight, segments that change after a few commits, full disks, checkpoints, and processes that
  * end in every way.
  *
  * It notes what it was told and what it saw, as the least that must be found again:
@@ -15,9 +15,12 @@ import type { FileStorage } from "../../src/adapters/node-fs-storage.js";
 import { type Database, type DurabilityOption, HoldfastError } from "../../src/index.js";
 import type { Mode } from "../support/history.js";
 import { SeededEnvironment, turn } from "../support/seeded-environment.js";
+import { changeIndex, faultIn, isDeletable, someItem, type Writes, writeAll, writeOne } from "./primitives.js";
 import { mixed, Random } from "./random.js";
+import { KEYS_ONLY_SEEDS } from "./seeds.js";
 import { afterPowerCut, type Disk, emptyDisk, type FileCall, SimulatedFiles } from "./simulated-files.js";
 import {
+  CELLS,
   countUpTo,
   digestOfDatabase,
   type Entry,
@@ -88,9 +91,6 @@ const TURNS_MAX = 400;
 const MODES: readonly Mode[] = ["in-memory", "buffered", "strict"];
 /** What a write may end with for reasons of the storage or of concurrency. */
 const REASONS = new Set<string>(["STORAGE_FULL", "STORE_FAILED", "COMMIT_INDETERMINATE", "CONFLICT"]);
-
-/** What a transaction is to write: values, and `undefined` for deletions. */
-type Writes = ReadonlyMap<string, string | undefined>;
 
 interface Told {
   readonly mark: string;
@@ -171,6 +171,7 @@ export class Workload {
   readonly #subject: Subject;
   readonly #options: WorkloadOptions;
   readonly #random: Random;
+  readonly #writesKeysOnly: boolean;
   readonly #told = new Map<number, Told>();
   #disk: Disk;
   #files: SimulatedFiles;
@@ -203,6 +204,7 @@ export class Workload {
     this.#subject = subject;
     this.#options = options;
     this.#random = new Random(mixed(seed, 1));
+    this.#writesKeysOnly = KEYS_ONLY_SEEDS.has(seed);
     this.segmentBytes = this.#random.of([300, 700, 1500, 4000]);
     this.#disk = emptyDisk(this.#random.of([512, 512, 4096]));
     this.#files = new SimulatedFiles(this.#disk);
@@ -347,7 +349,7 @@ export class Workload {
     if (this.#files.room !== Number.POSITIVE_INFINITY && random.rarely(4)) this.#fill();
     const run = random.of(RUNS);
     const mode = random.of(MODES);
-    switch (random.pick(23)) {
+    switch (random.pick(this.#writesKeysOnly ? 23 : 29)) {
       case 0:
       case 1:
       case 2:
@@ -381,10 +383,27 @@ export class Workload {
       case 20:
       case 21:
         return this.#checkpoint();
-      default:
+      case 22:
         if (this.#options.fills) this.#fill();
         else this.#environment.advance(200);
+        return;
+      default:
+        return this.#primitive(run, mode);
     }
+  }
+
+  #primitive(run: string, mode: Mode): void {
+    const which = this.#random.pick(6);
+    if (which < 2) this.#writeOne("event", "e:", run, mode);
+    else if (which === 2) this.#writeOne("cell", `c:${this.#random.of(CELLS)}`, run, mode);
+    else if (which === 3) this.#deleteCell(run, mode);
+    else if (which === 4) this.#writeOne("trace", "t:", run, mode);
+    else this.#changeIndex(run, mode);
+  }
+
+  /** What a transaction writes to. */
+  #item(mark: string, count: number): string {
+    return this.#writesKeysOnly ? `k:${this.#random.of(KEYS)}` : someItem(this.#random, mark, count);
   }
 
   #mark(): string {
@@ -402,10 +421,11 @@ export class Workload {
     const random = this.#random;
     const writes = new Map<string, string | undefined>();
     for (let left = random.pick(3); left > 0; left--) {
-      writes.set(random.of(KEYS), random.rarely(4) ? undefined : this.#value(mark));
+      const item = this.#item(mark, left);
+      writes.set(item, isDeletable(item) && random.rarely(4) ? undefined : this.#value(mark));
     }
     // Something of each transaction can be told from everything else.
-    writes.set(random.of(KEYS), this.#value(mark));
+    writes.set(this.#item(mark, 0), this.#value(mark));
     return writes;
   }
 
@@ -417,7 +437,7 @@ export class Workload {
     const mark = this.#mark();
     const key = this.#random.of(KEYS);
     const value = this.#value(mark);
-    const told = { mark, run, mode, writes: new Map([[key, value]]) };
+    const told = { mark, run, mode, writes: new Map([[`k:${key}`, value]]) };
     this.#commit("put", told, () => this.#open.run(run).kv.put(key, value, { durability: mode }));
   }
 
@@ -428,7 +448,7 @@ export class Workload {
       const transaction = this.#open.run(run).begin({ durability: mode });
       try {
         if (this.#random.rarely(3)) transaction.kv.get(this.#random.of(KEYS));
-        write(transaction.kv, writes);
+        writeAll(transaction, writes);
         return transaction.commit();
       } finally {
         transaction.rollback();
@@ -438,9 +458,36 @@ export class Workload {
 
   #delete(run: string, mode: Mode): void {
     const key = this.#random.of(KEYS);
-    const told = { mark: "", run, mode, writes: new Map([[key, undefined]]) };
+    const told = { mark: "", run, mode, writes: new Map([[`k:${key}`, undefined]]) };
     this.#commit("delete", told, () => {
       return this.#open.run(run).kv.delete(key, { durability: mode }) ? this.#open.run(run).version : 0;
+    });
+  }
+
+  /** Writes one item; what it is published at is the run's newest version when the call returns. */
+  #writeOne(what: string, kind: string, run: string, mode: Mode): void {
+    const mark = this.#mark();
+    const item = kind.length > 2 ? kind : `${kind}${mark}`;
+    const text = this.#value(mark);
+    this.#commit(what, { mark, run, mode, writes: new Map([[item, text]]) }, () => {
+      writeOne(this.#open.run(run), item, text, { durability: mode });
+      return this.#open.run(run).version;
+    });
+  }
+
+  #deleteCell(run: string, mode: Mode): void {
+    const name = this.#random.of(CELLS);
+    const told = { mark: "", run, mode, writes: new Map([[`c:${name}`, undefined]]) };
+    this.#commit("delete cell", told, () => {
+      return this.#open.run(run).state.delete(name, { durability: mode }) ? this.#open.run(run).version : 0;
+    });
+  }
+
+  #changeIndex(run: string, mode: Mode): void {
+    const told = { mark: "", run, mode, writes: new Map([["i:", undefined]]) };
+    this.#commit("index", told, () => {
+      changeIndex(this.#open, run, this.#random, this.#mark(), { durability: mode });
+      return this.#open.run(run).version;
     });
   }
 
@@ -531,7 +578,7 @@ export class Workload {
     const work = this.#open.run(run).transactionAsync(
       async (transaction) => {
         if (key !== undefined) transaction.kv.get(key);
-        write(transaction.kv, writes);
+        writeAll(transaction, writes);
         await gate;
       },
       { durability: mode },
@@ -636,10 +683,11 @@ export class Workload {
     this.#say(`room for ${this.#files.room}`);
   }
 
-  /** Reads go on, whatever has become of the storage. */
-  #versionOf(run: string, key: string): number {
+  /** The version of a key, or of the run. Reads go on, whatever has become of the storage. */
+  #versionOf(run: string, key: string | undefined): number {
     try {
-      return this.#open.run(run).kv.getVersioned(key)?.version ?? 0;
+      const shown = this.#open.run(run);
+      return key === undefined ? shown.version : (shown.kv.getVersioned(key)?.version ?? 0);
     } catch (error) {
       throw new Violation("broken", `a read ended with ${codeOf("a read", error)}: ${String(error)}`, error);
     }
@@ -648,7 +696,7 @@ export class Workload {
   /** What readers see of a strict commit must survive everything, and of a buffered one the end of the process. */
   observe(): void {
     for (const run of RUNS) {
-      for (const key of KEYS) {
+      for (const key of [undefined, ...KEYS]) {
         const version = this.#versionOf(run, key);
         const mode = this.log.find(version)?.mode ?? this.#told.get(version)?.mode;
         if (mode === "strict") this.#power = Math.max(this.#power, version);
@@ -712,7 +760,7 @@ export class Workload {
       const told = this.#told.get(version);
       if (told === undefined) continue;
       for (const [key, value] of told.writes) {
-        if (value !== undefined && writes.get(key) !== value) {
+        if (value !== undefined && !holds(writes, key, value)) {
           throw new Violation("partial", `the record of version ${version} (${told.mark}) does not hold ${key}`);
         }
       }
@@ -722,17 +770,18 @@ export class Workload {
   }
 }
 
-function write(kv: { put(key: string, value: string): unknown; delete(key: string): unknown }, writes: Writes): void {
-  for (const [key, value] of writes) {
-    if (value === undefined) kv.delete(key);
-    else kv.put(key, value);
-  }
+/** Whether a record holds what was written; under which sequence an event was, only the record says. */
+function holds(writes: Writes, item: string, text: string): boolean {
+  if (!item.startsWith("e:")) return writes.get(item) === text;
+  return [...writes].some(([name, found]) => name.startsWith("e:") && found === text);
 }
 
 /** The number of entries that a database holds; throws unless it is a prefix with everything up to `floor`, and sound. */
 export function expectPrefix(database: Database, entries: readonly Entry[], floor: number, what: string): number {
   const { valid, fault } = database.verify();
   if (!valid) throw new Violation("silentlyCorrupt", `${what}: the heap does not verify: fault ${fault}`);
+  const wrong = faultIn(database);
+  if (wrong !== undefined) throw new Violation("silentlyCorrupt", `${what}: ${wrong}`);
   const digest = digestOfDatabase(database);
   const count = prefixOf(entries, digest);
   if (count < 0) throw new Violation("reordered", `${what}: no prefix of the commit order is ${digest}`);

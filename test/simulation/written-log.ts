@@ -9,20 +9,27 @@
  */
 import { crc32 } from "node:zlib";
 import * as abi from "../../src/host/abi.js";
-import type { Database } from "../../src/index.js";
+import type { Cell, Database, LogEvent, Run, RunInfo, Trace, Value } from "../../src/index.js";
 import type { Mode } from "../support/history.js";
-import { plainDecode } from "../support/plain-cbor.js";
+import { commitAt } from "../support/log-items.js";
 
 /** The runs and keys that workloads write to. */
 export const RUNS = ["a", "b", "c"] as const;
 export const KEYS = ["k0", "k1", "k2", "k3", "k4"] as const;
+export const CELLS = ["c0", "c1", "c2"] as const;
+export const TAGS = ["x", "y"] as const;
 
-const MODES: readonly Mode[] = ["in-memory", "buffered", "strict"];
 const SEGMENT = /\.log(\.tmp)?$/;
+const GENESIS = "0".repeat(64);
 
-/** A run as it can be seen. */
+/** A run as it can be seen, and what follows from it for the next commit. */
 interface RunState {
-  readonly keys: ReadonlyMap<string, string>;
+  /** What is shown of each item, by its name (`log-items.ts`); events by their head alone, whose hash is over all of them. */
+  readonly items: ReadonlyMap<string, string>;
+  readonly events: number;
+  readonly hash: string;
+  /** The versions of cells, of deleted ones too. */
+  readonly cells: ReadonlyMap<string, number>;
   readonly digest: string;
 }
 
@@ -34,93 +41,134 @@ export interface Entry {
   readonly position: number;
   readonly run: string;
   readonly mode: Mode;
-  /** What it put, and `undefined` for what it deleted. */
+  /** The text of what it put, by item, and `undefined` for what it deleted. */
   readonly writes: ReadonlyMap<string, string | undefined>;
   readonly deletesRun: boolean;
   readonly state: State;
   readonly digest: string;
 }
 
-type Commit = Omit<Entry, "state" | "digest">;
-
 /** A value in few characters. */
 function brief(text: string): string {
   return `${text.length}.${crc32(text).toString(36)}`;
 }
 
-function digestOfRun(version: number, keys: ReadonlyMap<string, string>): string {
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+
+// What is shown of an item, told from its value alone.
+
+const showKey = (version: number, value: Value | undefined): string => `${version}:${brief(String(value))}`;
+const showCell = ({ version, value }: Pick<Cell, "version" | "value">): string => `${version}:${brief(String(value))}`;
+const showTrace = ({ entry, parent, tags, timestamp }: Trace): string =>
+  brief(JSON.stringify([entry, parent, tags, timestamp]));
+const showInfo = ({ status, tags, metadata, updatedAt }: RunInfo): string =>
+  brief(JSON.stringify([status, tags, metadata, updatedAt]));
+
+function show(item: string, version: number, value: Value): string {
+  if (item.startsWith("c:")) return showCell(value as unknown as Cell);
+  if (item.startsWith("t:")) return showTrace(value as unknown as Trace);
+  return item.startsWith("i:") ? showInfo(value as unknown as RunInfo) : showKey(version, value);
+}
+
+/** The text by which a write can be told from all others. */
+function textOf(item: string, value: Value): string {
+  if (item.startsWith("e:")) return String((value as unknown as LogEvent).payload);
+  if (item.startsWith("c:")) return String((value as unknown as Cell).value);
+  if (item.startsWith("i:")) return String((value as unknown as RunInfo).metadata["mark"]);
+  if (!item.startsWith("t:")) return String(value);
+  const { entry } = value as unknown as Trace;
+  return entry.type === "thought" ? entry.content : "";
+}
+
+function digestOfRun(version: number, items: ReadonlyMap<string, string>, events: number, hash: string): string {
   let digest = `@${version}`;
-  for (const key of KEYS) {
-    const value = keys.get(key);
-    if (value !== undefined) digest += ` ${key}=${value}`;
-  }
+  if (events > 0) digest += ` e:${events}=${hash.slice(0, 12)}`;
+  for (const item of [...items.keys()].sort()) digest += ` ${item}=${items.get(item)}`;
   return digest;
 }
 
-const NOTHING = digestOfRun(0, new Map());
+const NOTHING: RunState = {
+  items: new Map(),
+  events: 0,
+  hash: GENESIS,
+  cells: new Map(),
+  digest: digestOfRun(0, new Map(), 0, GENESIS),
+};
 
 function digestOf(state: State): string {
-  return RUNS.map((run) => state.get(run)?.digest ?? NOTHING).join("; ");
+  return RUNS.map((run) => (state.get(run) ?? NOTHING).digest).join("; ");
 }
 
 /** The digest of a database with nothing in it. */
 export const EMPTY_DIGEST = digestOf(new Map());
 
+/** What a run shows, item by item. */
+function itemsOf(run: Run, info: RunInfo | undefined): Map<string, string> {
+  const items = new Map<string, string>();
+  for (const key of run.kv.keys()) {
+    const found = run.kv.getVersioned(key);
+    if (found !== undefined) items.set(`k:${key}`, showKey(found.version, found.value));
+  }
+  for (const [name, cell] of run.state.list()) items.set(`c:${name}`, showCell(cell));
+  for (const trace of run.traces.list()) items.set(`t:${trace.id}`, showTrace(trace));
+  if (info !== undefined) items.set("i:", showInfo(info));
+  return items;
+}
+
 /** What a database shows, as a digest. */
 export function digestOfDatabase(database: Database): string {
   return RUNS.map((id) => {
     const run = database.run(id);
-    const keys = new Map<string, string>();
-    for (const key of run.kv.keys()) {
-      const found = run.kv.getVersioned(key);
-      if (found !== undefined) keys.set(key, `${found.version}:${brief(String(found.value))}`);
-    }
-    return digestOfRun(run.version, keys);
+    const head = run.events.head();
+    const events = head === undefined ? 0 : head.sequence + 1;
+    const items = itemsOf(run, database.runs.get(id));
+    return digestOfRun(run.version, items, events, head === undefined ? GENESIS : hex(head.hash));
   }).join("; ");
 }
 
-function stateAfter(state: State, { run, version, writes, deletesRun }: Commit): State {
-  const after = new Map(state);
-  if (deletesRun) {
-    after.delete(run);
-    return after;
+/** A commit as its record has it. */
+interface Commit {
+  readonly version: number;
+  readonly position: number;
+  readonly run: string;
+  readonly mode: Mode;
+  readonly values: ReadonlyMap<string, Value | undefined>;
+  readonly deletesRun: boolean;
+}
+
+/** The run after a commit; `fault` is told what cannot stand behind what was there. */
+function runAfter(before: RunState, { version, values }: Commit, fault: (what: string) => void): RunState {
+  const items = new Map(before.items);
+  const cells = new Map(before.cells);
+  let { events, hash } = before;
+  for (const [item, value] of values) {
+    const name = item.slice(2);
+    if (item.startsWith("e:")) {
+      const event = value as unknown as LogEvent;
+      if (event.sequence !== events || hex(event.previousHash) !== hash) fault(`event ${name} behind ${events} others`);
+      events++;
+      hash = hex(event.hash);
+    } else if (item.startsWith("n:")) {
+      if (value !== undefined && value !== cells.get(name)) fault(`cell ${name} kept as ${String(value)}`);
+    } else if (value === undefined) items.delete(item);
+    else {
+      items.set(item, show(item, version, value));
+      if (!item.startsWith("c:")) continue;
+      const cell = value as unknown as Cell;
+      if (cell.version !== (cells.get(name) ?? 0) + 1) fault(`cell ${name} at ${cell.version}`);
+      cells.set(name, cell.version);
+    }
   }
-  const keys = new Map(state.get(run)?.keys);
-  for (const [key, value] of writes) {
-    if (value === undefined) keys.delete(key);
-    else keys.set(key, `${version}:${brief(value)}`);
-  }
-  after.set(run, { keys, digest: digestOfRun(version, keys) });
-  return after;
+  return { items, cells, events, hash, digest: digestOfRun(version, items, events, hash) };
 }
 
 /** The commit in a whole record; `undefined` for a watermark. */
 function commitIn(record: Uint8Array): Commit | undefined {
   const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
   if (view.getUint8(abi.RECORD_KIND_OFFSET) !== abi.RECORD_COMMIT) return undefined;
-  const text = (start: number, length: number): string =>
-    Buffer.from(record.buffer, record.byteOffset + start, length).toString();
-  let at: number = abi.RECORD_HEADER_BYTES;
-  const runBytes = view.getUint16(abi.RECORD_RUN_BYTES_OFFSET, true);
-  const run = text(at, runBytes);
-  at += runBytes;
-  const writes = new Map<string, string | undefined>();
-  let deletesRun = false;
-  for (let left = view.getUint32(abi.RECORD_OPERATIONS_OFFSET, true); left > 0; left--) {
-    const kind = view.getUint8(at + abi.OPERATION_KIND_OFFSET);
-    const keyBytes = view.getUint16(at + abi.OPERATION_KEY_BYTES_OFFSET, true);
-    const valueBytes = view.getUint32(at + abi.OPERATION_VALUE_BYTES_OFFSET, true);
-    at += abi.OPERATION_HEADER_BYTES;
-    if (kind === abi.OPERATION_DELETE_RUN) deletesRun = true;
-    else {
-      const value = record.subarray(at + keyBytes, at + keyBytes + valueBytes);
-      writes.set(text(at, keyBytes), kind === abi.OPERATION_PUT ? String(plainDecode(value)) : undefined);
-    }
-    at += keyBytes + valueBytes;
-  }
-  const version = Number(view.getBigUint64(abi.RECORD_VERSION_OFFSET, true));
+  const { run, version, mode, writes, deletesRun = false } = commitAt(record);
   const position = Number(view.getBigUint64(abi.RECORD_POSITION_OFFSET, true));
-  return { version, position, run, mode: MODES[view.getUint8(abi.RECORD_MODE_OFFSET)] as Mode, writes, deletesRun };
+  return { version, position, run, mode, values: writes, deletesRun };
 }
 
 /** The log as one process after another writes it. */
@@ -184,8 +232,21 @@ export class WrittenLog {
     if (commit.version <= (last?.version ?? 0)) {
       this.fault ??= `version ${commit.version} of run ${commit.run} stands behind version ${last?.version} in the log`;
     }
-    const state = stateAfter(last?.state ?? new Map(), commit);
-    const entry = { ...commit, state, digest: digestOf(state) };
+    const state = new Map(last?.state);
+    if (commit.deletesRun) state.delete(commit.run);
+    else {
+      const fault = (what: string): void => {
+        this.fault ??= `version ${commit.version} of run ${commit.run} has ${what} in the log`;
+      };
+      state.set(commit.run, runAfter(state.get(commit.run) ?? NOTHING, commit, fault));
+    }
+    const { values, ...about } = commit;
+    const writes = new Map<string, string | undefined>();
+    for (const [item, value] of values) {
+      // What a deleted cell leaves is nobody's write.
+      if (!item.startsWith("n:")) writes.set(item, value === undefined ? undefined : textOf(item, value));
+    }
+    const entry = { ...about, writes, state, digest: digestOf(state) };
     this.#byVersion.set(entry.version, entry);
     this.entries = [...this.entries, entry];
     this.versionMost = Math.max(this.versionMost, entry.version);

@@ -54,7 +54,8 @@ function itemOf(
   }
 }
 
-function commitAt(record: Uint8Array): Commit {
+/** The commit in a whole record of one. */
+export function commitAt(record: Uint8Array): Commit {
   const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
   const runBytes = view.getUint16(abi.RECORD_RUN_BYTES_OFFSET, true);
   let at = abi.RECORD_HEADER_BYTES + runBytes;

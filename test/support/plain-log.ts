@@ -113,6 +113,13 @@ class HeaderFields {
     const crc = this.u32(abi.SEGMENT_CRC_OFFSET);
     if (crc32c(bytes.subarray(0, abi.SEGMENT_CRC_OFFSET)) !== crc) throw this.refuse("header checksum");
     if (this.u32(abi.SEGMENT_FORMAT_OFFSET) !== abi.FORMAT_VERSION) throw this.refuse("format", "UNSUPPORTED");
+    const headerBytes = this.u32(abi.SEGMENT_HEADER_BYTES_OFFSET);
+    if (headerBytes !== abi.SEGMENT_HEADER_BYTES) throw this.refuse("header bytes", "UNSUPPORTED");
+    const flagsMost = file === "segment" ? 0 : 1;
+    if (this.u32(abi.SEGMENT_FLAGS_OFFSET) > flagsMost) throw this.refuse("flags", "UNSUPPORTED");
+    for (let at = abi.SEGMENT_RESERVED_OFFSET; at < abi.SEGMENT_CRC_OFFSET; at++) {
+      if (this.#view.getUint8(at) !== 0) throw this.refuse("reserved", "UNSUPPORTED");
+    }
     const number = this.u64(abi.SEGMENT_NUMBER_OFFSET);
     if (expected !== undefined && number !== expected) throw this.refuse("number");
     this.any = {

@@ -66,6 +66,7 @@ export interface SimulatedStorageOptions {
   readonly syncAppend?: boolean;
   readonly syncFlush?: boolean;
   readonly asyncFlush?: boolean;
+  readonly durableAppend?: boolean;
   readonly recordBytesMax?: number;
   readonly segmentBytesTarget?: number;
 }
@@ -183,6 +184,7 @@ export class SimulatedDisk {
       syncAppend,
       syncFlush: options.syncFlush ?? syncAppend,
       asyncFlush: options.asyncFlush ?? true,
+      durableAppend: options.durableAppend ?? false,
       recordBytesMax: options.recordBytesMax ?? 64 * 1024 * 1024,
       segmentBytesTarget: options.segmentBytesTarget ?? 64 * 1024 * 1024,
     };
@@ -627,6 +629,12 @@ class SimulatedSession implements StorageSession {
         throw error;
       }
     });
+  }
+
+  /** Two calls, each of which can be held and made to fail, with nothing between them. */
+  async appendDurably(bytes: Uint8Array): Promise<void> {
+    if (this.#capabilities.durableAppend !== true) throw unsupported("appendDurably");
+    await Promise.all([this.append(bytes), this.flush()]);
   }
 
   truncateSync(byteLength: number): void {

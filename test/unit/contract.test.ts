@@ -10,6 +10,7 @@ import { memory } from "../../src/adapters/memory.js";
 import { nodeFs } from "../../src/adapters/node-fs.js";
 import type { Storage } from "../../src/adapters/storage.js";
 import { Database } from "../../src/index.js";
+import { openAttached } from "../contract/attached.js";
 import type { Context, OpenOptions } from "../contract/context.js";
 import { suites as everySuite } from "../runtimes/suites.js";
 import { SimulatedDisk } from "../support/simulated-storage.js";
@@ -55,17 +56,28 @@ const mounts: readonly Mount[] = [
   { name: "simulated", place: () => simulated({}) },
   { name: "simulated, asynchronous sync only", place: () => simulated({ syncFlush: false }) },
   { name: "simulated, asynchronous only", place: () => simulated({ syncAppend: false }) },
+  {
+    name: "simulated, asynchronous only, appending durably",
+    place: () => simulated({ syncAppend: false, durableAppend: true }),
+  },
 ];
 
 /** What opens databases; the storages by themselves have tests of their own. */
 const suites = everySuite.flatMap(({ name, opens, cases }) => (opens && cases !== undefined ? [{ name, cases }] : []));
 const reloadCases = everySuite.flatMap(({ reloadCases: cases }) => cases?.() ?? []);
 
-function contextOf(place: Place, shared: boolean, opened: Database[]): Context {
+/** How a database comes to be: opened over a memory of one kind, or attached to where another one was opened. */
+type Kind = "single" | "shared" | "attached";
+
+function contextOf(place: Place, kind: Kind, opened: Database[]): Context {
   const storage = place.storage();
   let last: { database: Database; options: OpenOptions } | undefined;
   const open = async (options: OpenOptions): Promise<Database> => {
-    const database = await Database.open({ storage: place.storage(), shared, ...options });
+    const whole = { storage: place.storage(), ...options };
+    const database =
+      kind === "attached"
+        ? await openAttached(whole, opened)
+        : await Database.open({ shared: kind === "shared", ...whole });
     opened.push(database);
     last = { database, options };
     return database;
@@ -89,10 +101,13 @@ async function closeAll(opened: readonly Database[]): Promise<void> {
 }
 
 for (const mount of mounts) {
-  for (const shared of [false, true]) {
-    describe(`${mount.name}, ${shared ? "shared" : "single"}`, () => {
+  for (const kind of ["single", "shared", "attached"] as const) {
+    if (kind === "attached" && mount.name !== "memory") continue;
+    describe(`${mount.name}, ${kind}`, () => {
       const { capabilities } = mount.place().storage();
       for (const suite of suites) {
+        // Its cases bring storages of their own, and nothing persistent is attached to.
+        if (kind === "attached" && suite.name === "golden") continue;
         describe(suite.name, () => {
           for (const item of suite.cases()) {
             if (item.needs?.(capabilities) === false) continue;
@@ -100,7 +115,7 @@ for (const mount of mounts) {
               const place = mount.place();
               const opened: Database[] = [];
               try {
-                await item.run(contextOf(place, shared, opened));
+                await item.run(contextOf(place, kind, opened));
                 await closeAll(opened);
               } finally {
                 await closeAll(opened).catch(() => {});
@@ -124,11 +139,11 @@ for (const mount of mounts) {
       if (item.needs?.(capabilities) === false) continue;
       test(item.name, async () => {
         const place = mount.place();
-        await item.before(contextOf(place, false, []));
+        await item.before(contextOf(place, "single", []));
         place.kill?.();
         const opened: Database[] = [];
         try {
-          await item.after(contextOf(place, false, opened));
+          await item.after(contextOf(place, "single", opened));
         } finally {
           await closeAll(opened);
         }

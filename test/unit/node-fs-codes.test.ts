@@ -5,7 +5,7 @@
  * it does a file that may not grow, without any code. Both give the system's number, each in its own place.
  */
 import { expect, test } from "vitest";
-import { codeOf, failure } from "../../src/adapters/node-fs-platform.js";
+import { codeOf, failure, type Platform, writeAll } from "../../src/adapters/node-fs-platform.js";
 
 const NODE = Object.assign(new Error("UNKNOWN: unknown error, write"), {
   errno: -122,
@@ -30,6 +30,19 @@ test("want of room has its code on every runtime", () => {
 
 test("a call that was interrupted is known as such", () => {
   expect(codeOf(DENO_INTERRUPTED)).toBe("EINTR");
+});
+
+test("a call that is interrupted for ever ends with a typed error", () => {
+  // A write that was interrupted was made again, and again, for as long as it was.
+  let calls = 0;
+  const interrupted = (): never => {
+    if (++calls > 100_000) throw new Error("is made again for ever");
+    throw DENO_INTERRUPTED;
+  };
+  const fs = { writeSync: interrupted, fstatSync: () => ({ size: 0 }) };
+  const node = { fs } as unknown as Platform;
+  const write = (): void => writeAll(node, 1, new Uint8Array(8), 0, "append");
+  expect(write).toThrowError(expect.objectContaining({ code: "STORE_FAILED", cause: DENO_INTERRUPTED }));
 });
 
 test("what has a name keeps it, and what is no error of the system has none", () => {

@@ -184,6 +184,27 @@ test.each<[string, (view: DataView) => void]>([
   expect(storage.checkpoints.size + storage.segments.size).toBe(0);
 });
 
+test.each<[string, (view: DataView) => void]>([
+  ["flags", (view) => view.setUint32(abi.SEGMENT_FLAGS_OFFSET, 2, true)],
+  ["a byte behind its fields", (view) => view.setUint8(abi.SEGMENT_CRC_OFFSET - 1, 1)],
+  ["another length", (view) => view.setUint32(abi.SEGMENT_HEADER_BYTES_OFFSET, 256, true)],
+])("a header whose checksum holds and that has %s is of a newer release", async (_, change) => {
+  // What this release writes as 0 it did not look at, so that it would have read the log of a release that means something by
+  // it as if it were its own, and have written behind it.
+  const log = await damageLog({ bytes: 600, ending: "killed" });
+  const [number, bytes] = [...log.segments][0] as [number, Uint8Array];
+  const outcome = await openSegments(withSegment(log.segments, number, forgeHeader(bytes, change)), log.epoch);
+  expect(outcome).toMatchObject({ kind: "refused", error: { code: "UNSUPPORTED", details: { segment: number } } });
+  const source = await Database.open({ durability: "in-memory", wasm });
+  const pieces: Uint8Array[] = [];
+  for await (const piece of source.export()) pieces.push(piece);
+  const forged = forgeHeader(new Uint8Array(Buffer.concat(pieces)), change);
+  const error: unknown = await Database.import([forged], { storage: new ByteStorage(new Map(), 0), wasm }).catch(
+    (e) => e,
+  );
+  expect(error).toMatchObject({ code: "UNSUPPORTED" });
+});
+
 describe("segments", () => {
   const small = { segmentBytesTarget: 300 };
 

@@ -2,8 +2,10 @@
  * What once went wrong, each as a test that opens with its story.
  */
 import { afterEach, describe, expect, test } from "vitest";
+import { FileStorage } from "../../src/adapters/node-fs-storage.js";
 import { Database, HoldfastError, type OpenOptions, type RecoveredInfo } from "../../src/index.js";
 import { trace } from "../../src/trace.js";
+import { emptyDisk, SimulatedFiles } from "../simulation/simulated-files.js";
 import { wasm } from "../support/damage-logs.js";
 import { settled } from "../support/manual-environment.js";
 import { SeededEnvironment } from "../support/seeded-environment.js";
@@ -391,4 +393,60 @@ test("a result that cannot even be asked whether it is a promise is a result", a
     return proxy;
   });
   expect(db.run("r").kv.get("a")).toBe(1);
+});
+
+test("an import of nothing but empty pieces ends with its signal", async () => {
+  // Its signal was only looked at between pieces with bytes, and timers had no turn: neither could end it.
+  const abort = new AbortController();
+  function* nothing(): Generator<Uint8Array> {
+    for (let count = 0; count < 2_000_000; count++) yield new Uint8Array(0);
+    throw new Error("nobody has looked at the signal");
+  }
+  setTimeout(() => abort.abort(), 1);
+  const importing = Database.import(nothing(), { wasm, durability: "in-memory", signal: abort.signal });
+  await expect(importing).rejects.toMatchObject({ code: "TIMEOUT" });
+});
+
+describe("what a checkpoint has taken the place of", () => {
+  const small = { segmentBytesTarget: 200 };
+
+  test("is removed by another checkpoint if it could not be by the first, and by closing", async () => {
+    // Where nothing had been written since, another checkpoint had nothing to do, and left it where it was.
+    const disk = new SimulatedDisk();
+    const db = await open({ storage: disk.storage(small) });
+    const write = (): void => {
+      for (let i = 0; i < 20; i++) db.run("r").kv.put("k", "x".repeat(100));
+    };
+    write();
+    disk.failNext("removeSegment", "STORE_FAILED", { applied: false });
+    await expect(db.checkpoint()).rejects.toMatchObject({ code: "STORE_FAILED" });
+    expect(disk.segmentNumbers().length).toBeGreaterThan(1);
+    await db.checkpoint();
+    expect(disk.segmentNumbers()).toHaveLength(1);
+    write();
+    disk.failNext("removeSegment", "STORE_FAILED", { applied: false });
+    await expect(db.checkpoint()).rejects.toMatchObject({ code: "STORE_FAILED" });
+    await db.close();
+    expect(disk.segmentNumbers()).toHaveLength(1);
+  });
+
+  test("goes with a few syncs of the directory, not with one for each segment", async () => {
+    // Hundreds of segments took hundreds of syncs, each as long as that of a commit.
+    const files = new SimulatedFiles(emptyDisk(512));
+    const storage = new FileStorage("/db", small.segmentBytesTarget, {
+      platform: () => files.platform(),
+      own: async (node, directory) => files.own(node, directory),
+    });
+    const db = await open({ storage, durability: "buffered" });
+    for (let i = 0; i < 100; i++) db.run("r").kv.put("k", "x".repeat(100));
+    const syncs: string[] = [];
+    let removed = 0;
+    files.onBoundary = ({ name, path }) => {
+      if (/^fsync/.test(name) && path === "/db") syncs.push(name);
+      if (name === "rmSync" && path.endsWith(".log")) removed++;
+    };
+    await db.checkpoint();
+    expect(removed).toBeGreaterThan(40);
+    expect(syncs.length).toBeLessThan(10);
+  });
 });

@@ -47,6 +47,10 @@ const mounts: readonly Mount[] = [
   },
   { name: "simulated", place: () => simulated({}) },
   { name: "simulated, asynchronous only", place: () => simulated({ syncAppend: false }) },
+  {
+    name: "simulated, asynchronous only, appending durably",
+    place: () => simulated({ syncAppend: false, durableAppend: true }),
+  },
 ];
 
 for (const mount of mounts) {

@@ -1,0 +1,72 @@
+/**
+ * The entry of the shared build: the ABI, and what only those call who have others beside them.
+ */
+import { banish, bury } from "./burial";
+import { STATUS_BUSY_LOCK, STATUS_NOTHING, WORKER_NONE } from "./constants";
+import { lockAcquire, lockRelease } from "./lock";
+import { logLockAlways, logUnlock } from "./queue";
+import { directoryLock, directoryUnlock, runFind } from "./run";
+import { scratchKey } from "./scratch";
+import { Superblock, superblock } from "./superblock";
+import { workerReserve, workerWord } from "./workers";
+
+export * from "./index";
+
+/** With WORKER_NONE keeps a slot for a worker that is to attach; its index, or WORKER_NONE. Otherwise a slot's word. */
+export function workerSlot(index: u32): u32 {
+  return index == WORKER_NONE ? workerReserve() : workerWord(index);
+}
+
+/**
+ * Clears up behind the worker in a slot, which is dead, or leaves this instance's own; a status, STATUS_NOTHING where the
+ * slot's word is another one by now.
+ */
+export function workerBury(index: u32, word: u32): u32 {
+  return bury(index, word);
+}
+
+/** Notes that the database is closed: once this returns nobody writes any more, and nothing is placed in the log. */
+export function closeAll(): void {
+  logLockAlways();
+  superblock().closed = 1;
+  logUnlock();
+}
+
+/** Takes the poisoned run whose id is in the key scratch away, with all that is in it; a status. */
+export function runBanish(nameBytes: u32): u32 {
+  if (!directoryLock()) return STATUS_BUSY_LOCK;
+  const run = runFind(scratchKey(), nameBytes);
+  const status = run === null ? STATUS_NOTHING : banish(run);
+  directoryUnlock();
+  return status;
+}
+
+/** Where the end of the heap stands: no address of a value is beyond it. */
+export function heapEndAddress(): usize {
+  return changetype<usize>(superblock()) + offsetof<Superblock>("heapEnd");
+}
+
+/** Where the workers' common knowledge of the log stands: LOG_PLACE_… */
+export function logPlaceAddress(): usize {
+  return changetype<usize>(superblock()) + offsetof<Superblock>("logSegmentPosition");
+}
+
+/** Where it stands whether the database is closed. */
+export function closedAddress(): usize {
+  return changetype<usize>(superblock()) + offsetof<Superblock>("closed");
+}
+
+function turnWord(turn: u32): usize {
+  const sb = changetype<usize>(superblock());
+  return sb + (turn == 0 ? offsetof<Superblock>("drainLock") : offsetof<Superblock>("syncLock"));
+}
+
+/** Takes the turn to write to the storage (0) or to sync it (1); false when it could not be had in time. */
+export function turnTake(turn: u32): bool {
+  return lockAcquire(turnWord(turn));
+}
+
+/** Gives it back. */
+export function turnGive(turn: u32): void {
+  lockRelease(turnWord(turn));
+}
