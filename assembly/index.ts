@@ -172,22 +172,36 @@ export function crc32c(pointer: u32, length: u32): u32 {
 
 // Runs.
 
+/**
+ * A run that was looked up, and in the result area the generation that handles of it have, also after it was deleted; or a
+ * status. The directory's lock, under which both belong together, is given back.
+ */
+function found(run: Run): usize {
+  // Odd while it lives, and one more from its deletion on.
+  store<u32>(scratchResult(), (run.generation - 1) | 1);
+  const isPoisoned = (run.flags & RUN_POISONED) != 0;
+  directoryUnlock();
+  return isPoisoned ? (STATUS_POISONED as usize) : changetype<usize>(run);
+}
+
+/** The same where there is none. */
+function notFound(status: u32): usize {
+  directoryUnlock();
+  return refusal(status) as usize;
+}
+
 /** The run whose id is in the key scratch; 0 if there is none, or a status. */
 export function runResolve(nameBytes: u32): usize {
   if (!directoryLock()) return STATUS_BUSY_LOCK as usize;
   const run = runFind(scratchKey(), nameBytes);
-  directoryUnlock();
-  if (run === null) return 0;
-  return run.flags & RUN_POISONED ? (STATUS_POISONED as usize) : changetype<usize>(run);
+  return run === null ? notFound(STATUS_MISSING) : found(run);
 }
 
 /** The run whose id is in the key scratch, made if need be; or a status. */
 export function runCreate(nameBytes: u32): usize {
   if (!directoryLock()) return STATUS_BUSY_LOCK as usize;
   const run = runMake(scratchKey(), nameBytes);
-  directoryUnlock();
-  if (run === null) return refusal(STATUS_STORE_FULL) as usize;
-  return run.flags & RUN_POISONED ? (STATUS_POISONED as usize) : changetype<usize>(run);
+  return run === null ? notFound(STATUS_STORE_FULL) : found(run);
 }
 
 /** A lack of memory, or of patience where that is what it was. */
@@ -200,9 +214,7 @@ function refusal(status: u32): u32 {
 export function runResolveAt(nameBytes: u32, version: f64): usize {
   if (!directoryLock()) return STATUS_BUSY_LOCK as usize;
   const run = runFindAt(scratchKey(), nameBytes, version as u64);
-  directoryUnlock();
-  if (run === null) return 0;
-  return SHARED && run.flags & RUN_POISONED ? (STATUS_POISONED as usize) : changetype<usize>(run);
+  return run === null ? notFound(STATUS_MISSING) : found(run);
 }
 
 /** The run after `run`, or with 0 the first, that has something at a version (negative: what is published); 0 at the end. */
@@ -221,12 +233,6 @@ export function runName(run: usize): usize {
   if (entry) memory.copy(copy, entry, ENTRY_HEADER_BYTES + (changetype<Entry>(entry).keyBytes as u32));
   directoryUnlock();
   return entry ? copy : 0;
-}
-
-/** The generation that handles of an incarnation have, also after it was deleted. */
-export function runLiveGeneration(run: usize): u32 {
-  const header = changetype<Run>(run);
-  return header.deleted != 0 ? header.generation - 1 : header.generation;
 }
 
 /** Commits the deletion of a run as a whole; its version, or a status negated. */
@@ -375,10 +381,31 @@ export function scan(
   const header = changetype<Run>(run);
   if (at < 0 ? !runIs(header, generation) : !runShows(header, generation)) return staleness(header);
   if (prefixBytes + startBytes + endBytes > SCRATCH_BOUNDS_BYTES) return STATUS_INVALID_ARGUMENT;
-  const version = at < 0 ? visibleOf(header) : (at as u64);
   const range = boundsRange(prefixBytes, startBytes, endBytes);
+  if (SHARED && at < 0) return collectLatest(header, generation, tag, range, limit, reverse != 0);
+  const version = at < 0 ? visibleOf(header) : (at as u64);
   const status = collect(header, tag, version, range, null, limit, reverse != 0);
+  // A run that is poisoned and taken away meanwhile is somebody else's by now.
   return SHARED && !runShows(header, generation) ? staleness(header) : status;
+}
+
+/**
+ * Collects at what is published. That is looked up between the same two looks at the sequence: nobody holds it, so that a
+ * moment later what stood there may be gone.
+ */
+function collectLatest(run: Run, generation: u32, tag: u32, range: Range, limit: u32, reverse: bool): u32 {
+  const cursors = scratchCursors();
+  for (let attempt: u32 = 0; attempt < READS_MAX && readBegin(runSequence(run)); attempt++) {
+    const isCurrent = runIs(run, generation);
+    const status = scanCollect(run, tag, visibleOf(run), range, null, cursors, limit, reverse);
+    if (readHolds()) return isCurrent ? refusal(status) : STATUS_RUN_STALE;
+  }
+  readAbandon();
+  if (!runLock(run)) return STATUS_BUSY_LOCK;
+  const isCurrent = runIs(run, generation);
+  const status = scanCollect(run, tag, visibleOf(run), range, null, cursors, limit, reverse);
+  runUnlock(run);
+  return isCurrent ? refusal(status) : STATUS_RUN_STALE;
 }
 
 /** Collects until nobody has come between, in the end under the run's lock; a status. */
@@ -482,6 +509,10 @@ export function snapshotTake(run: usize, generation: u32, reserved: u32): u32 {
     const version =
       run == 0 ? horizon : keeps(RULE_START_AT_HORIZON) ? max(runSeen(header), horizon) : visibleOf(header);
     slot = snapshotAcquire(version, reserved != 0);
+  }
+  if (SHARED && slot != NO_SLOT && run != 0 && !runIs(header, generation)) {
+    snapshotRelease(slot);
+    return SLOT_RUN_STALE;
   }
   if (slot != NO_SLOT) store<f64>(scratchResult(), snapshotVersion(slot) as f64);
   return slot;

@@ -38,7 +38,7 @@ import {
   systemArena,
 } from "./run";
 import { groupBytes, groupTable, isIndex } from "./run-tables";
-import { snapshotsHeld } from "./snapshots";
+import { slotHolders, snapshotsHeld } from "./snapshots";
 import {
   BUDDY_ORDER_MAX,
   BUDDY_ORDER_MIN,
@@ -309,9 +309,9 @@ function verifyDirectory(atRest: bool): u32 {
     if ((run.generation & 1) != (run.deleted == 0 ? 1 : 0)) return fault(FAULT_DIRECTORY, at);
     if (run.deleted == 0) live++;
     else retired++;
-    if (run.flags & RUN_POISONED) continue;
     const newest = changetype<Entry>(run.entry).head == at;
     if (newest) names++;
+    if (run.flags & RUN_POISONED) continue;
     // Only the newest incarnation of a name lives, and those behind it were deleted before it was born.
     const older = changetype<Run>(run.older);
     if (!newest && run.deleted == 0) return fault(FAULT_DIRECTORY, at);
@@ -371,7 +371,7 @@ function verifySnapshots(): u32 {
     const bits = load<u64>(SNAPSHOT_BITMAP_BASE + (((slot >>> 6) as usize) << 3));
     const marked = ((bits >> ((slot & 63) as u64)) & 1) == 1;
     if (!SHARED && marked != (word != 0)) return fault(FAULT_SNAPSHOTS, slot);
-    held += (word & 0x7ff) as u32;
+    held += slotHolders(word);
   }
   return held == snapshotsHeld() ? 0 : fault(FAULT_SNAPSHOTS, 0xffff);
 }

@@ -3,7 +3,7 @@
  *
  *   Worker (two cache lines; slot 0 belongs to the instance that formatted the memory)
  *      0  state, held, open                         others look at these often
- *     64  barrier, claiming, pool, scratch, …       only its own worker, or whoever buries it
+ *     64  barrier, pool, contexts, …                only its own worker, or whoever buries it
  *         bound                                     written with each commit; others look at it now and then
  *
  * What it keeps true: a slot is attached by one instance at a time, and each attachment has an incarnation of its own, so
@@ -29,7 +29,7 @@ const SHARED: bool = ASC_FEATURE_THREADS;
 @unmanaged
 export class Worker {
   // Line 0: others look at it.
-  pad12: u64;
+  pad10: u64;
   /** Its incarnation and its state: WORKER_INCARNATION_SHIFT bits of that. */
   state: u32;
   /** Snapshots that it holds, transactions included, and how many of them stand outside of its own slots. */
@@ -46,8 +46,7 @@ export class Worker {
   // Line 1: its own.
   /** Written to for the order that this brings, never read. */
   barrier: u32;
-  /** One more than the snapshot slot that it is about to take, so that a slot of a worker that dies there can be told. */
-  claiming: u32;
+  pad12: u32;
   /** Transaction contexts that are kept for reuse, and how many of them keep their buffers. */
   pool: usize;
   poolCount: u32;

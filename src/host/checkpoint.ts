@@ -141,20 +141,11 @@ export async function storeCheckpoint(
 
 /** Removes the segments and checkpoints that checkpoint `number`, which is durable, has taken the place of. */
 export async function removeBefore(session: StorageSession, number: number): Promise<void> {
-  await removeAll(await session.segments(), number, (old) => session.removeSegment(old));
-  await removeAll(await session.checkpoints(), number, (old) => session.removeCheckpoint(old));
-}
-
-/** Some at once, so that a storage can share what makes it durable; not all, since the program waits for each. */
-async function removeAll(
-  files: readonly SegmentInfo[],
-  before: number,
-  remove: (number: number) => Promise<void>,
-): Promise<void> {
-  const old = files.filter(({ number }) => number < before);
-  for (let at = 0; at < old.length; at += REMOVALS_AT_ONCE) {
-    const removals = old.slice(at, at + REMOVALS_AT_ONCE).map(({ number }) => remove(number));
-    const failed = (await Promise.allSettled(removals)).find(({ status }) => status === "rejected");
-    if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
-  }
+  // Some at once, so that a storage can share what makes it durable; not all, since the program waits for each.
+  const remove = async (files: readonly SegmentInfo[], one: (number: number) => Promise<void>): Promise<void> => {
+    const old = files.filter((file) => file.number < number);
+    while (old.length > 0) await Promise.all(old.splice(0, REMOVALS_AT_ONCE).map((file) => one(file.number)));
+  };
+  await remove(await session.segments(), (old) => session.removeSegment(old));
+  await remove(await session.checkpoints(), (old) => session.removeCheckpoint(old));
 }

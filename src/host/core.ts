@@ -382,21 +382,26 @@ export class Core implements Scratch {
   resolveRun(nameBytes: number): RunHandle {
     const pointer = this.#call("runResolve", nameBytes) >>> 0;
     if (pointer !== 0 && pointer < abi.STATUS_LIMIT) throw this.#namedError(pointer, nameBytes);
-    return { pointer, generation: pointer === 0 ? 0 : this.#call("runGeneration", pointer) };
+    return this.#found(pointer);
   }
 
   /** The same, made if it is not there. */
   createRun(nameBytes: number): RunHandle {
     const pointer = this.#call("runCreate", nameBytes) >>> 0;
     if (pointer < abi.STATUS_LIMIT) throw this.#namedError(pointer, nameBytes);
-    return { pointer, generation: this.#call("runGeneration", pointer) };
+    return this.#found(pointer);
   }
 
   /** The incarnation of a run that a version sees, whose id was encoded as a key; pointer 0 if there was none. */
   resolveRunAt(nameBytes: number, version: number): RunHandle {
     const pointer = this.#call("runResolveAt", nameBytes, version) >>> 0;
     if (pointer !== 0 && pointer < abi.STATUS_LIMIT) throw this.#namedError(pointer, nameBytes);
-    return { pointer, generation: pointer === 0 ? 0 : this.#call("runLiveGeneration", pointer) };
+    return this.#found(pointer);
+  }
+
+  /** A run that was just looked up: which incarnation that was stands in the result area. */
+  #found(pointer: number): RunHandle {
+    return { pointer, generation: pointer === 0 ? 0 : this.view.getUint32(this.#result, true) };
   }
 
   /** The error for a status of the run whose id was encoded as a key. */
@@ -730,6 +735,11 @@ export class Core implements Scratch {
   }
 
   // What workers that share the memory know together of the log. Only in the shared build.
+
+  /** Sees to it that what is written and synced is published too: another worker may be about to. */
+  publishDue(): void {
+    this.synced(0);
+  }
 
   /** Takes the turn to write to the storage, or to sync it; false when another worker has had it for too long. */
   takeTurn(turn: Turn): boolean {

@@ -332,7 +332,8 @@ export class Database implements AsyncDisposable {
 
   #shared(what: string): Sharing {
     if (this.#sharing !== undefined) return this.#sharing;
-    if (this.#engine.core.shared) throw unsupported(`${what} of a database on this storage, or that is only read,`, SHARED_INSTEAD);
+    if (this.#engine.core.shared)
+      throw unsupported(`${what} of a database on this storage, or that is only read,`, SHARED_INSTEAD);
     assertSharedMemory();
     throw refuseArgument(`${what} needs a memory that can be shared: open the database with shared: true.`);
   }

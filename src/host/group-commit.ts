@@ -83,13 +83,11 @@ export class GroupCommit {
   /** Those whose version was undone, until that may be told. */
   #undone: Waiter[] = [];
   #cycle: Promise<void> | undefined;
-  readonly #canChain: boolean;
   readonly #crowd: Crowd;
 
   constructor(core: Core, log: LogWriter, surroundings: Surroundings) {
     this.#core = core;
     this.#log = log;
-    this.#canChain = surroundings.canChain;
     this.#crowd = new Crowd(surroundings);
   }
 
@@ -114,10 +112,12 @@ export class GroupCommit {
         }
         await this.#gather();
         this.#crowd.syncBegins();
-        await this.#log.drainToSync().catch(() => {});
+        await this.#log.drain(true).catch(() => {});
         if (this.#waiters.length > 0) await this.#log.sync();
         this.onPublished();
-        if (this.#waiters.length > 0 && !this.#log.isDirty) this.#rejectAll(lost());
+        if (this.#waiters.length === 0 || this.#log.isDirty) continue;
+        this.#log.publishDue();
+        if (!this.#log.isDirty) this.#rejectAll(lost());
       }
     } catch (error) {
       this.#rejectAll(installedError(error));
@@ -148,7 +148,7 @@ export class GroupCommit {
     const waiting = this.#waiters.length;
     const next = this.#waiters.filter((waiter) => !this.#core.isPublished(waiter.run, waiter.version));
     this.#crowd.released(waiting - next.length, next.length);
-    if (this.#canChain && next.length > 0 && this.#crowd.isGathered(next.length)) {
+    if (this.#crowd.isGathered(next.length)) {
       this.#crowd.syncBegins();
       this.#log.beginSync();
     }
@@ -205,8 +205,5 @@ export class GroupCommit {
 
 /** Everything is written and synced, and somebody still waits: a fault of the store, told instead of waited out. */
 function lost(): HoldfastError {
-  return new HoldfastError(
-    "COMMIT_INDETERMINATE",
-    "The commit was written and synced, but is not visible. Close the database and open it anew.",
-  );
+  return new HoldfastError("COMMIT_INDETERMINATE", "The commit is synced, but not visible. Open the database anew.");
 }

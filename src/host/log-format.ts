@@ -107,27 +107,19 @@ class HeaderReader {
     if (crc32c(bytes.subarray(0, abi.SEGMENT_CRC_OFFSET)) !== this.crc) {
       throw this.damaged("its header's checksum does not hold");
     }
+    // The checksum holds, so that somebody has written it so: what that is to mean only they know.
     const format = this.u32(abi.SEGMENT_FORMAT_OFFSET);
-    if (format !== abi.FORMAT_VERSION) {
-      throw new HoldfastError(
-        "UNSUPPORTED",
-        `${this.#name} is of format ${format}, this release reads ${abi.FORMAT_VERSION}. Open it with the release that wrote it, or a newer one.`,
-        { details: { [kind]: file.number, format } },
-      );
-    }
-    if (this.u32(abi.SEGMENT_HEADER_BYTES_OFFSET) !== HEADER_BYTES) throw this.#unknown("a header of another length");
-    if ((this.u32(abi.SEGMENT_FLAGS_OFFSET) & ~flagsKnown) !== 0) throw this.#unknown("flags");
     const reserved = bytes.subarray(abi.SEGMENT_RESERVED_OFFSET, abi.SEGMENT_CRC_OFFSET);
-    if (reserved.some((byte) => byte !== 0)) throw this.#unknown("more in its header");
-  }
-
-  /** The checksum holds, so that somebody has written it so: what that is to mean only they know. */
-  #unknown(what: string): HoldfastError {
-    const { kind, number } = this.#file;
-    return new HoldfastError(
+    const isKnown =
+      format === abi.FORMAT_VERSION &&
+      this.u32(abi.SEGMENT_HEADER_BYTES_OFFSET) === HEADER_BYTES &&
+      (this.u32(abi.SEGMENT_FLAGS_OFFSET) & ~flagsKnown) === 0 &&
+      reserved.every((byte) => byte === 0);
+    if (isKnown) return;
+    throw new HoldfastError(
       "UNSUPPORTED",
-      `${this.#name} has ${what} that this release does not know. Open it with the release that wrote it, or a newer one.`,
-      { details: { [kind]: number, format: abi.FORMAT_VERSION } },
+      `${this.#name} is of format ${format}, or has more than this release reads. Open it with the release that wrote it, or a newer one.`,
+      { details: { [kind]: file.number, format } },
     );
   }
 

@@ -78,7 +78,7 @@ export class LogWriter {
   /** The pump under way, or the last one. */
   #pump: Promise<void> = Promise.resolve();
   #isPumping = false;
-  /** Whether the pump shall make durable in the same step what it writes last. */
+  /** Whether the pump shall make durable in the same step what it writes. */
   #pumpsDurably = false;
   #flushInFlight: Promise<void> | undefined;
   #syncs = 0;
@@ -323,8 +323,14 @@ export class LogWriter {
   /** Writes everything that is queued. Only where the storage appends synchronously. */
   drainSync(): void {
     this.assertUsable();
-    if (this.#core.shared && this.#core.unwrittenBytes === 0) this.#listener.onPublished();
+    if (this.#core.shared && this.#core.unwrittenBytes === 0) this.publishDue();
     else this.#inTurn(TURN_WRITE, () => this.#drainAll());
+  }
+
+  /** Sees to it that what other workers have written and synced is published when this returns. */
+  publishDue(): void {
+    if (this.#core.shared) this.#core.publishDue();
+    this.#listener.onPublished();
   }
 
   #drainAll(): void {
@@ -367,6 +373,8 @@ export class LogWriter {
       // One's own descriptor must be of the segment that is written to: the others are synced to their ends.
       const position = this.#inTurn(TURN_WRITE, () => this.#core.logPosition);
       this.#inTurn(TURN_SYNC, () => this.#syncWritten(position));
+    } else {
+      this.publishDue();
     }
   }
 
@@ -377,7 +385,7 @@ export class LogWriter {
 
   #syncWritten(position = this.#core.logPosition): void {
     if (position <= this.#core.logWatermark) {
-      this.#listener.onPublished();
+      if (this.#core.shared) this.publishDue();
       return;
     }
     this.#syncs++;
@@ -410,29 +418,25 @@ export class LogWriter {
     try {
       while (this.#failure === undefined && (this.#core.unwrittenBytes > 0 || this.#isRotating)) {
         if (this.#wantsSegment) await this.#beginSegment();
-        const queuedBytes = this.#core.unwrittenBytes;
         const bytes = this.#core.drain(DRAIN_BYTES_MAX);
         if (bytes === undefined) break;
-        const durably = this.#pumpsDurably && bytes.length >= queuedBytes;
+        const durably = this.#pumpsDurably && this.#capabilities.durableAppend === true;
         if (durably) this.#syncs++;
         await this.#append(bytes, durably);
         this.#segmentBytes += bytes.length;
         this.#full = undefined;
         this.#core.drained();
-        if (durably) this.#appendedDurably();
-        else this.#listener.onPublished();
+        // It counts only if no sync has failed meanwhile, like every sync (COMMIT 10).
+        if (durably && this.#failure === undefined) {
+          this.#core.synced(this.#core.logPosition);
+          this.#listener.onSynced();
+        } else this.#listener.onPublished();
       }
     } finally {
       // In the same breath as the last look at the queue: what is queued from now on begins another pump.
       this.#isPumping = false;
+      this.#pumpsDurably = false;
     }
-  }
-
-  /** Counts only if no sync has failed meanwhile, like every sync (COMMIT 10). */
-  #appendedDurably(): void {
-    if (this.#failure !== undefined) return;
-    this.#core.synced(this.#core.logPosition);
-    this.#listener.onSynced();
   }
 
   async #append(bytes: Uint8Array, durably: boolean): Promise<void> {
@@ -454,21 +458,15 @@ export class LogWriter {
     }
   }
 
-  /** Writes everything that is queued, synchronously where that can be. */
-  async drain(): Promise<void> {
+  /**
+   * Writes everything that is queued, synchronously where that can be. What is to be durable next (`durably`) is made so in the
+   * same step, where one can do both: {@link sync} finds it done.
+   */
+  async drain(durably = false): Promise<void> {
     if (this.#failure !== undefined) throw storeFailed(this.#failure);
+    this.#pumpsDurably = durably;
     if (this.#capabilities.syncAppend) this.drainSync();
     else await this.#pumpAll();
-  }
-
-  /** The same for what is to be durable next: where one step can do both, {@link sync} finds it done. */
-  async drainToSync(): Promise<void> {
-    this.#pumpsDurably = this.#capabilities.durableAppend === true;
-    try {
-      await this.drain();
-    } finally {
-      this.#pumpsDurably = false;
-    }
   }
 
   /**

@@ -22,8 +22,8 @@ const EXPORT_EPOCH = 1;
 const EXPORT_NUMBER = 1;
 /** Bytes after which timers and messages get their turn. */
 const BREATH_BYTES = 16 * 1024 * 1024;
-/** Pieces without bytes, one after another, that count as so many. */
-const EMPTY_PIECES_MAX = 1_000;
+/** What a piece counts for at least: a stream without an end may have no bytes in it. */
+const PIECE_BYTES_LEAST = 16 * 1024;
 
 /** The pieces of an export of what `version` sees of these runs; `assertLive` throws once that cannot be read any more. */
 export async function* exportPieces(
@@ -71,8 +71,7 @@ export async function importStream(core: Core, source: ByteStream, options: Impo
   const pieces = piecesOf(source);
   let rest: Uint8Array = new Uint8Array(0);
   let bytesDone = 0;
-  let bytesAtBreath = 0;
-  let emptyPieces = 0;
+  let sinceBreath = 0;
   try {
     return await restoreCheckpoint(core, undefined, async (most) => {
       options.signal?.throwIfAborted();
@@ -83,14 +82,12 @@ export async function importStream(core: Core, source: ByteStream, options: Impo
           throw refuseArgument(`Database.import takes a stream of Uint8Array, got ${describe(value)} in it.`);
         }
         rest = value;
-        emptyPieces = rest.length === 0 ? emptyPieces + 1 : 0;
         bytesDone += rest.length;
-        if (rest.length > 0) options.onProgress?.({ phase: "import", bytesDone, bytesTotal: undefined });
-        if (bytesDone - bytesAtBreath < BREATH_BYTES && emptyPieces < EMPTY_PIECES_MAX) continue;
-        bytesAtBreath = bytesDone;
-        emptyPieces = 0;
+        options.onProgress?.({ phase: "import", bytesDone, bytesTotal: undefined });
+        sinceBreath += Math.max(rest.length, PIECE_BYTES_LEAST);
+        if (sinceBreath < BREATH_BYTES) continue;
+        sinceBreath = 0;
         await breathe(options.environment);
-        // A stream without an end may have no bytes in it either.
         options.signal?.throwIfAborted();
       }
       const part = rest.subarray(0, most);

@@ -7,6 +7,7 @@
  */
 import type { Storage, StorageCapabilities } from "../../src/adapters/storage.js";
 import type { Database } from "../../src/index.js";
+import type { WorkerPort } from "./hand.js";
 
 /** The options of `Database.open` in their long form. */
 export type OpenOptions = Exclude<NonNullable<Parameters<typeof Database.open>[0]>, string>;
@@ -29,6 +30,8 @@ export interface Context {
    * again only where the storage is persistent.
    */
   reopen(options?: OpenOptions): Promise<Database>;
+  /** Starts a worker, where this runtime can; see `hand.ts` for what it does. */
+  readonly startWorker?: (() => WorkerPort) | undefined;
 }
 
 /** Something that must hold for every storage whose capabilities the case asks for. */

@@ -8,6 +8,7 @@
  */
 import { Database } from "../../src/index.js";
 import type { Case, Context, OpenOptions, ReloadCase } from "../contract/context.js";
+import { startWorker } from "./hire.js";
 import { detectRuntime, type Mount, mountsOf } from "./mounts.js";
 import { type Suite, suites } from "./suites.js";
 
@@ -61,7 +62,7 @@ export async function runSuites(settings: Settings, report: (line: Line) => void
   const failed: string[] = [];
   const mounts = await mountsOf(detectRuntime(), settings.root);
   for (const mount of mounts.filter(({ shared }) => shared === (settings.shared ?? shared))) {
-    const wanted = suites.filter((suite) => suite.opens || !mount.shared);
+    const wanted = suites.filter(({ opens, shares }) => (mount.shared ? opens : !shares));
     for (const job of wanted.flatMap((suite) => jobsOf(suite, mount, settings))) {
       await report({ running: `${job.suite} / ${mount.name} / ${job.name}` });
       const outcome = await runJob(job);
@@ -153,6 +154,7 @@ function contextOf(job: Job, opened: Database[]): Context {
     capabilities: mount.capabilities,
     storage: () => mount.storage(place),
     path: mount.path(place),
+    startWorker,
     open: (options = {}) => open(options),
     reopen: async (options = {}) => {
       await last?.database.close();

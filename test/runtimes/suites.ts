@@ -15,11 +15,14 @@ import { stateContract } from "../contract/state-contract.js";
 import { storageContract } from "../contract/storage-contract.js";
 import { tracesContract } from "../contract/traces-contract.js";
 import { transactionContract } from "../contract/transaction-contract.js";
+import { workersContract } from "../contract/workers-contract.js";
 
 export interface Suite {
   readonly name: string;
   /** Whether it opens databases, and so runs on shared memory as well. */
   readonly opens: boolean;
+  /** Whether it is about workers that share a memory, and runs on shared memory alone. */
+  readonly shares?: boolean;
   readonly cases?: () => readonly Case[];
   readonly reloadCases?: () => readonly ReloadCase[];
 }
@@ -39,5 +42,6 @@ export const suites: readonly Suite[] = [
   { name: "fast path", opens: true, cases: fastPathContract },
   { name: "portable", opens: true, cases: portableContract },
   { name: "golden", opens: true, cases: goldenContract },
+  { name: "workers", opens: true, shares: true, cases: workersContract },
   { name: "durability", opens: true, cases: durabilityContract, reloadCases: durabilityReloadCases },
 ];

@@ -6,8 +6,10 @@
  * power is cut, it is closed, it is written to and the power is cut) the same is found once more. In one of ten states the
  * first recovery is itself cut short at some call.
  */
+
+import * as abi from "../../src/host/abi.js";
 import type { Database } from "../../src/index.js";
-import { parseSegment } from "../support/log-oracle.js";
+import { crc32c, parseSegment } from "../support/log-oracle.js";
 import { SeededEnvironment, turn } from "../support/seeded-environment.js";
 import { faultIn } from "./primitives.js";
 import { mixed, Odometer, Random } from "./random.js";
@@ -215,6 +217,13 @@ export async function judgePoints(
   return judged;
 }
 
+/** Whether a record's checksum holds. */
+function isWhole(record: Uint8Array): boolean {
+  const at = record.byteLength - abi.RECORD_TRAILER_BYTES;
+  const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
+  return crc32c(record.subarray(0, at)) === view.getUint32(at, true);
+}
+
 /**
  * Flips one bit in a record that a later one says is synced. The database must refuse what is left, as damage: opening it
  * without that record would lose what was promised in silence.
@@ -231,7 +240,10 @@ export async function judgeDamage(
     .sort(([a], [b]) => (a < b ? -1 : 1));
   const bytes = segments.at(-1)?.[1];
   if (bytes === undefined) return false;
-  const { records } = parseSegment(bytes);
+  // Behind one that the crash has torn nothing vouches for anything.
+  const all = parseSegment(bytes).records;
+  const torn = all.findIndex(({ start, end }) => !isWhole(bytes.subarray(start, end)));
+  const records = torn < 0 ? all : all.slice(0, torn);
   const watermark = Math.max(0, ...records.map((record) => record.watermark));
   const vouched = records.filter((record, index) => index + 1 < records.length && record.position < watermark);
   if (vouched.length === 0) return false;

@@ -158,11 +158,6 @@ export const PLANTS: readonly Plant[] = [
     "    syncIfEmpty(node, outermost === undefined ? directory : node.path.dirname(outermost));\n",
     "",
   ]),
-  plant("forgets the version of a cell that was deleted", "crash", [
-    "host/primitives/state-cells.ts",
-    "      writer.put(INDEX, DELETED + name, cell.version, undefined);\n",
-    "",
-  ]),
   plant("records a trace that is not found by what it is", "crash", [
     "host/primitives/trace-store.ts",
     "  for (const group of groupsOf(trace)) writer.put(INDEX, group + member, null, undefined);\n",
@@ -170,8 +165,8 @@ export const PLANTS: readonly Plant[] = [
   ]),
   plant("takes a short write for a whole one", "errors", [
     "adapters/node-fs-platform.ts",
-    "    done += count;\n  }\n}\n",
-    "    done = bytes.byteLength;\n  }\n}\n",
+    "    done += count;\n    interruptions = 0;\n",
+    "    done = bytes.byteLength;\n",
   ]),
 ];
 

@@ -24,6 +24,7 @@ export function someItem(random: Random, mark: string, count: number): string {
     case 1:
       return `t:${mark}${count}`;
     case 2:
+    case 3:
       return `c:${random.of(CELLS)}`;
     default:
       return `k:${random.of(KEYS)}`;

@@ -475,8 +475,9 @@ export class Workload {
     });
   }
 
+  /** Most often one that is there, so that it can be made again. */
   #deleteCell(run: string, mode: Mode): void {
-    const name = this.#random.of(CELLS);
+    const name = this.#random.of([...CELLS.filter((cell) => this.#open.run(run).state.has(cell)), CELLS[0]]);
     const told = { mark: "", run, mode, writes: new Map([[`c:${name}`, undefined]]) };
     this.#commit("delete cell", told, () => {
       return this.#open.run(run).state.delete(name, { durability: mode }) ? this.#open.run(run).version : 0;

@@ -16,7 +16,7 @@ import { commitAt } from "../support/log-items.js";
 /** The runs and keys that workloads write to. */
 export const RUNS = ["a", "b", "c"] as const;
 export const KEYS = ["k0", "k1", "k2", "k3", "k4"] as const;
-export const CELLS = ["c0", "c1", "c2"] as const;
+export const CELLS = ["c0", "c1"] as const;
 export const TAGS = ["x", "y"] as const;
 
 const SEGMENT = /\.log(\.tmp)?$/;

@@ -63,7 +63,9 @@ const mounts: readonly Mount[] = [
 ];
 
 /** What opens databases; the storages by themselves have tests of their own. */
-const suites = everySuite.flatMap(({ name, opens, cases }) => (opens && cases !== undefined ? [{ name, cases }] : []));
+const suites = everySuite.flatMap(({ name, opens, shares, cases }) =>
+  opens && !shares && cases !== undefined ? [{ name, cases }] : [],
+);
 const reloadCases = everySuite.flatMap(({ reloadCases: cases }) => cases?.() ?? []);
 
 /** How a database comes to be: opened over a memory of one kind, or attached to where another one was opened. */

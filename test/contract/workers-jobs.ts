@@ -1,0 +1,321 @@
+/**
+ * What workers are asked to do by the suite of many workers: plain functions over a database, called by name in a worker that
+ * has attached to it.
+ *
+ * Those that go on until they are told to stop look for a key in a run of its own, which is a use of the database too.
+ */
+import { type Database, HoldfastError, type Snapshot } from "../../src/index.js";
+
+export const CONTROL = "control";
+const STOP = "stop";
+const RETRY = { retry: { attempts: Number.POSITIVE_INFINITY } };
+
+/** Tells every job that goes on until then that it is over. */
+export function stopJobs(db: Database): void {
+  db.run(CONTROL).kv.put(STOP, true);
+}
+
+function isStopped(db: Database): boolean {
+  return db.run(CONTROL).kv.has(STOP);
+}
+
+/** What is held from one job to the next. */
+let held: Snapshot | undefined;
+
+/** A value all of whose bytes are the same. */
+export function patternOf(byte: number, bytes: number): Uint8Array {
+  return new Uint8Array(bytes).fill(byte);
+}
+
+/** What is wrong with a value that must be one of the patterns; undefined where nothing is. */
+function tornness(value: unknown, sizes: readonly number[]): string | undefined {
+  if (!(value instanceof Uint8Array)) return `no bytes, ${typeof value}`;
+  if (!sizes.includes(value.length)) return `${value.length} bytes`;
+  for (let i = 1; i < value.length; i++) {
+    if (value[i] !== value[0]) return `byte ${i} of ${value.length} is ${value[i]}, byte 0 is ${value[0]}`;
+  }
+  return undefined;
+}
+
+/** The code of what an action throws; where it is no error of ours, its text. */
+function codeOf(action: () => unknown): string | undefined {
+  try {
+    action();
+    return undefined;
+  } catch (error) {
+    return HoldfastError.is(error) ? error.code : `untyped: ${error instanceof Error ? error.stack : String(error)}`;
+  }
+}
+
+const account = (index: number): string => `account-${index}`;
+
+/** Makes accounts whose balances sum up to 100 each. */
+export function openAccounts(db: Database, run: string, accounts: number): void {
+  db.run(run).transaction((tx) => {
+    for (let i = 0; i < accounts; i++) tx.kv.put(account(i), 100);
+  });
+}
+
+const sum = (values: readonly unknown[]): number =>
+  values.reduce((total: number, value) => total + (value as number), 0);
+
+export const jobs = {
+  workerId: (db: Database) => db.workerId,
+
+  put: (db: Database, run: string, key: string, value: string) => db.run(run).kv.put(key, value),
+
+  get: (db: Database, run: string, key: string) => db.run(run).kv.get(key),
+
+  codeOfPut: (db: Database, run: string) => codeOf(() => db.run(run).kv.put("key", 1)),
+
+  codeOfGet: (db: Database, run: string) => codeOf(() => db.run(run).kv.get("key")),
+
+  close: (db: Database) => db.close(),
+
+  /** Adds one to a counter so many times, each in a transaction that is tried until it succeeds. */
+  increment(db: Database, run: string, times: number) {
+    for (let i = 0; i < times; i++) {
+      db.run(run).transaction((tx) => tx.kv.put("n", 1 + ((tx.kv.get("n") as number | undefined) ?? 0)), RETRY);
+    }
+  },
+
+  /** The same in transactions that are asynchronous. */
+  async incrementAsync(db: Database, run: string, times: number) {
+    const retry = { attempts: Number.POSITIVE_INFINITY, baseMs: 0, maxMs: 1 };
+    for (let i = 0; i < times; i++) {
+      await db.run(run).transactionAsync(
+        async (tx) => {
+          const n = (tx.kv.get("n") as number | undefined) ?? 0;
+          await Promise.resolve();
+          tx.kv.put("n", n + 1);
+        },
+        { retry },
+      );
+    }
+  },
+
+  /** Uses every primitive of a run, which others use too. */
+  everyPrimitive(db: Database, run: string, who: string, times: number) {
+    const { kv, events, state, traces } = db.run(run);
+    for (let i = 0; i < times; i++) {
+      kv.put(`${who}-${i}`, i);
+      events.append("step", { who, i });
+      state.transitionOrInit("steps", 0, (n) => [(n as number) + 1, null]);
+      const id = traces.record({ type: "thought", content: `${who} ${i}`, confidence: 1 }, { tags: [who] });
+      if (i % 3 === 0) traces.record({ type: "tool-call", name: "look", args: i }, { parent: id });
+      if (i % 2 === 0) kv.delete(`${who}-${i}`);
+    }
+  },
+
+  /** Holds a snapshot of a run, until `drop`. */
+  hold(db: Database, run: string) {
+    held = db.run(run).snapshot();
+    return held.version;
+  },
+
+  readHeld: (_db: Database, key: string) => held?.kv.get(key),
+
+  listHeld: (_db: Database) => held?.kv.list(),
+
+  drop(_db: Database) {
+    held?.dispose();
+    held = undefined;
+  },
+
+  /** Overwrites one key with whole patterns of changing sizes, until it is told to stop; how often. */
+  writePatterns(db: Database, run: string, key: string, sizes: readonly number[], first: number) {
+    const { kv } = db.run(run);
+    let writes = 0;
+    for (; !isStopped(db); writes++)
+      kv.put(key, patternOf(first + (writes % 2), sizes[writes % sizes.length] as number));
+    return writes;
+  },
+
+  /** Reads it in every way until it is told to stop; how often, and what was not whole. */
+  readPatterns(db: Database, run: string, key: string, sizes: readonly number[]) {
+    const torn: string[] = [];
+    let reads = 0;
+    const look = (how: string, value: unknown): void => {
+      const what = tornness(value, sizes);
+      if (what !== undefined && torn.length < 10) torn.push(`${how}: ${what}`);
+      reads++;
+    };
+    const { kv } = db.run(run);
+    while (!isStopped(db)) {
+      look("get", kv.get(key));
+      look("getVersioned", kv.getVersioned(key)?.value);
+      look("getMany", kv.getMany([key])[0]);
+      look("list", kv.list({ prefix: key })[0]?.[1]);
+      look(
+        "transaction",
+        db.run(run).transaction((tx) => tx.kv.get(key)),
+      );
+      const snapshot = db.run(run).snapshot();
+      look("snapshot", snapshot.kv.get(key));
+      snapshot.dispose();
+    }
+    return { reads, torn };
+  },
+
+  /** Moves amounts between accounts until it is told to stop; how often. */
+  transfer(db: Database, run: string, accounts: number) {
+    let moves = 0;
+    for (; !isStopped(db); moves++) {
+      const from = account(moves % accounts);
+      const to = account((moves * 7 + 3) % accounts);
+      if (from === to) continue;
+      db.run(run).transaction((tx) => {
+        tx.kv.put(from, (tx.kv.get(from) as number) - 1);
+        tx.kv.put(to, (tx.kv.get(to) as number) + 1);
+      }, RETRY);
+    }
+    return moves;
+  },
+
+  /** Sums the accounts up in every way until it is told to stop; how often, and what was not the whole. */
+  audit(db: Database, run: string, accounts: number) {
+    const wrong: string[] = [];
+    let audits = 0;
+    const names = Array.from({ length: accounts }, (_, i) => account(i));
+    const look = (how: string, total: number, expected: number): void => {
+      if (total !== expected && wrong.length < 10) wrong.push(`${how}: ${total} instead of ${expected}`);
+      audits++;
+    };
+    const { kv } = db.run(run);
+    const whole = accounts * 100;
+    while (!isStopped(db)) {
+      look("list", sum(kv.list({ prefix: "account-" }).map(([, value]) => value)), whole);
+      look("getMany", sum(kv.getMany(names)), whole);
+      look("count", kv.count("account-"), accounts);
+      look("keys", kv.keys({ prefix: "account-" }).length, accounts);
+      const snapshot = db.snapshot();
+      look("snapshot", sum(snapshot.run(run).kv.getMany(names)), whole);
+      snapshot[Symbol.dispose]();
+      look(
+        "transaction",
+        db.run(run).transaction((tx) => sum(tx.kv.list().map(([, value]) => value))),
+        whole,
+      );
+    }
+    return { audits, wrong };
+  },
+
+  /** Puts and deletes the same keys in single commits until it is told to stop, so that none or all are there. */
+  flicker(db: Database, run: string, keys: number) {
+    let turns = 0;
+    for (; !isStopped(db); turns++) {
+      db.run(run).transaction((tx) => {
+        for (let i = 0; i < keys; i++) {
+          if (turns % 2 === 0) tx.kv.put(`flicker-${i}`, turns);
+          else tx.kv.delete(`flicker-${i}`);
+        }
+      });
+    }
+    return turns;
+  },
+
+  /** Lists and counts them until it is told to stop; what was neither none nor all, or of different commits. */
+  watchFlicker(db: Database, run: string, keys: number) {
+    const wrong: string[] = [];
+    let looks = 0;
+    const { kv } = db.run(run);
+    for (; !isStopped(db); looks++) {
+      const entries = kv.list({ prefix: "flicker-" });
+      const commits = new Set(entries.map(([, value]) => value)).size;
+      const counted = kv.count("flicker-");
+      const ok = (entries.length === 0 || (entries.length === keys && commits === 1)) && [0, keys].includes(counted);
+      if (!ok && wrong.length < 10) wrong.push(`${entries.length} listed of ${commits} commits, ${counted} counted`);
+    }
+    return { looks, wrong };
+  },
+
+  /** Makes and deletes runs of the same names until it is told to stop; how often. */
+  churn(db: Database, runs: number, who: number) {
+    let turns = 0;
+    for (; !isStopped(db); turns++) {
+      const id = `churned-${(turns + who) % runs}`;
+      db.run(id).transaction(
+        (tx) => {
+          tx.kv.put("a", id);
+          tx.kv.put("b", id);
+        },
+        // Another worker may delete the run meanwhile.
+        RETRY,
+      );
+      if (turns % 2 === 1) db.deleteRun(id);
+    }
+    return turns;
+  },
+
+  /** Reads them until it is told to stop; what was not as their writers have left it. */
+  watchChurn(db: Database, runs: number) {
+    const wrong: string[] = [];
+    let looks = 0;
+    for (; !isStopped(db); looks++) {
+      const id = `churned-${looks % runs}`;
+      const got = db.run(id).kv.getMany(["a", "b"]);
+      const listed = db.run(id).kv.list();
+      const whole = (values: readonly unknown[]): boolean =>
+        values.every((value) => value === undefined) || (values.length === 2 && values.every((value) => value === id));
+      if (!whole(got) && wrong.length < 10) wrong.push(`getMany of ${id}: ${JSON.stringify(got)}`);
+      if (!whole(listed.map(([, value]) => value)) && wrong.length < 10) {
+        wrong.push(`list of ${id}: ${JSON.stringify(listed)}`);
+      }
+    }
+    return { looks, wrong };
+  },
+
+  /** Writes values that the memory has to grow for. */
+  fill(db: Database, run: string, keys: number, bytes: number) {
+    for (let i = 0; i < keys; i++) db.run(run).kv.put(`filled-${i}`, patternOf(i % 251, bytes));
+    return db.stats().memoryBytes;
+  },
+
+  /** Reads them while and after they are written; how many are there, and what is not as it was written. */
+  readFilled(db: Database, run: string, keys: number, bytes: number) {
+    const wrong: string[] = [];
+    let found = 0;
+    for (let i = 0; i < keys; i++) {
+      const value = db.run(run).kv.get(`filled-${i}`);
+      if (value === undefined) continue;
+      found++;
+      const torn = tornness(value, [bytes]);
+      if (torn !== undefined) wrong.push(torn);
+      else if ((value as Uint8Array)[0] !== i % 251) wrong.push(`key ${i} has the value of another one`);
+    }
+    return { found, wrong };
+  },
+
+  /** Waits for each key in turn and reads it at once; what was not as it was written. */
+  chase(db: Database, run: string, keys: number, bytes: number) {
+    const wrong: string[] = [];
+    for (let i = 0; i < keys; i++) {
+      let value = db.run(run).kv.get(`filled-${i}`);
+      while (value === undefined) value = db.run(run).kv.get(`filled-${i}`);
+      const torn = tornness(value, [bytes]);
+      if (torn !== undefined) wrong.push(`${i}: ${torn}`);
+    }
+    return wrong;
+  },
+
+  /** Writes without end, in small and large commits: to be killed in the middle of. */
+  writeForEver(db: Database, run: string, bytes: number) {
+    for (let i = 0; ; i++) {
+      db.run(run).transaction((tx) => {
+        tx.kv.put("large", patternOf(i % 251, bytes));
+        tx.kv.put(`small-${i % 100}`, i);
+        tx.events.append("written", i);
+      }, RETRY);
+      db.run(`${run}-${i % 5}`).kv.put("n", i);
+      if (i % 50 === 0) db.deleteRun(`${run}-${i % 5}`);
+    }
+  },
+} as const;
+
+export type Jobs = typeof jobs;
+
+type Rest<F> = F extends (db: Database, ...rest: infer R) => unknown ? R : never;
+
+/** What a job is given besides the database, and what it comes to. */
+export type JobInput<N extends keyof Jobs> = Rest<Jobs[N]>;
+export type JobResult<N extends keyof Jobs> = Awaited<ReturnType<Jobs[N]>>;
