@@ -15,6 +15,7 @@
  * that takes it over.
  */
 import { linger, load32, sleep, swap32, wake } from "./atomics";
+import { noticeGrowth } from "./superblock";
 import { LOCK_HANDOFF, LOCK_OWNER, LOCK_WAITED, lockToken, mayWait } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
@@ -44,12 +45,17 @@ export function lockRanOut(): bool {
 /** Takes the lock at `word`; false when it could not be had in time. */
 export function lockAcquire(word: usize): bool {
   if (!SHARED) return true;
-  return swap32(word, 0, lockToken()) == 0 || lockWait(word);
+  if (swap32(word, 0, lockToken()) != 0 && !lockWait(word)) return false;
+  noticeGrowth();
+  return true;
 }
 
 /** Takes the lock at `word` if it is free. */
 export function lockTry(word: usize): bool {
-  return !SHARED || swap32(word, 0, lockToken()) == 0;
+  if (!SHARED) return true;
+  if (swap32(word, 0, lockToken()) != 0) return false;
+  noticeGrowth();
+  return true;
 }
 
 /** Looks at the lock, more and more rarely, for `cycles` in all. */

@@ -12,7 +12,7 @@
  * In the single build nobody can come between, and all of it compiles to nothing.
  */
 import { add32, linger, load32 } from "./atomics";
-import { superblock } from "./superblock";
+import { noticeGrowth, superblock } from "./superblock";
 import { Worker, worker } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
@@ -65,6 +65,8 @@ export function readAbandon(): void {
 export function within(address: usize, bytes: u32): usize {
   if (!SHARED) return address;
   const end = (address as u64) + (bytes as u64);
-  // An engine may tell an instance late that another one has grown the memory.
-  return end <= (memory.size() as u64) << 16 || end <= (superblock().heapEnd as u64) ? address : 0;
+  if (end <= (memory.size() as u64) << 16) return address;
+  if (end > (superblock().heapEnd as u64)) return 0;
+  noticeGrowth();
+  return address;
 }
