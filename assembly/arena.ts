@@ -1,5 +1,5 @@
 /**
- * Memory: extents from a buddy allocator, and arenas of size classes over them. The only caller of memory.grow.
+ * Memory: extents from a buddy allocator, and arenas of size classes over them. The only one that grows the memory.
  *
  *   extent   2^order bytes, order 10 to 26 (1 KiB to 64 MiB), aligned to its size
  *     0  word    order | state << 8 | EXTENT_MARK << 16

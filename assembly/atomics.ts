@@ -103,6 +103,12 @@ export function replace64(word: usize, expected: u64, value: u64): bool {
   return true;
 }
 
+/** Spends about a cycle for each time, away from the words that others are at work on: between two looks at one of them. */
+export function linger(times: u32): void {
+  if (!SHARED) return;
+  for (let i: u32 = 0; i < times; i++) atomic.load<u32>(0);
+}
+
 /** Sleeps while the word is `expected`, at most for so long; true when that ran out. Only between workers. */
 export function sleep(word: usize, expected: u32, ns: i64): bool {
   if (!SHARED) return false;

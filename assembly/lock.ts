@@ -9,22 +9,27 @@
  * main thread) it spins for a bounded time instead.
  *
  * Fair enough: who has slept for one slice in vain asks that the lock be handed to those who sleep, and whoever comes anew
- * stands behind them: not sooner, because whoever is awake takes and gives back a lock a hundred times while one wakes up. A lock whose owner has died stays held until somebody with evidence of that takes it over.
+ * stands behind them: not sooner, because whoever is awake takes and gives back a lock a hundred times while one wakes up. For
+ * the same reason who spins looks rarely: what a run consists of has to move to another core with each change of hands, and
+ * ten operations in a row cost hardly more than one. A lock whose owner has died stays held until somebody with evidence of
+ * that takes it over.
  */
-import { load32, sleep, swap32, wake } from "./atomics";
+import { linger, load32, sleep, swap32, wake } from "./atomics";
+import { noticeGrowth } from "./superblock";
 import { LOCK_HANDOFF, LOCK_OWNER, LOCK_WAITED, lockToken, mayWait } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
-/** Looks at a held lock before going to sleep: longer than most sections last. */
-const SPINS: u32 = 256;
+/** Cycles that a held lock is looked at before going to sleep: longer than it takes to wake up. */
+const SPIN: u32 = 1 << 17;
 /** The same where nobody may sleep: some milliseconds. */
-const SPINS_INSTEAD: u32 = 1 << 20;
-/** Looks after which who must not sleep takes what is kept for those who do: they may all have given up. */
-const SPINS_KEPT: u32 = SPINS_INSTEAD >> 1;
+const SPIN_INSTEAD: u32 = 1 << 23;
+/** Cycles between two looks, at first and at most: each look takes the word's line away from whoever holds the lock. */
+const LINGER_MIN: u32 = 64;
+const LINGER_MAX: u32 = 1 << 15;
 const SLICE_NS: i64 = 5000000;
 const SLICES: u32 = 400;
-/** How often who is woken finds that somebody else was faster, to count as a slice. */
-const WAKES_PER_SLICE: u32 = 64;
+/** Awakenings in vain that count as a slice. */
+const LOST_PER_SLICE: u32 = 64;
 
 /** Set when a lock could not be had in time, so that a lack of memory can be told from a lack of patience. */
 let ranOut: bool = false;
@@ -40,17 +45,26 @@ export function lockRanOut(): bool {
 /** Takes the lock at `word`; false when it could not be had in time. */
 export function lockAcquire(word: usize): bool {
   if (!SHARED) return true;
-  return swap32(word, 0, lockToken()) == 0 || lockWait(word);
+  if (swap32(word, 0, lockToken()) != 0 && !lockWait(word)) return false;
+  noticeGrowth();
+  return true;
 }
 
 /** Takes the lock at `word` if it is free. */
 export function lockTry(word: usize): bool {
-  return !SHARED || swap32(word, 0, lockToken()) == 0;
+  if (!SHARED) return true;
+  if (swap32(word, 0, lockToken()) != 0) return false;
+  noticeGrowth();
+  return true;
 }
 
-function lockSpin(word: usize, spins: u32, taken: u32): bool {
-  for (let i: u32 = 0; i < spins; i++) {
+/** Looks at the lock, more and more rarely, for `cycles` in all. */
+function lockSpin(word: usize, cycles: u32, taken: u32): bool {
+  let between = LINGER_MIN;
+  for (let spent: u32 = 0; spent < cycles; spent += between) {
     if (load32(word) == 0 && swap32(word, 0, taken) == 0) return true;
+    linger(between);
+    between = min(between << 1, LINGER_MAX);
   }
   return false;
 }
@@ -64,13 +78,14 @@ function lockTake(word: usize, held: u32): bool {
 }
 
 function lockWait(word: usize): bool {
-  if (lockSpin(word, mayWait() ? SPINS : SPINS_INSTEAD, lockToken())) return true;
+  if (lockSpin(word, mayWait() ? SPIN : SPIN_INSTEAD, lockToken())) return true;
   // Who cannot sleep has waited for as long as it may.
   if (!mayWait() && lockTake(word, load32(word))) return true;
   let slept = false;
-  let wakes: u32 = 0;
+  let lost: u32 = 0;
   for (let slices: u32 = 0; mayWait() && slices < SLICES; ) {
     const held = load32(word);
+    // Free, unless it is kept free for those who have slept.
     if ((held & LOCK_OWNER) == 0 && (slept || (held & LOCK_HANDOFF) == 0)) {
       if (lockTake(word, held)) return true;
       continue;
@@ -79,8 +94,8 @@ function lockWait(word: usize): bool {
     if (held != marked && swap32(word, held, marked) != held) continue;
     const timedOut = sleep(word, marked, SLICE_NS);
     slept = true;
-    if (timedOut || ++wakes % WAKES_PER_SLICE == 0) slices++;
-    else if (lockSpin(word, SPINS, lockToken() | LOCK_WAITED)) return true;
+    if (timedOut || ++lost % LOST_PER_SLICE == 0) slices++;
+    else if (lockSpin(word, SPIN, lockToken() | LOCK_WAITED)) return true;
   }
   ranOut = true;
   return false;

@@ -11,13 +11,16 @@
  *
  * In the single build nobody can come between, and all of it compiles to nothing.
  */
-import { add32, load32 } from "./atomics";
-import { superblock } from "./superblock";
+import { add32, linger, load32 } from "./atomics";
+import { noticeGrowth, superblock } from "./superblock";
 import { Worker, worker } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
-/** Looks at a sequence that is odd, before giving up on reading without the lock. */
-const SPINS: u32 = 512;
+/** Looks at a sequence that is odd, before giving up on reading without the lock: some microseconds. */
+const LOOKS: u32 = 32;
+/** Cycles between two looks, at first and at most: each look takes the line away from whoever is changing the run. */
+const LINGER_MIN: u32 = 8;
+const LINGER_MAX: u32 = 512;
 /** Reads that somebody came between, after which the lock is taken. */
 export const READS_MAX: u32 = 32;
 
@@ -28,9 +31,12 @@ let began: u32 = 0;
 export function readBegin(sequence: usize): bool {
   if (!SHARED) return true;
   sequenceAt = sequence;
-  for (let i: u32 = 0; i < SPINS; i++) {
+  let between = LINGER_MIN;
+  for (let i: u32 = 0; i < LOOKS; i++) {
     began = load32(sequence);
     if ((began & 1) == 0) return true;
+    linger(between);
+    between = min(between << 1, LINGER_MAX);
   }
   return false;
 }
@@ -59,6 +65,8 @@ export function readAbandon(): void {
 export function within(address: usize, bytes: u32): usize {
   if (!SHARED) return address;
   const end = (address as u64) + (bytes as u64);
-  // An engine may tell an instance late that another one has grown the memory.
-  return end <= (memory.size() as u64) << 16 || end <= (superblock().heapEnd as u64) ? address : 0;
+  if (end <= (memory.size() as u64) << 16) return address;
+  if (end > (superblock().heapEnd as u64)) return 0;
+  noticeGrowth();
+  return address;
 }

@@ -8,7 +8,7 @@ import { ENTRY_QUEUED, Entry } from "./entry";
 import { keeps, RULE_HORIZON } from "./rules";
 import { Run, runArena, runEmpty } from "./run";
 import { entryRemove, tablesAreEmpty } from "./run-tables";
-import { publishedHorizon, raiseFloor } from "./snapshots";
+import { noteHeld, publishedHorizon, raiseFloor } from "./snapshots";
 import { superblock } from "./superblock";
 import { chainIsGone, chainIsLoose, TOMBSTONE, Version, versionBytes, versionPrune } from "./versions";
 
@@ -22,6 +22,7 @@ export const PRUNE_CHAINS_PER_RELEASE: u32 = 64;
 export function raisedFloor(): u64 {
   const horizon = keeps(RULE_HORIZON) ? publishedHorizon() : superblock().version;
   raiseFloor(horizon);
+  noteHeld(horizon);
   return horizon;
 }
 

@@ -8,12 +8,13 @@
  * A reader counts itself and looks whether somebody writes; then it takes itself off again and comes in behind the writers.
  * A writer takes the word and waits until nobody reads.
  */
-import { add32, load32, sleep, wake } from "./atomics";
+import { add32, linger, load32, sleep, wake } from "./atomics";
 import { lockAcquire, lockRelease } from "./lock";
 
 const READERS_OFFSET: usize = 4;
-/** Looks at readers before going to sleep. */
-const SPINS: u32 = 256;
+/** Looks at the readers before going to sleep, and the cycles between two. */
+const LOOKS: u32 = 256;
+const LINGER: u32 = 64;
 const SLICE_NS: i64 = 5000000;
 const SLICES: u32 = 400;
 
@@ -41,8 +42,9 @@ export function readUnlock(word: usize): void {
 /** Waits until nobody reads, with the lock word held; false, and the word given back, when that took too long. */
 export function readersLeave(word: usize): bool {
   const readers = word + READERS_OFFSET;
-  for (let i: u32 = 0; i < SPINS; i++) {
+  for (let i: u32 = 0; i < LOOKS; i++) {
     if (load32(readers) == 0) return true;
+    linger(LINGER);
   }
   for (let slices: u32 = 0; slices < SLICES; ) {
     const count = load32(readers);

@@ -226,7 +226,16 @@ export function heldBetween(from: u64, to: u64): bool {
   return false;
 }
 
+/** Below this nothing is held: nothing was once the floor stood there, and since then nothing can be acquired. Each instance's own. */
+let clearBelow: u64 = 0;
+
+/** Notes whether nothing is held at all. The floor stands at `horizon` or above. */
+export function noteHeld(horizon: u64): void {
+  if (SHARED && snapshotsHeld() == 0) clearBelow = horizon;
+}
+
 function heldBetweenShared(from: u64, to: u64): bool {
+  if (to <= clearBelow) return false;
   const high = workersHigh(superblock());
   let elsewhere: u32 = 0;
   for (let index: u32 = 0; index < high; index++) {

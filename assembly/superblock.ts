@@ -191,3 +191,11 @@ export class Superblock {
 export function superblock(): Superblock {
   return changetype<Superblock>(SUPERBLOCK_BASE);
 }
+
+/**
+ * Makes this instance know memory that another one has grown. An engine tells an instance late of that, and until then atomic
+ * accesses to it, and copies, trap there.
+ */
+export function noticeGrowth(): void {
+  if ((memory.size() as u64) << 16 < (superblock().heapEnd as u64)) memory.grow(0);
+}

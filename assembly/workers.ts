@@ -2,8 +2,9 @@
  * Worker slots: who is attached to this memory, and what each keeps for itself.
  *
  *   Worker (two cache lines; slot 0 belongs to the instance that formatted the memory)
- *      0  bound, state, held, open                  others look at these
+ *      0  state, held, open                         others look at these often
  *     64  barrier, pool, contexts, …                only its own worker, or whoever buries it
+ *         bound                                     written with each commit; others look at it now and then
  *
  * What it keeps true: a slot is attached by one instance at a time, and each attachment has an incarnation of its own, so
  * that a lock word names not only the slot but who was in it. Both stand in one word, and the incarnation rises as the slot is
@@ -28,8 +29,7 @@ const SHARED: bool = ASC_FEATURE_THREADS;
 @unmanaged
 export class Worker {
   // Line 0: others look at it.
-  /** While it commits without a log: no version from here on is known to be published; 0 otherwise (COMMIT 14). */
-  bound: u64;
+  pad10: u64;
   /** Its incarnation and its state: WORKER_INCARNATION_SHIFT bits of that. */
   state: u32;
   /** Snapshots that it holds, transactions included, and how many of them stand outside of its own slots. */
@@ -57,7 +57,11 @@ export class Worker {
   pad7: u64;
   pad8: u64;
   pad9: u64;
-  pad10: u64;
+  /**
+   * While it commits without a log: no version from here on is known to be published; 0 otherwise (COMMIT 14). Each commit writes
+   * it, and others look at it now and then; what they look at with each commit of theirs stands on the other line.
+   */
+  bound: u64;
 }
 
 /** The lock word's parts: who holds it, whether somebody waits, whether who waits comes next, and the holder's incarnation. */

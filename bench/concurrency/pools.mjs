@@ -22,7 +22,7 @@ export async function openPools({ workloads, designs, folder }) {
   if (isWanted("plain-locks")) {
     const wasm = compileForBenchmark({
       name: "plain-locks",
-      entry: "assembly/index.ts",
+      entry: "assembly/shared.ts",
       target: "shared",
       use: ["PLAIN_LOCKS=1"],
     });

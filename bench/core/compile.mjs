@@ -1,7 +1,7 @@
 // Modules of the core for benchmarks only, compiled where they are not there yet.
 //
 // Keeps true: they have the flags of the release, from asconfig.json, and what the benchmark defines besides; a module is taken
-// again only for the very sources that it was made from, which its name says.
+// again only for the very sources and settings that it was made from, which its name says.
 
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -19,7 +19,7 @@ export function compileRawTable() {
 
 /** A module of `entry` for one of asconfig.json's targets, with `use` defined. Throws with what the compiler says. */
 export function compileForBenchmark({ name, entry, target, use }) {
-  const file = path.join(ROOT, "bench/results", `${name}-${digestOfSources(entry)}.wasm`);
+  const file = path.join(ROOT, "bench/results", `${name}-${digestOf({ entry, target, use })}.wasm`);
   if (!fs.existsSync(file)) compileTo(file, { name, entry, target, use });
   return new WebAssembly.Module(fs.readFileSync(file));
 }
@@ -45,10 +45,10 @@ function removeOthers(file, prefix) {
   }
 }
 
-function digestOfSources(entry) {
+function digestOf(how) {
   const sources = fs.readdirSync(path.join(ROOT, "assembly")).map((name) => `assembly/${name}`);
-  const hash = createHash("sha256");
-  for (const source of [...new Set([...sources.sort(), entry, "asconfig.json"])])
+  const hash = createHash("sha256").update(JSON.stringify(how));
+  for (const source of [...new Set([...sources.sort(), how.entry, "asconfig.json"])])
     hash.update(fs.readFileSync(path.join(ROOT, source)));
   return hash.digest("hex").slice(0, 16);
 }
