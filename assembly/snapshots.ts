@@ -1,8 +1,12 @@
 /**
  * The registry of held snapshots, and the horizon below which versions may go.
  *
- * A slot is one word: version << 11 | holders, 0 while free. Who acquires a version looks first at the slot that the
- * version hashes to, so that holders of one version meet there.
+ * A slot is one word, 0 while free; who acquires a version looks first at the slot that the version hashes to, so that
+ * holders of one version meet there.
+ *
+ *   version << 11 | holders                     where there is one worker
+ *   version << 11 | worker << 5 | holders       between workers: whose it is stands in the word itself, so that there is no
+ *                                               instant at which a worker that dies leaves a slot that nobody has
  *
  * So that a pruner need not look at every slot, the single build keeps a bitmap of those in use. Between workers a bitmap
  * and its slots could not change together, and holders of different workers would meet on one cache line: there each worker
@@ -12,12 +16,11 @@
  * The rule that makes pruning safe without a lock (COMMIT 13): a pruner raises `floor` to the horizon that it uses, then
  * reads the slots, then prunes; who acquires stores its slot, then reads `floor`, and tries again if that has passed it.
  */
-import { add64, load32, load64, replace64, store8, store32, store64 } from "./atomics";
+import { add64, load32, load64, replace64, store32, store64 } from "./atomics";
 import { CAPABILITY_LOG, SNAPSHOT_SLOTS, WORKERS_MAX } from "./constants";
 import {
   SNAPSHOT_BITMAP_BASE,
   SNAPSHOT_BITMAP_BYTES,
-  SNAPSHOT_OWNERS_BASE,
   SNAPSHOT_SLOTS_ALL,
   SNAPSHOT_SLOTS_BASE,
   Superblock,
@@ -26,8 +29,11 @@ import {
 import { Worker, worker, workerAt, workerIndex } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
+/** Bits below the version. */
 const HOLDER_BITS: u64 = 11;
-const HOLDERS_MAX: u64 = (1 << HOLDER_BITS) - 1;
+/** Between workers, those of them that count holders; the worker's index stands above them. */
+const HOLDER_COUNT_BITS: u64 = 5;
+const HOLDERS_MAX: u64 = SHARED ? (1 << HOLDER_COUNT_BITS) - 1 : (1 << HOLDER_BITS) - 1;
 /** Returned where every slot is taken. */
 export const NO_SLOT: u32 = 0xffffffff;
 
@@ -78,10 +84,6 @@ function workersHigh(sb: Superblock): u32 {
 /** Slots that a worker looks at first. */
 const SLOTS_OWN: u32 = SNAPSHOT_SLOTS / WORKERS_MAX;
 
-function ownerAddress(slot: u32): usize {
-  return SNAPSHOT_OWNERS_BASE + (slot as usize);
-}
-
 /** Whether a slot is outside of those that its holder looks at first. */
 function isElsewhere(slot: u32): bool {
   return slot / SLOTS_OWN != workerIndex();
@@ -91,18 +93,11 @@ function isElsewhere(slot: u32): bool {
 function slotTakeShared(slot: u32, version: u64): bool {
   const address = slotAddress(slot);
   const word = load64(address);
-  if (word != 0) {
-    const mine = load<u8>(ownerAddress(slot)) == ((workerIndex() + 1) as u8);
-    if (!mine || word >> HOLDER_BITS != version || (word & HOLDERS_MAX) == HOLDERS_MAX) return false;
-    store64(address, word + 1);
-    return true;
-  }
-  const claiming = changetype<usize>(worker()) + offsetof<Worker>("claiming");
-  store32(claiming, slot + 1);
-  const taken = replace64(address, 0, (version << HOLDER_BITS) | 1);
-  if (taken) store8(ownerAddress(slot), (workerIndex() + 1) as u8);
-  store32(claiming, 0);
-  return taken;
+  const mine = (version << HOLDER_BITS) | ((workerIndex() as u64) << HOLDER_COUNT_BITS);
+  if (word == 0) return replace64(address, 0, mine | 1);
+  if ((word & ~HOLDERS_MAX) != mine || (word & HOLDERS_MAX) == HOLDERS_MAX) return false;
+  store64(address, word + 1);
+  return true;
 }
 
 function countHeld(change: i32, elsewhere: i32): void {
@@ -114,26 +109,13 @@ function countHeld(change: i32, elsewhere: i32): void {
 /** Lets go of everything that a worker holds which is known to be dead. */
 export function snapshotsOfDead(index: u32): void {
   const dead = workerAt(index);
-  const claimed = dead.claiming;
-  if (claimed != 0 && load<u8>(ownerAddress(claimed - 1)) == 0 && !isClaimedByOther(index, claimed)) {
-    store64(slotAddress(claimed - 1), 0);
-  }
-  dead.claiming = 0;
   for (let slot: u32 = 0; slot < SNAPSHOT_SLOTS_ALL; slot++) {
-    if (load<u8>(ownerAddress(slot)) != ((index + 1) as u8)) continue;
-    store8(ownerAddress(slot), 0);
-    store64(slotAddress(slot), 0);
+    const word = load64(slotAddress(slot));
+    const owner = ((word >> HOLDER_COUNT_BITS) as u32) & (WORKERS_MAX - 1);
+    if (word != 0 && owner == index) store64(slotAddress(slot), 0);
   }
   store32(changetype<usize>(dead) + offsetof<Worker>("held"), 0);
   store32(changetype<usize>(dead) + offsetof<Worker>("heldElsewhere"), 0);
-}
-
-function isClaimedByOther(index: u32, claimed: u32): bool {
-  for (let other: u32 = 0; other < workersHigh(superblock()); other++) {
-    const claiming = load32(changetype<usize>(workerAt(other)) + offsetof<Worker>("claiming"));
-    if (other != index && claiming == claimed) return true;
-  }
-  return false;
 }
 
 /** Adds a holder of `version` to a slot that has that version or none; false if the slot is somebody else's. */
@@ -187,7 +169,6 @@ function slotDrop(slot: u32): void {
   const word = load64(address);
   assert((word & HOLDERS_MAX) != 0);
   const last = (word & HOLDERS_MAX) == 1;
-  if (SHARED && last) store8(ownerAddress(slot), 0);
   store64(address, last ? 0 : word - 1);
   if (last) bitmapClear(slot);
 }
@@ -210,6 +191,11 @@ export function raiseFloor(horizon: u64): void {
     const floor = load64(address);
     if (floor >= horizon || replace64(address, floor, horizon)) return;
   }
+}
+
+/** How many hold the snapshot of a slot, from its word. */
+export function slotHolders(word: u64): u32 {
+  return (word & HOLDERS_MAX) as u32;
 }
 
 function slotHeldIn(slot: u32, from: u64, to: u64): bool {

@@ -5,8 +5,7 @@
  *   1024  Superblock          counters, each contended one on a cache line of its own
  *         buddy lists         the first free extent of each order
  *         snapshot bitmap     one bit for each slot in use
- *         snapshot slots      SNAPSHOT_SLOTS_ALL words: version << 11 | holders
- *         snapshot owners     one byte for each slot: the worker that holds it, between workers
+ *         snapshot slots      SNAPSHOT_SLOTS_ALL words, see snapshots.ts
  *         worker slots        two lines for each instance, see workers.ts
  *         checksum tables     8 × 256 words, computed when the memory is formatted
  *         system arena        run headers, the run directory and transaction contexts live in it
@@ -37,9 +36,7 @@ export const SNAPSHOT_SLOTS_ALL: u32 = SNAPSHOT_SLOTS + SNAPSHOT_SLOTS_RESERVED;
 export const SNAPSHOT_BITMAP_BYTES: usize = ((SNAPSHOT_SLOTS_ALL / 8 + 63) & ~63) as usize;
 export const SNAPSHOT_SLOTS_BASE: usize = SNAPSHOT_BITMAP_BASE + SNAPSHOT_BITMAP_BYTES;
 export const SNAPSHOT_SLOTS_BYTES: usize = SNAPSHOT_SLOTS_ALL * 8;
-export const SNAPSHOT_OWNERS_BASE: usize = SNAPSHOT_SLOTS_BASE + SNAPSHOT_SLOTS_BYTES;
-export const SNAPSHOT_OWNERS_BYTES: usize = ((SNAPSHOT_SLOTS_ALL + 63) & ~63) as usize;
-export const WORKER_SLOTS_BASE: usize = SNAPSHOT_OWNERS_BASE + SNAPSHOT_OWNERS_BYTES;
+export const WORKER_SLOTS_BASE: usize = SNAPSHOT_SLOTS_BASE + SNAPSHOT_SLOTS_BYTES;
 export const WORKER_SLOT_BYTES: usize = 2 * CACHE_LINE_BYTES;
 export const WORKER_SLOTS_BYTES: usize = (WORKERS_MAX as usize) * WORKER_SLOT_BYTES;
 export const CHECKSUM_TABLES_BASE: usize = WORKER_SLOTS_BASE + WORKER_SLOTS_BYTES;

@@ -38,7 +38,7 @@ import {
   systemArena,
 } from "./run";
 import { groupBytes, groupTable, isIndex } from "./run-tables";
-import { snapshotsHeld } from "./snapshots";
+import { slotHolders, snapshotsHeld } from "./snapshots";
 import {
   BUDDY_ORDER_MAX,
   BUDDY_ORDER_MIN,
@@ -371,7 +371,7 @@ function verifySnapshots(): u32 {
     const bits = load<u64>(SNAPSHOT_BITMAP_BASE + (((slot >>> 6) as usize) << 3));
     const marked = ((bits >> ((slot & 63) as u64)) & 1) == 1;
     if (!SHARED && marked != (word != 0)) return fault(FAULT_SNAPSHOTS, slot);
-    held += (word & 0x7ff) as u32;
+    held += slotHolders(word);
   }
   return held == snapshotsHeld() ? 0 : fault(FAULT_SNAPSHOTS, 0xffff);
 }

@@ -3,7 +3,7 @@
  *
  *   Worker (two cache lines; slot 0 belongs to the instance that formatted the memory)
  *      0  bound, state, held, open                  others look at these
- *     64  barrier, claiming, pool, scratch, …       only its own worker, or whoever buries it
+ *     64  barrier, pool, contexts, …                only its own worker, or whoever buries it
  *
  * What it keeps true: a slot is attached by one instance at a time, and each attachment has an incarnation of its own, so
  * that a lock word names not only the slot but who was in it. Both stand in one word, and the incarnation rises as the slot is
@@ -46,8 +46,7 @@ export class Worker {
   // Line 1: its own.
   /** Written to for the order that this brings, never read. */
   barrier: u32;
-  /** One more than the snapshot slot that it is about to take, so that a slot of a worker that dies there can be told. */
-  claiming: u32;
+  pad11: u32;
   /** Transaction contexts that are kept for reuse, and how many of them keep their buffers. */
   pool: usize;
   poolCount: u32;
