@@ -9,3 +9,8 @@ export * from "./index";
 export function refuseGrowth(count: u32): void {
   superblock().refuseGrowthIn = count;
 }
+
+/** Where `verify` has found what it complained of last. */
+export function faultAddress(): u32 {
+  return superblock().faultAddress;
+}

@@ -309,9 +309,9 @@ function verifyDirectory(atRest: bool): u32 {
     if ((run.generation & 1) != (run.deleted == 0 ? 1 : 0)) return fault(FAULT_DIRECTORY, at);
     if (run.deleted == 0) live++;
     else retired++;
-    if (run.flags & RUN_POISONED) continue;
     const newest = changetype<Entry>(run.entry).head == at;
     if (newest) names++;
+    if (run.flags & RUN_POISONED) continue;
     // Only the newest incarnation of a name lives, and those behind it were deleted before it was born.
     const older = changetype<Run>(run.older);
     if (!newest && run.deleted == 0) return fault(FAULT_DIRECTORY, at);
