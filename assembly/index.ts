@@ -375,10 +375,30 @@ export function scan(
   const header = changetype<Run>(run);
   if (at < 0 ? !runIs(header, generation) : !runShows(header, generation)) return staleness(header);
   if (prefixBytes + startBytes + endBytes > SCRATCH_BOUNDS_BYTES) return STATUS_INVALID_ARGUMENT;
-  const version = at < 0 ? visibleOf(header) : (at as u64);
   const range = boundsRange(prefixBytes, startBytes, endBytes);
+  if (SHARED && at < 0) return collectLatest(header, generation, tag, range, limit, reverse != 0);
+  const version = at < 0 ? visibleOf(header) : (at as u64);
   const status = collect(header, tag, version, range, null, limit, reverse != 0);
   return SHARED && !runShows(header, generation) ? staleness(header) : status;
+}
+
+/**
+ * Collects at what is published. That is looked up between the same two looks at the sequence: nobody holds it, so that a
+ * moment later what stood there may be gone.
+ */
+function collectLatest(run: Run, generation: u32, tag: u32, range: Range, limit: u32, reverse: bool): u32 {
+  const cursors = scratchCursors();
+  for (let attempt: u32 = 0; attempt < READS_MAX && readBegin(runSequence(run)); attempt++) {
+    const isCurrent = runIs(run, generation);
+    const status = scanCollect(run, tag, visibleOf(run), range, null, cursors, limit, reverse);
+    if (readHolds()) return isCurrent ? refusal(status) : staleness(run);
+  }
+  readAbandon();
+  if (!runLock(run)) return STATUS_BUSY_LOCK;
+  const isCurrent = runIs(run, generation);
+  const status = scanCollect(run, tag, visibleOf(run), range, null, cursors, limit, reverse);
+  runUnlock(run);
+  return isCurrent ? refusal(status) : staleness(run);
 }
 
 /** Collects until nobody has come between, in the end under the run's lock; a status. */

@@ -46,7 +46,7 @@ export class Worker {
   // Line 1: its own.
   /** Written to for the order that this brings, never read. */
   barrier: u32;
-  pad11: u32;
+  pad12: u32;
   /** Transaction contexts that are kept for reuse, and how many of them keep their buffers. */
   pool: usize;
   poolCount: u32;
