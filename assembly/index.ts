@@ -503,6 +503,10 @@ export function snapshotTake(run: usize, generation: u32, reserved: u32): u32 {
       run == 0 ? horizon : keeps(RULE_START_AT_HORIZON) ? max(runSeen(header), horizon) : visibleOf(header);
     slot = snapshotAcquire(version, reserved != 0);
   }
+  if (SHARED && slot != NO_SLOT && run != 0 && !runIs(header, generation)) {
+    snapshotRelease(slot);
+    return SLOT_RUN_STALE;
+  }
   if (slot != NO_SLOT) store<f64>(scratchResult(), snapshotVersion(slot) as f64);
   return slot;
 }

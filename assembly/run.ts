@@ -370,12 +370,13 @@ export function runRetire(run: Run, version: u64): void {
   assert(run.unpublished == 0 && version > run.visible);
   const sb = superblock();
   const header = changetype<usize>(run);
-  store64(header + offsetof<Run>("visible"), version);
   store64(header + offsetof<Run>("deleted"), version);
+  // Before the version can be seen: who finds the incarnation alive after it holds a snapshot then holds one from before.
+  // And before the flag goes: who sees that it is not being deleted any more sees that it is gone.
+  store32(header + offsetof<Run>("generation"), run.generation + 1);
+  store64(header + offsetof<Run>("visible"), version);
   run.live = 0;
   run.liveKv = 0;
-  // In this order: who sees that it is not being deleted any more sees that it is gone.
-  store32(header + offsetof<Run>("generation"), run.generation + 1);
   store32(header + offsetof<Run>("flags"), run.flags & ~RUN_DELETING);
   add32(changetype<usize>(sb) + offsetof<Superblock>("runsLive"), -1);
   if (SHARED) retiredHandOver(sb, run);

@@ -56,6 +56,7 @@ import { superblock } from "./superblock";
 import { TOMBSTONE, Version, versionBytes } from "./versions";
 import { Worker, worker, workerAt } from "./workers";
 
+const SHARED: bool = ASC_FEATURE_THREADS;
 export const TOUCHED_READ: u8 = 1;
 export const TOUCHED_WRITTEN: u8 = 2;
 
@@ -333,6 +334,8 @@ export function transactionBegin(run: Run, generation: u32, how: u32): usize {
   }
   let counted: u32 = 0;
   if (slot != NO_SLOT && run.born == 0) counted = countUnborn(run, generation);
+  // Deleted meanwhile: then what is held may be of after that, and would keep nothing of the run.
+  else if (SHARED && !runIs(run, generation)) counted = UNBORN_GONE;
   if (slot == NO_SLOT || counted == UNBORN_GONE) {
     if (slot != NO_SLOT) snapshotRelease(slot);
     transaction.generation++;
