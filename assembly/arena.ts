@@ -19,7 +19,7 @@
  * An arena is guarded by whoever owns it (a run by its lock), the buddy allocator by a lock of its own; so runs never meet
  * here except to take or give a whole extent.
  */
-import { load32, swap32, take32 } from "./atomics";
+import { load32, swap32 } from "./atomics";
 import { lockAcquire, lockRelease, lockSeize, lockTry } from "./lock";
 import {
   BUDDY_LISTS_BASE,
@@ -30,6 +30,7 @@ import {
   Superblock,
   superblock,
 } from "./superblock";
+import { workerIndex } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
 const PAGE_BYTES: u64 = 65536;
@@ -37,7 +38,7 @@ const EXTENT_MARK: u32 = 0xb0d7;
 const EXTENT_FREE: u32 = 1;
 const EXTENT_USED: u32 = 2;
 export const EXTENT_HEADER_BYTES: usize = 32;
-/** The owner of an extent that waits on the stack of those to be freed. */
+/** The owner of an extent that a worker puts on the stack of those to be freed: this and the worker's index, below any address. */
 const OWNER_LATER: usize = 1;
 /** Growing by less than this would grow often; by more would surprise a small database. */
 const GROWTH_BYTES_MIN: u64 = 262144;
@@ -216,7 +217,7 @@ export function extentFree(extent: usize): void {
 }
 
 function freeLater(sb: Superblock, extent: usize): void {
-  changetype<Extent>(extent).owner = OWNER_LATER;
+  changetype<Extent>(extent).owner = OWNER_LATER + (workerIndex() as usize);
   const later = changetype<usize>(sb) + offsetof<Superblock>("freedLater");
   for (;;) {
     const first = load32(later);
@@ -227,14 +228,21 @@ function freeLater(sb: Superblock, extent: usize): void {
 
 /** Gives back what was freed while the lock was held. Under the lock. */
 function releaseLater(sb: Superblock): void {
+  for (let extent = popLater(sb); extent; extent = popLater(sb)) release(sb, extent, extentOrder(extent));
+}
+
+/** Takes the first extent off that stack, 0 if it is empty. Under the lock: others only put something on top. */
+function popLater(sb: Superblock): usize {
   const later = changetype<usize>(sb) + offsetof<Superblock>("freedLater");
-  if (load32(later) == 0) return;
-  let extent = take32(later, 0) as usize;
-  while (extent) {
-    const next = changetype<Extent>(extent).next;
-    release(sb, extent, extentOrder(extent));
-    extent = next;
+  let first = load32(later);
+  while (first != 0) {
+    // Nobody's before it leaves the stack, so that its header says so at every instant.
+    changetype<Extent>(first).owner = 0;
+    const before = swap32(later, first, changetype<Extent>(first).next as u32);
+    if (before == first) break;
+    first = before;
   }
+  return first;
 }
 
 function allocatorWord(): usize {
@@ -261,6 +269,7 @@ export function allocatorUnlock(): void {
  */
 export function heapRebuild(): void {
   const sb = superblock();
+  while (popLater(sb)) {}
   memory.fill(BUDDY_LISTS_BASE, 0, (BUDDY_ORDERS as usize) << 2);
   sb.freeOrders = 0;
   sb.heapFreeBytes = 0;
@@ -279,10 +288,16 @@ export function heapRebuild(): void {
   }
 }
 
+/** Gives back what a dead worker was about to put on the stack of extents to be freed; false as extentsOf. */
+export function extentsLaterOf(index: u32): bool {
+  return extentsOf(OWNER_LATER + (index as usize));
+}
+
 /** Gives back every extent of an owner that is no more; false if the lock could not be had, and they are left. */
 export function extentsOf(owner: usize): bool {
   const sb = superblock();
   if (!lockAcquire(allocatorWord())) return false;
+  if (SHARED) releaseLater(sb);
   for (let at = HEAP_BASE; at < sb.heapEnd; ) {
     const order = extentOrder(at);
     const isOwned = extentState(at) == EXTENT_USED && changetype<Extent>(at).owner == owner;

@@ -3,7 +3,8 @@
  * of is put right or said to be lost.
  *
  *   allocator    rebuilt from the headers of the extents, which say what is free and whose the rest is
- *   directory    made anew from the run headers; what it stood in before is left where it is, for nobody knows what of it is free
+ *   directory    made anew from the run headers, those of runs that were being made or taken away put right; what it stood in
+ *                before is left where it is, for nobody knows what of it is free
  *   one run      untouched if its sequence is even; otherwise poisoned: handles are stale, and its name is refused
  *   log          its turn to write or to sync is given on; if it was changing the queue, the log has failed
  *   snapshots, transactions, scratch     given back
@@ -12,7 +13,7 @@
  * and whoever buries that one goes on with both.
  */
 
-import { allocatorSeize, allocatorUnlock, extentsOf, heapRebuild } from "./arena";
+import { allocatorSeize, allocatorUnlock, extentsLaterOf, extentsOf, heapRebuild } from "./arena";
 import { store32, store64 } from "./atomics";
 import {
   STATUS_BUSY_LOCK,
@@ -25,10 +26,11 @@ import {
   WORKERS_MAX,
 } from "./constants";
 import { lockRelease, lockSeize } from "./lock";
-import { logSeize, logUnlock } from "./queue";
+import { logLock, logSeize, logUnlock } from "./queue";
 import {
   directoryLock,
   directoryRebuild,
+  directoryReturn,
   directorySeize,
   directoryUnlock,
   RUN_POISONED,
@@ -65,6 +67,12 @@ export function bury(index: u32, word: u32): u32 {
   if (state == WORKER_FREE || workerWord(index) != word) return STATUS_NOTHING;
   if (state == WORKER_RESERVED) return workerMoveFrom(index, word, WORKER_FREE) ? STATUS_OK : STATUS_NOTHING;
   if (state == WORKER_ATTACHED && !workerMoveFrom(index, word, WORKER_DEAD)) return STATUS_NOTHING;
+  // First of all, for what comes next needs memory and the log at rest.
+  for (let dead: u32 = 0; dead < WORKERS_MAX; dead++) {
+    if (stateIn(workerWord(dead)) != WORKER_DEAD) continue;
+    rebuildHeapOf(dead);
+    freeLogOf(dead);
+  }
   if (!takeDirectory()) return STATUS_BUSY_LOCK;
   // Also one that died before it had been seen.
   for (let dead: u32 = 0; dead < WORKERS_MAX; dead++) {
@@ -76,14 +84,20 @@ export function bury(index: u32, word: u32): u32 {
 
 /** Takes the directory's lock, from a dead worker if one has it. */
 function takeDirectory(): bool {
-  for (let dead: u32 = 0; dead < superblock().workersHigh; dead++) {
+  for (let dead: u32 = 0; dead < WORKERS_MAX; dead++) {
     if (stateIn(workerWord(dead)) != WORKER_DEAD || !directorySeize(lockTokenOf(dead))) continue;
-    // It may have died in the allocator, below the directory.
-    rebuildHeapOf(dead);
-    directoryRebuild();
-    return true;
+    if (rebuildDirectory()) return true;
+    directoryReturn(lockTokenOf(dead));
+    return false;
   }
   return directoryLock();
+}
+
+function rebuildDirectory(): bool {
+  if (!logLock()) return false;
+  const rebuilt = directoryRebuild();
+  logUnlock();
+  return rebuilt;
 }
 
 function rebuildHeapOf(dead: u32): void {
@@ -92,9 +106,8 @@ function rebuildHeapOf(dead: u32): void {
   allocatorUnlock();
 }
 
-function buryOne(dead: u32): void {
+function freeLogOf(dead: u32): void {
   const token = lockTokenOf(dead);
-  rebuildHeapOf(dead);
   // In the middle of the queue nobody can tell what is whole: what is in the log stays, nothing more is written.
   if (logSeize(token)) {
     superblock().logFailed = 1;
@@ -102,10 +115,15 @@ function buryOne(dead: u32): void {
   }
   turnRelease(offsetof<Superblock>("drainLock"), token);
   turnRelease(offsetof<Superblock>("syncLock"), token);
+}
+
+function buryOne(dead: u32): void {
+  const token = lockTokenOf(dead);
   for (let at = superblock().firstRun; at; at = changetype<Run>(at).nextRun) {
     const run = changetype<Run>(at);
     if (!runSeize(run, token)) continue;
-    if ((run.sequence & 1) == 1) poison(run);
+    // A header of no run, or of a deleted one, is whole again already: those are changed under the directory's lock.
+    if ((run.sequence & 1) == 1 && run.entry != 0 && run.deleted == 0) poison(run);
     runUnlock(run);
   }
   const worker = workerAt(dead);
@@ -113,7 +131,7 @@ function buryOne(dead: u32): void {
   transactionsOfDead(dead);
   snapshotsOfDead(dead);
   store32(changetype<usize>(worker) + offsetof<Worker>("open"), 0);
-  extentsOf(changetype<usize>(worker));
+  if (!extentsOf(changetype<usize>(worker)) || !extentsLaterOf(dead)) return;
   workerMove(dead, WORKER_DEAD, WORKER_FREE);
 }
 
@@ -138,10 +156,10 @@ export function banish(run: Run): u32 {
   // Those that were begun on it before its first commit count themselves off its header when they end.
   if (run.transactions != 0) return STATUS_BUSY_LOCK;
   if (!runLock(run)) return STATUS_BUSY_LOCK;
-  runBanish(run);
+  const given = extentsOf(changetype<usize>(runArena(run)));
+  if (given) runBanish(run);
   runUnlock(run);
-  extentsOf(changetype<usize>(runArena(run)));
-  return STATUS_OK;
+  return given ? STATUS_OK : STATUS_BUSY_LOCK;
 }
 
 /** Gives this instance's slot back, with all that it held. */

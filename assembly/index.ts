@@ -225,8 +225,8 @@ export function runName(run: usize): usize {
 
 /** The generation that handles of an incarnation have, also after it was deleted. */
 export function runLiveGeneration(run: usize): u32 {
-  const header = changetype<Run>(run);
-  return header.deleted != 0 ? header.generation - 1 : header.generation;
+  // Odd while it lives, and one more from its deletion on.
+  return (changetype<Run>(run).generation - 1) | 1;
 }
 
 /** Commits the deletion of a run as a whole; its version, or a status negated. */

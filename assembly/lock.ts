@@ -104,6 +104,16 @@ export function lockSeize(word: usize, dead: u32): bool {
   return false;
 }
 
+/** Gives a lock that was taken over back to the dead worker whose token this is. */
+export function lockReturn(word: usize, dead: u32): void {
+  let held = load32(word);
+  for (;;) {
+    const before = swap32(word, held, (held & (LOCK_WAITED | LOCK_HANDOFF)) | dead);
+    if (before == held) return;
+    held = before;
+  }
+}
+
 function lockHandOver(word: usize): void {
   for (;;) {
     const held = load32(word);

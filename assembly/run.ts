@@ -15,12 +15,12 @@
  * its place behind newer incarnations of its name, until no snapshot can see it.
  */
 
-import { ARENA_BYTES, Arena, arenaAllocate, arenaRelease } from "./arena";
+import { ARENA_BYTES, Arena, arenaAllocate, arenaRelease, extentsOf } from "./arena";
 import { add32, load32, load64, store32, store64, swap32, take32 } from "./atomics";
 import { RUN_ID_BYTES_MAX, TABLE_COUNT } from "./constants";
 import { Entry, entryFree, entryMake } from "./entry";
 import { hashKey } from "./hash";
-import { lockAcquire, lockRelease, lockSeize, lockTry } from "./lock";
+import { lockAcquire, lockRelease, lockReturn, lockSeize, lockTry } from "./lock";
 import { within } from "./optimistic";
 import { readersLeave, readLock, readsByLock, readUnlock } from "./read-lock";
 import { keeps, RULE_RETIRED_STAYS } from "./rules";
@@ -96,6 +96,11 @@ export function directoryTryLock(): bool {
 
 export function directorySeize(dead: u32): bool {
   return lockSeize(directoryLockAddress(), dead);
+}
+
+/** Gives it back to a dead worker, for whoever clears up behind that one next. */
+export function directoryReturn(dead: u32): void {
+  lockReturn(directoryLockAddress(), dead);
 }
 
 export function directoryUnlock(): void {
@@ -296,17 +301,22 @@ export function runEmpty(run: Run): void {
 
 /** Gives back everything of an incarnation that nobody can see, its header to the next run. Under its lock and the directory's. */
 function runReclaim(run: Run): void {
-  const sb = superblock();
   runChange(run);
   nameDrop(run);
   runEmpty(run);
+  runBlank(run);
+}
+
+/** Makes a header without name and memory one that the next run can have. */
+function runBlank(run: Run): void {
+  const sb = superblock();
   sb.commitsForgotten += run.commits as u64;
   run.visible = 0;
   run.installed = 0;
   run.live = 0;
   run.liveKv = 0;
   run.commits = 0;
-  run.transactions = 0;
+  // Transactions that are still counted are of a run that was taken away from them; they take themselves off.
   run.flags = 0;
   run.born = 0;
   run.deleted = 0;
@@ -315,37 +325,91 @@ function runReclaim(run: Run): void {
 }
 
 /**
- * Takes a run away that nobody can say anything about, its own memory left to whoever goes by its owner. Under its lock and
- * the directory's.
+ * Takes a run away that nobody can say anything about, and whose extents have been given back. Under its lock and the
+ * directory's.
  */
 export function runBanish(run: Run): void {
   runChange(run);
   memory.fill(changetype<usize>(runArena(run)), 0, ARENA_BYTES);
-  run.generation++;
-  superblock().runsLive--;
+  store32(changetype<usize>(run) + offsetof<Run>("generation"), run.generation + 1);
+  add32(changetype<usize>(superblock()) + offsetof<Superblock>("runsLive"), -1);
   runReclaim(run);
 }
 
 /**
  * Makes the directory anew from the run headers, in memory of its own: of what it and the names stood in before nobody knows
- * what is whole, so that stays as it is. Under the directory's lock, whose last holder may have been anywhere.
+ * what is whole, so that stays as it is. Under the directory's lock, whose last holder may have been anywhere. False if
+ * memory cannot grow: then it has to be done again. Nobody publishes a deletion meanwhile: the log's lock is held.
  */
-export function directoryRebuild(): void {
+export function directoryRebuild(): bool {
   const sb = superblock();
   memory.fill(SYSTEM_ARENA_BASE, 0, ARENA_BYTES);
   sb.directoriesLost++;
   const table = tableMake(systemArena());
-  if (table === null) return;
+  if (table === null) return false;
   sb.directory = changetype<usize>(table);
-  sb.runsLive = 0;
+  headersSort(sb);
   for (let at = sb.firstRun; at; at = changetype<Run>(at).nextRun) {
     const run = changetype<Run>(at);
     if (run.entry == 0) continue;
-    const lives = (run.generation & 1) == 1 && run.deleted == 0;
-    if (lives) sb.runsLive++;
+    nameMend(run);
     const entry = changetype<Entry>(run.entry);
-    if (entry.head == at) tableInsert(table, systemArena(), entry);
+    if (entry.head == at && !tableInsert(table, systemArena(), entry)) return false;
   }
+  for (let at = sb.firstRun; at; at = changetype<Run>(at).nextRun) {
+    const run = changetype<Run>(at);
+    if (run.entry == 0 && !headerClear(run)) return false;
+  }
+  return true;
+}
+
+/** Says of each header what it is, by what was written to it last: of a run that lives, of one that is deleted, or free. */
+function headersSort(sb: Superblock): void {
+  sb.runCount = 0;
+  sb.runsLive = 0;
+  sb.freeRun = 0;
+  sb.retiredRuns = 0;
+  sb.retiredLast = 0;
+  store32(changetype<usize>(sb) + offsetof<Superblock>("retiredNew"), 0);
+  for (let at = sb.firstRun; at; at = changetype<Run>(at).nextRun) {
+    const run = changetype<Run>(at);
+    sb.runCount++;
+    if (run.entry == 0) continue;
+    if (run.deleted != 0) {
+      if (run.generation & 1) store32(changetype<usize>(run) + offsetof<Run>("generation"), run.generation + 1);
+      store64(changetype<usize>(run) + offsetof<Run>("visible"), run.deleted);
+      run.live = 0;
+      run.liveKv = 0;
+      run.flags = 0;
+      retiredPush(sb, run);
+    } else if ((run.generation & 1) == 1) {
+      sb.runsLive++;
+    } else {
+      // Not yet made, or about to be forgotten: whatever was in it is to go.
+      run.entry = 0;
+    }
+  }
+}
+
+/** Takes headers that are free by now out of the chain of a run's name. */
+function nameMend(run: Run): void {
+  const entry = changetype<Entry>(run.entry);
+  while (changetype<Run>(entry.head).entry == 0) entry.head = changetype<Run>(entry.head).older;
+  while (run.older != 0 && changetype<Run>(run.older).entry == 0) run.older = changetype<Run>(run.older).older;
+}
+
+/** Makes a header whose run was being made or taken away one that the next run can have; false if its memory has to wait. */
+function headerClear(run: Run): bool {
+  const hasMemory = runArena(run).extents != 0 || (run.flags & RUN_POISONED) != 0;
+  if (hasMemory && !extentsOf(changetype<usize>(runArena(run)))) return false;
+  memory.fill(changetype<usize>(run) + TABLES_OFFSET, 0, LOCK_OFFSET - TABLES_OFFSET);
+  run.pruneFirst = 0;
+  run.pruneLast = 0;
+  run.pruneCount = 0;
+  run.older = 0;
+  if (run.generation & 1) store32(changetype<usize>(run) + offsetof<Run>("generation"), run.generation + 1);
+  runBlank(run);
+  return true;
 }
 
 /** Takes a run that was never written to, and on which no transaction is open, out of the directory again. */
@@ -370,6 +434,7 @@ export function runRetire(run: Run, version: u64): void {
   assert(run.unpublished == 0 && version > run.visible);
   const sb = superblock();
   const header = changetype<usize>(run);
+  // First what tells of the deletion if this is never ended.
   store64(header + offsetof<Run>("deleted"), version);
   // Before the version can be seen: who finds the incarnation alive after it holds a snapshot then holds one from before.
   // And before the flag goes: who sees that it is not being deleted any more sees that it is gone.

@@ -243,12 +243,13 @@ function contextTake(): Transaction | null {
   }
   if (!directoryLock()) return null;
   const block = arenaAllocate(systemArena(), offsetof<Transaction>() as u32);
+  const made: Transaction | null = block ? changetype<Transaction>(block) : null;
+  if (made !== null) {
+    memory.fill(block, 0, offsetof<Transaction>());
+    made.nextOwned = mine.contexts;
+    mine.contexts = block;
+  }
   directoryUnlock();
-  if (block == 0) return null;
-  memory.fill(block, 0, offsetof<Transaction>());
-  const made = changetype<Transaction>(block);
-  made.nextOwned = mine.contexts;
-  mine.contexts = block;
   return made;
 }
 
