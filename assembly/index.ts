@@ -172,22 +172,33 @@ export function crc32c(pointer: u32, length: u32): u32 {
 
 // Runs.
 
+/**
+ * The generation of the run that was looked up last. It has to be read under the same lock as the address: a moment later the
+ * header may be of no run, or of another one.
+ */
+let generationFound: u32 = 0;
+
+function found(run: Run): usize {
+  if (SHARED) generationFound = run.generation;
+  return run.flags & RUN_POISONED ? (STATUS_POISONED as usize) : changetype<usize>(run);
+}
+
 /** The run whose id is in the key scratch; 0 if there is none, or a status. */
 export function runResolve(nameBytes: u32): usize {
   if (!directoryLock()) return STATUS_BUSY_LOCK as usize;
   const run = runFind(scratchKey(), nameBytes);
+  const result: usize = run === null ? 0 : found(run);
   directoryUnlock();
-  if (run === null) return 0;
-  return run.flags & RUN_POISONED ? (STATUS_POISONED as usize) : changetype<usize>(run);
+  return result;
 }
 
 /** The run whose id is in the key scratch, made if need be; or a status. */
 export function runCreate(nameBytes: u32): usize {
   if (!directoryLock()) return STATUS_BUSY_LOCK as usize;
   const run = runMake(scratchKey(), nameBytes);
+  const result = run === null ? (refusal(STATUS_STORE_FULL) as usize) : found(run);
   directoryUnlock();
-  if (run === null) return refusal(STATUS_STORE_FULL) as usize;
-  return run.flags & RUN_POISONED ? (STATUS_POISONED as usize) : changetype<usize>(run);
+  return result;
 }
 
 /** A lack of memory, or of patience where that is what it was. */
@@ -200,6 +211,7 @@ function refusal(status: u32): u32 {
 export function runResolveAt(nameBytes: u32, version: f64): usize {
   if (!directoryLock()) return STATUS_BUSY_LOCK as usize;
   const run = runFindAt(scratchKey(), nameBytes, version as u64);
+  if (SHARED && run !== null) generationFound = run.generation;
   directoryUnlock();
   if (run === null) return 0;
   return SHARED && run.flags & RUN_POISONED ? (STATUS_POISONED as usize) : changetype<usize>(run);
@@ -209,6 +221,7 @@ export function runResolveAt(nameBytes: u32, version: f64): usize {
 export function runNext(run: usize, version: f64): usize {
   let at = run ? changetype<Run>(run).nextRun : superblock().firstRun;
   while (at != 0 && !runExistsAt(changetype<Run>(at), version < 0, version as u64)) at = changetype<Run>(at).nextRun;
+  if (SHARED && at != 0) generationFound = changetype<Run>(at).generation;
   return at;
 }
 
@@ -223,10 +236,10 @@ export function runName(run: usize): usize {
   return entry ? copy : 0;
 }
 
-/** The generation that handles of an incarnation have, also after it was deleted. */
+/** The same as it is for handles of an incarnation that may have been deleted. */
 export function runLiveGeneration(run: usize): u32 {
   // Odd while it lives, and one more from its deletion on.
-  return (changetype<Run>(run).generation - 1) | 1;
+  return (runGeneration(run) - 1) | 1;
 }
 
 /** Commits the deletion of a run as a whole; its version, or a status negated. */
@@ -244,8 +257,9 @@ export function runDiscard(run: usize, generation: u32): void {
   directoryUnlock();
 }
 
+/** The generation of a run that was just looked up. */
 export function runGeneration(run: usize): u32 {
-  return changetype<Run>(run).generation;
+  return SHARED ? generationFound : changetype<Run>(run).generation;
 }
 
 /** The newest version of a run that readers see, 0 if it has none; a status negated where the handle is stale. */
