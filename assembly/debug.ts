@@ -6,7 +6,7 @@ import { WORKER_FREE, WORKERS_MAX } from "./constants";
 import { Run, runArena } from "./run";
 import { HEAP_BASE, SUPERBLOCK_BASE, SYSTEM_ARENA_BASE, superblock } from "./superblock";
 import { Transaction } from "./transaction";
-import { workerAt, workerState } from "./workers";
+import { stateIn, workerAt, workerWord } from "./workers";
 
 export * from "./index";
 
@@ -36,7 +36,7 @@ function isOwned(extent: usize, owner: usize): bool {
   }
   for (let index: u32 = 0; index < WORKERS_MAX; index++) {
     const worker = workerAt(index);
-    if (owner == changetype<usize>(worker)) return workerState(index) != WORKER_FREE;
+    if (owner == changetype<usize>(worker)) return stateIn(workerWord(index)) != WORKER_FREE;
     for (let at = worker.contexts; at; at = changetype<Transaction>(at).nextOwned) {
       const first = at + offsetof<Transaction>("items");
       const isBuffer = owner >= first && owner <= at + offsetof<Transaction>("data");
