@@ -256,6 +256,7 @@ export function runDiscard(run: usize, generation: u32): void {
   directoryUnlock();
 }
 
+/** The generation of a run's header. */
 export function runGeneration(run: usize): u32 {
   return changetype<Run>(run).generation;
 }
@@ -404,14 +405,14 @@ function collectLatest(run: Run, generation: u32, tag: u32, range: Range, limit:
   for (let attempt: u32 = 0; attempt < READS_MAX && readBegin(runSequence(run)); attempt++) {
     const isCurrent = runIs(run, generation);
     const status = scanCollect(run, tag, visibleOf(run), range, null, cursors, limit, reverse);
-    if (readHolds()) return isCurrent ? refusal(status) : STATUS_RUN_STALE;
+    if (readHolds()) return isCurrent ? refusal(status) : staleness(run);
   }
   readAbandon();
   if (!runLock(run)) return STATUS_BUSY_LOCK;
   const isCurrent = runIs(run, generation);
   const status = scanCollect(run, tag, visibleOf(run), range, null, cursors, limit, reverse);
   runUnlock(run);
-  return isCurrent ? refusal(status) : STATUS_RUN_STALE;
+  return isCurrent ? refusal(status) : staleness(run);
 }
 
 /** Collects until nobody has come between, in the end under the run's lock; a status. */
