@@ -350,6 +350,16 @@ export class DurableLog {
     this.#hasOldFiles = false;
   }
 
+  /** The same for a worker that has joined, unless the database is being closed where it was opened. */
+  async #leave(): Promise<void> {
+    try {
+      await this.#writer.drain();
+      if (this.#writer.hasBegun) await this.#writer.sync();
+    } catch (error) {
+      if (!HoldfastError.is(error, "CLOSED")) throw error;
+    }
+  }
+
   /** Waits for what is in flight, makes everything durable, and writes that the log ends here. */
   async shutdown(): Promise<void> {
     await this.#flusher.stop();
@@ -363,11 +373,11 @@ export class DurableLog {
       if (this.#writer.isDirty) throw this.#writer.fail(failure);
       return;
     }
+    // Where the log ends is said by whoever has opened it, who makes everything durable then.
+    if (this.#state.isJoined === true) return this.#leave();
     await this.#writer.drain();
     if (!this.#writer.hasBegun) return;
     await this.#writer.sync();
-    // Where the log ends is said by whoever has opened it.
-    if (this.#state.isJoined === true) return;
     this.#writer.mark(true);
     await this.#writer.drain();
     await this.#writer.sync();

@@ -542,12 +542,12 @@ export class LogWriter {
 
   /** Whether the log has any segment. */
   get hasLog(): boolean {
-    return this.#segment !== 0 || this.#state.segment !== 0;
+    return this.hasBegun || this.#state.segment !== 0;
   }
 
   /** Whether the log has a segment of this session, so that there is something to mark. */
   get hasBegun(): boolean {
-    return this.#segment !== 0;
+    return this.#segment !== 0 || (this.#core.shared && this.#core.logPlace().segment !== 0);
   }
 }
 
