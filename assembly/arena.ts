@@ -107,7 +107,7 @@ function listRemove(sb: Superblock, extent: usize, order: u32): void {
 /** Gives an extent to the free lists, merged with its buddies as far as they are free. */
 function release(sb: Superblock, extent: usize, order: u32): void {
   // Free from here on, in a list or not: what a walk over all extents makes of it if this is never ended.
-  changetype<Extent>(extent).word = order | (EXTENT_FREE << 8) | (EXTENT_MARK << 16);
+  if (SHARED) changetype<Extent>(extent).word = order | (EXTENT_FREE << 8) | (EXTENT_MARK << 16);
   sb.heapFreeBytes += 1 << order;
   while (order < BUDDY_ORDER_MAX) {
     const buddy = extent ^ ((1 as usize) << order);

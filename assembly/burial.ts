@@ -26,7 +26,7 @@ import {
   WORKERS_MAX,
 } from "./constants";
 import { lockRelease, lockSeize } from "./lock";
-import { logSeize, logUnlock } from "./queue";
+import { logLock, logSeize, logUnlock } from "./queue";
 import {
   directoryLock,
   directoryRebuild,
@@ -67,9 +67,11 @@ export function bury(index: u32, word: u32): u32 {
   if (state == WORKER_FREE || workerWord(index) != word) return STATUS_NOTHING;
   if (state == WORKER_RESERVED) return workerMoveFrom(index, word, WORKER_FREE) ? STATUS_OK : STATUS_NOTHING;
   if (state == WORKER_ATTACHED && !workerMoveFrom(index, word, WORKER_DEAD)) return STATUS_NOTHING;
-  // First of all, for what comes next needs memory.
+  // First of all, for what comes next needs memory and the log at rest.
   for (let dead: u32 = 0; dead < WORKERS_MAX; dead++) {
-    if (stateIn(workerWord(dead)) == WORKER_DEAD) rebuildHeapOf(dead);
+    if (stateIn(workerWord(dead)) != WORKER_DEAD) continue;
+    rebuildHeapOf(dead);
+    freeLogOf(dead);
   }
   if (!takeDirectory()) return STATUS_BUSY_LOCK;
   // Also one that died before it had been seen.
@@ -82,13 +84,20 @@ export function bury(index: u32, word: u32): u32 {
 
 /** Takes the directory's lock, from a dead worker if one has it. */
 function takeDirectory(): bool {
-  for (let dead: u32 = 0; dead < superblock().workersHigh; dead++) {
+  for (let dead: u32 = 0; dead < WORKERS_MAX; dead++) {
     if (stateIn(workerWord(dead)) != WORKER_DEAD || !directorySeize(lockTokenOf(dead))) continue;
-    if (directoryRebuild()) return true;
+    if (rebuildDirectory()) return true;
     directoryReturn(lockTokenOf(dead));
     return false;
   }
   return directoryLock();
+}
+
+function rebuildDirectory(): bool {
+  if (!logLock()) return false;
+  const rebuilt = directoryRebuild();
+  logUnlock();
+  return rebuilt;
 }
 
 function rebuildHeapOf(dead: u32): void {
@@ -97,7 +106,7 @@ function rebuildHeapOf(dead: u32): void {
   allocatorUnlock();
 }
 
-function buryOne(dead: u32): void {
+function freeLogOf(dead: u32): void {
   const token = lockTokenOf(dead);
   // In the middle of the queue nobody can tell what is whole: what is in the log stays, nothing more is written.
   if (logSeize(token)) {
@@ -106,6 +115,10 @@ function buryOne(dead: u32): void {
   }
   turnRelease(offsetof<Superblock>("drainLock"), token);
   turnRelease(offsetof<Superblock>("syncLock"), token);
+}
+
+function buryOne(dead: u32): void {
+  const token = lockTokenOf(dead);
   for (let at = superblock().firstRun; at; at = changetype<Run>(at).nextRun) {
     const run = changetype<Run>(at);
     if (!runSeize(run, token)) continue;

@@ -205,6 +205,22 @@ export const SCRATCH_BOUNDS_BYTES: u32 = 16384;
 export const SCRATCH_RESULT_BYTES: u32 = 64;
 export const SCRATCH_VALUE_BYTES_MIN: u32 = 65536;
 
+// Counters of the whole database.
+/** D: the newest version at or below which everything is published. */
+export const COUNTER_HORIZON: u32 = 0;
+/** Live entries over all runs. */
+export const COUNTER_ENTRIES: u32 = 1;
+/** Commits since the memory was formatted, recovered ones included. */
+export const COUNTER_COMMITS: u32 = 2;
+/** The lowest version that a snapshot or a transaction holds; 0 where none does. */
+export const COUNTER_OLDEST_HELD: u32 = 3;
+/** Runs that are there. */
+export const COUNTER_RUNS: u32 = 4;
+/** Bytes of the heap that no extent is using. */
+export const COUNTER_FREE_BYTES: u32 = 5;
+/** The checksum that the next record of the log carries. */
+export const COUNTER_LOG_CHAIN: u32 = 6;
+
 // How a transaction begins.
 /** At what is installed, its outcome withheld, instead of at what is published. */
 export const BEGIN_INSTALLED: u32 = 1;

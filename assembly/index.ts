@@ -13,6 +13,12 @@ import {
   ABI_VERSION,
   BEGUN_DEPENDS_OFFSET,
   BEGUN_GENERATION_OFFSET,
+  COUNTER_COMMITS,
+  COUNTER_ENTRIES,
+  COUNTER_HORIZON,
+  COUNTER_LOG_CHAIN,
+  COUNTER_OLDEST_HELD,
+  COUNTER_RUNS,
   ENTRY_HEADER_BYTES,
   LOG_BUSY,
   SCRATCH_BOUNDS_BYTES,
@@ -250,6 +256,7 @@ export function runDiscard(run: usize, generation: u32): void {
   directoryUnlock();
 }
 
+/** The generation of a run's header. */
 export function runGeneration(run: usize): u32 {
   return changetype<Run>(run).generation;
 }
@@ -398,14 +405,14 @@ function collectLatest(run: Run, generation: u32, tag: u32, range: Range, limit:
   for (let attempt: u32 = 0; attempt < READS_MAX && readBegin(runSequence(run)); attempt++) {
     const isCurrent = runIs(run, generation);
     const status = scanCollect(run, tag, visibleOf(run), range, null, cursors, limit, reverse);
-    if (readHolds()) return isCurrent ? refusal(status) : STATUS_RUN_STALE;
+    if (readHolds()) return isCurrent ? refusal(status) : staleness(run);
   }
   readAbandon();
   if (!runLock(run)) return STATUS_BUSY_LOCK;
   const isCurrent = runIs(run, generation);
   const status = scanCollect(run, tag, visibleOf(run), range, null, cursors, limit, reverse);
   runUnlock(run);
-  return isCurrent ? refusal(status) : STATUS_RUN_STALE;
+  return isCurrent ? refusal(status) : staleness(run);
 }
 
 /** Collects until nobody has come between, in the end under the run's lock; a status. */
@@ -717,11 +724,6 @@ export function watermark(mode: u32): u32 {
   return status;
 }
 
-/** D: the newest version below which everything is published. */
-export function horizon(): f64 {
-  return publishedHorizon() as f64;
-}
-
 /** Applies the records at an address; the bytes taken. Status, kind and mode stand in the result area. */
 export function recover(pointer: u32, length: u32): u32 {
   return recoverRecords(pointer as usize, length, scratchResult());
@@ -809,10 +811,6 @@ export function logPosition(): f64 {
   return superblock().logPosition as f64;
 }
 
-export function logChain(): u32 {
-  return superblock().logChain;
-}
-
 export function logWatermark(): f64 {
   return superblock().logWatermark as f64;
 }
@@ -826,31 +824,20 @@ export function unwrittenBytes(): u32 {
   return superblock().queueUnwrittenBytes;
 }
 
-export function liveEntries(): f64 {
-  return liveEntriesOfAll() as f64;
-}
-
-/** Commits since the memory was formatted, recovered ones included. */
-export function commits(): f64 {
-  return commitsOfAll() as f64;
-}
-
-export function runsLive(): u32 {
-  return superblock().runsLive;
-}
-
-export function heapFreeBytes(): u32 {
-  return superblock().heapFreeBytes;
+/** What the host asks for now and then: one of COUNTER_… */
+export function counter(which: u32): f64 {
+  const sb = superblock();
+  if (which == COUNTER_HORIZON) return publishedHorizon() as f64;
+  if (which == COUNTER_ENTRIES) return liveEntriesOfAll() as f64;
+  if (which == COUNTER_COMMITS) return commitsOfAll() as f64;
+  if (which == COUNTER_OLDEST_HELD) return oldestHeld() as f64;
+  if (which == COUNTER_LOG_CHAIN) return sb.logChain as f64;
+  return (which == COUNTER_RUNS ? sb.runsLive : sb.heapFreeBytes) as f64;
 }
 
 /** The most entries that one put has moved. */
 export function movedMax(): u32 {
   return superblock().movedMax;
-}
-
-/** The lowest version that a snapshot or a transaction holds; 0 where none does. */
-export function oldestSnapshot(): f64 {
-  return oldestHeld() as f64;
 }
 
 /**

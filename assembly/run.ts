@@ -74,8 +74,6 @@ export class Run {
 export const RUN_DELETING: u32 = 1;
 /** A worker died while it was changing the run: nobody can say what is in it. */
 export const RUN_POISONED: u32 = 2;
-/** It is deleted, and stands in the queue of those whose memory is to be given back. */
-const RUN_RETIRED: u32 = 4;
 
 const TABLES_OFFSET: usize = offsetof<Run>();
 const ARENA_OFFSET: usize = TABLES_OFFSET + ((TABLE_COUNT as usize) << 2);
@@ -333,15 +331,15 @@ function runBlank(run: Run): void {
 export function runBanish(run: Run): void {
   runChange(run);
   memory.fill(changetype<usize>(runArena(run)), 0, ARENA_BYTES);
-  run.generation++;
-  superblock().runsLive--;
+  store32(changetype<usize>(run) + offsetof<Run>("generation"), run.generation + 1);
+  add32(changetype<usize>(superblock()) + offsetof<Superblock>("runsLive"), -1);
   runReclaim(run);
 }
 
 /**
  * Makes the directory anew from the run headers, in memory of its own: of what it and the names stood in before nobody knows
  * what is whole, so that stays as it is. Under the directory's lock, whose last holder may have been anywhere. False if
- * memory cannot grow: then it has to be done again.
+ * memory cannot grow: then it has to be done again. Nobody publishes a deletion meanwhile: the log's lock is held.
  */
 export function directoryRebuild(): bool {
   const sb = superblock();
@@ -372,14 +370,14 @@ function headersSort(sb: Superblock): void {
   sb.freeRun = 0;
   sb.retiredRuns = 0;
   sb.retiredLast = 0;
-  sb.retiredNew = 0;
+  store32(changetype<usize>(sb) + offsetof<Superblock>("retiredNew"), 0);
   for (let at = sb.firstRun; at; at = changetype<Run>(at).nextRun) {
     const run = changetype<Run>(at);
     sb.runCount++;
     if (run.entry == 0) continue;
     if (run.deleted != 0) {
-      if (run.generation & 1) run.generation++;
-      run.visible = run.deleted;
+      if (run.generation & 1) store32(changetype<usize>(run) + offsetof<Run>("generation"), run.generation + 1);
+      store64(changetype<usize>(run) + offsetof<Run>("visible"), run.deleted);
       run.live = 0;
       run.liveKv = 0;
       run.flags = 0;
@@ -409,7 +407,7 @@ function headerClear(run: Run): bool {
   run.pruneLast = 0;
   run.pruneCount = 0;
   run.older = 0;
-  if (run.generation & 1) run.generation++;
+  if (run.generation & 1) store32(changetype<usize>(run) + offsetof<Run>("generation"), run.generation + 1);
   runBlank(run);
   return true;
 }
@@ -436,10 +434,10 @@ export function runRetire(run: Run, version: u64): void {
   assert(run.unpublished == 0 && version > run.visible);
   const sb = superblock();
   const header = changetype<usize>(run);
-  // First what tells of the deletion if this is never ended. Then, before its version can be seen, the end of the incarnation:
-  // who holds a snapshot and finds it alive still holds one from before. Last the flag: who sees that it is not being deleted
-  // any more sees that it is gone.
+  // First what tells of the deletion if this is never ended.
   store64(header + offsetof<Run>("deleted"), version);
+  // Before the version can be seen: who finds the incarnation alive after it holds a snapshot then holds one from before.
+  // And before the flag goes: who sees that it is not being deleted any more sees that it is gone.
   store32(header + offsetof<Run>("generation"), run.generation + 1);
   store64(header + offsetof<Run>("visible"), version);
   run.live = 0;
@@ -452,8 +450,6 @@ export function runRetire(run: Run, version: u64): void {
 
 /** Whoever publishes a deletion may not have the directory's lock: the run waits for somebody who has. */
 function retiredHandOver(sb: Superblock, run: Run): void {
-  // Somebody has put the directory right meanwhile, and found it deleted.
-  if (run.flags & RUN_RETIRED) return;
   const stack = changetype<usize>(sb) + offsetof<Superblock>("retiredNew");
   let first = load32(stack);
   for (;;) {
@@ -481,7 +477,6 @@ export function hasRetired(): bool {
 }
 
 function retiredPush(sb: Superblock, run: Run): void {
-  run.flags |= RUN_RETIRED;
   run.nextFree = 0;
   if (sb.retiredLast) changetype<Run>(sb.retiredLast).nextFree = changetype<usize>(run);
   else sb.retiredRuns = changetype<usize>(run);

@@ -794,7 +794,7 @@ export class Core implements Scratch {
   }
 
   get logChain(): number {
-    return this.#call("logChain") >>> 0;
+    return this.#call("counter", abi.COUNTER_LOG_CHAIN);
   }
 
   get logWatermark(): number {
@@ -819,25 +819,25 @@ export class Core implements Scratch {
 
   /** Commits so far, recovered ones included. */
   get commits(): number {
-    return this.#call("commits");
+    return this.#call("counter", abi.COUNTER_COMMITS);
   }
 
   /** The newest version at or below which everything is published. */
   get horizon(): number {
-    return this.#call("horizon");
+    return this.#call("counter", abi.COUNTER_HORIZON);
   }
 
   get liveEntries(): number {
-    return this.#call("liveEntries");
+    return this.#call("counter", abi.COUNTER_ENTRIES);
   }
 
   get runCountLive(): number {
-    return this.#call("runsLive") >>> 0;
+    return this.#call("counter", abi.COUNTER_RUNS);
   }
 
   /** The lowest version that is held; 0 where none is. */
   get oldestSnapshot(): number {
-    return this.#call("oldestSnapshot");
+    return this.#call("counter", abi.COUNTER_OLDEST_HELD);
   }
 
   /**
@@ -986,7 +986,7 @@ export class Core implements Scratch {
 
   /** Bytes of linear memory, and how many of them no extent is using. */
   memoryUse(): { bytes: number; freeBytes: number } {
-    return { bytes: this.#memory.buffer.byteLength, freeBytes: this.#call("heapFreeBytes") >>> 0 };
+    return { bytes: this.#memory.buffer.byteLength, freeBytes: this.#call("counter", abi.COUNTER_FREE_BYTES) };
   }
 
   /** Only in test builds: refuses the `count`th growth of memory and all after it; 0 ends that. */
