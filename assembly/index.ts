@@ -25,6 +25,7 @@ import {
   SLOT_RUN_STALE,
   STATUS_BUSY_LOCK,
   STATUS_CLOSED,
+  STATUS_CONFLICT,
   STATUS_DRAIN_FIRST,
   STATUS_INVALID_ARGUMENT,
   STATUS_LIMIT,
@@ -264,14 +265,15 @@ export function runGeneration(run: usize): u32 {
 /** The newest version of a run that readers see, 0 if it has none; a status negated where the handle is stale. */
 export function runVisible(run: usize, generation: u32): f64 {
   const header = changetype<Run>(run);
-  return runIs(header, generation) ? (visibleOf(header) as f64) : -(STATUS_RUN_STALE as f64);
+  const visible = visibleOf(header);
+  return runIs(header, generation) ? (visible as f64) : -(STATUS_RUN_STALE as f64);
 }
 
 /** Live entries of a run: of all tables, or of the key-value table. */
 export function runCount(run: usize, generation: u32, onlyKv: u32): f64 {
   const header = changetype<Run>(run);
-  if (!runIs(header, generation)) return -(STATUS_RUN_STALE as f64);
-  return onlyKv ? (header.liveKv as f64) : (header.live as f64);
+  const live = onlyKv ? header.liveKv : header.live;
+  return runIs(header, generation) ? (live as f64) : -(STATUS_RUN_STALE as f64);
 }
 
 /** How many commits of a run are installed and not yet published. */
@@ -458,12 +460,16 @@ export function transactionScan(
   if (status != STATUS_OK) return status;
   const run = changetype<Run>(transaction.run);
   const collected = collect(run, tag, transaction.start, range, transaction, limit, reverse != 0);
-  return isLost(transaction) ? STATUS_POISONED : collected;
+  const lost = lostStatus(transaction);
+  return lost != STATUS_OK ? lost : collected;
 }
 
-/** Whether the run of a transaction was poisoned while it was open: what it reads there means nothing. */
-function isLost(transaction: Transaction): bool {
-  return SHARED && !runShows(changetype<Run>(transaction.run), transaction.runGeneration);
+/** Why what a transaction has just read means nothing: its run was poisoned while it was open, perhaps taken away since. */
+function lostStatus(transaction: Transaction): u32 {
+  if (!SHARED) return STATUS_OK;
+  const run = changetype<Run>(transaction.run);
+  if (runShows(run, transaction.runGeneration)) return STATUS_OK;
+  return run.flags & RUN_POISONED ? STATUS_POISONED : STATUS_CONFLICT;
 }
 
 function isLimited(limit: u32): bool {
@@ -579,7 +585,8 @@ export function transactionGet(handle: usize, generation: u32, tag: u32, keyByte
   if (!readHeld(changetype<Run>(transaction.run), tag, hash, key, keyBytes, transaction.start)) {
     return STATUS_BUSY_LOCK as usize;
   }
-  if (isLost(transaction)) return STATUS_POISONED as usize;
+  const lost = lostStatus(transaction);
+  if (lost != STATUS_OK) return lost as usize;
   const version = foundVersion();
   const seen: u64 = version === null ? 0 : version.number;
   const status = noteRead(transaction, tag, hash, key, keyBytes, seen, foundEntry());

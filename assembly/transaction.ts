@@ -334,7 +334,8 @@ export function transactionBegin(run: Run, generation: u32, how: u32): usize {
     slot = snapshotAcquire(start, (how & BEGIN_STEP) != 0);
   }
   let counted: u32 = 0;
-  if (slot != NO_SLOT && run.born == 0) counted = countUnborn(run, generation);
+  // A run whose first commit is newer than the start would not be kept by what is held.
+  if (slot != NO_SLOT && (run.born == 0 || (SHARED && run.born > start))) counted = countUnborn(run, generation);
   // Deleted meanwhile: then what is held may be of after that, and would keep nothing of the run.
   else if (SHARED && !runIs(run, generation)) counted = UNBORN_GONE;
   if (slot == NO_SLOT || counted == UNBORN_GONE) {

@@ -74,9 +74,14 @@ export class Evidence {
     if (this.#cancelLook === undefined && canSeeEnds()) this.#lookAgain();
   }
 
-  /** Clears up behind the worker of a promised place when its object tells that it has ended. */
+  /** Clears up behind the worker of a promised place, or takes the promise back, when its object tells that it has ended. */
   watchObject(object: object, worker: number, incarnation: number): void {
-    onEnd(object, () => this.#bury(worker, incarnation));
+    onEnd(object, () => {
+      if (this.#abort.signal.aborted || !this.#core.isSound) return;
+      // Some runtimes tell so while the worker still runs: where there are locks, its lock tells the truth.
+      if (canSeeEnds() && this.#core.workerIn(worker).state === WORKER_ATTACHED) this.#look();
+      else this.#bury(worker, incarnation);
+    });
   }
 
   /** Ends all of it. */
