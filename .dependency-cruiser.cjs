@@ -36,7 +36,8 @@ const assemblyRules = ASSEMBLY_LAYERS.slice(1).map((layer, index) => ({
   comment: "The core is read from the bottom up: what a layer rests on must not rest on it.",
   severity: "error",
   from: { path: assembly(layer) },
-  to: { path: assembly([...ASSEMBLY_LAYERS.slice(0, index + 1).flat(), ...ASSEMBLY_WATCHERS]) },
+  // The first two are the ABI, which is what the watchers are asked through.
+  to: { path: assembly([...ASSEMBLY_LAYERS.slice(0, index + 1).flat(), ...(index === 0 ? [] : ASSEMBLY_WATCHERS)]) },
 }));
 
 const CORE = "^src/host/core(-loader)?\\.ts$";
