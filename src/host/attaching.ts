@@ -52,7 +52,15 @@ async function attach(handle: DatabaseHandle, options: AttachOptions): Promise<O
   const { storage, durability: mode, readOnly } = handle;
   const joined = handle.log === undefined ? undefined : await joinStorage(handle.log.ticket);
   const report = (error: HoldfastError): void => listeners.emit("error", error);
-  const sharing = new Sharing({ core, environment, handle: { ...handle, place: undefined }, isOwner: false, report });
+  const log = joined && joinedLog(core, joined, handle, environment, report);
+  const sharing = new Sharing({
+    core,
+    environment,
+    handle: { ...handle, place: undefined },
+    isOwner: false,
+    report,
+    onBuried: () => log?.noteBuffered(),
+  });
   if (options.signal?.aborted) {
     sharing.leave();
     letGo();
@@ -62,7 +70,7 @@ async function attach(handle: DatabaseHandle, options: AttachOptions): Promise<O
   return {
     engine: new Engine({
       core,
-      log: joined && joinedLog(core, joined, handle, environment, report),
+      log,
       mode,
       readOnly,
       syncFlush: joined?.capabilities.syncFlush ?? false,

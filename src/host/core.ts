@@ -250,7 +250,7 @@ export class Core implements Scratch {
   }
 
   /** Whether any other worker is attached. */
-  get #hasOthers(): boolean {
+  get hasOthers(): boolean {
     for (let worker = 0; worker < abi.WORKERS_MAX; worker++) {
       if (worker !== this.worker && this.workerIn(worker).state === abi.WORKER_ATTACHED) return true;
     }
@@ -980,7 +980,7 @@ export class Core implements Scratch {
    * Checks every invariant of the heap; 0, or the number of the one that is broken. Those that only hold while no other worker
    * is in the core are left out unless it is `atRest`.
    */
-  verify(atRest = !this.shared || !this.#hasOthers): number {
+  verify(atRest = !this.shared || !this.hasOthers): number {
     return this.#call("verify", atRest ? 1 : 0);
   }
 

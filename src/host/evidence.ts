@@ -50,22 +50,35 @@ function onEnd(worker: object, ended: () => void): void {
   else if (typeof target.addEventListener === "function") target.addEventListener("close", ended, { once: true });
 }
 
+export interface EvidenceParts {
+  readonly core: Core;
+  /** What the locks of this database are named by. */
+  readonly database: string;
+  readonly environment: Environment;
+  /** Told what goes wrong in the background. */
+  readonly report: (error: HoldfastError) => void;
+  /** Told when a dead worker was cleared up behind. */
+  readonly onBuried: () => void;
+}
+
 /** Watches over the workers of one database, and clears up behind those that are dead. */
 export class Evidence {
   readonly #core: Core;
   readonly #database: string;
   readonly #environment: Environment;
   readonly #report: (error: HoldfastError) => void;
+  readonly #onBuried: () => void;
   readonly #abort = new AbortController();
   /** Whose lock has been asked for: it is had when they are dead. */
   readonly #watched = new Set<string>();
   #cancelLook: (() => void) | undefined;
 
-  constructor(core: Core, database: string, environment: Environment, report: (error: HoldfastError) => void) {
+  constructor({ core, database, environment, report, onBuried }: EvidenceParts) {
     this.#core = core;
     this.#database = database;
     this.#environment = environment;
     this.#report = report;
+    this.#onBuried = onBuried;
     if (canSeeEnds()) whenBusy.add(this.#look);
   }
 
@@ -128,7 +141,7 @@ export class Evidence {
     const seen = this.#core.workerIn(worker);
     if (seen.incarnation !== incarnation) return;
     try {
-      this.#core.buryWorker(worker, seen);
+      if (this.#core.buryWorker(worker, seen)) this.#onBuried();
     } catch (error) {
       if (!HoldfastError.is(error)) throw error;
       if (error.code === "BUSY") this.#environment.schedule(RETRY_MS, () => this.#bury(worker, incarnation));

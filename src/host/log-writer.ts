@@ -7,7 +7,8 @@
  *  - between workers that share a memory one writes at a time, and one that waits syncs for all; what they must know of one
  *    another stands in the memory; a sync in the background takes no turn, because its own worker goes on meanwhile;
  *  - for want of room: what was appended whole stays, what is unpublished behind it is undone, the file is cut and the cut
- *    synced before anybody is told (COMMIT 8); after anything else that fails nothing is ever written again (COMMIT 9).
+ *    synced before anybody is told (COMMIT 8); after anything else that fails, and where other workers share the memory
+ *    after that too, nothing is ever written again (COMMIT 9).
  */
 import type { StorageSession } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
@@ -275,7 +276,7 @@ export class LogWriter {
   /** A segment is there whole or not at all, so that one for which there was no room can be tried again. */
   #creationFailed(cause: unknown): unknown {
     this.#isRotating = false;
-    if (!HoldfastError.is(cause, "STORAGE_FULL")) return this.fail(cause);
+    if (!this.#canUndoAfter(cause)) return this.fail(cause);
     if (!this.#capabilities.syncAppend) this.#full = cause;
     this.#undo(0, cause);
     return cause;
@@ -345,11 +346,19 @@ export class LogWriter {
     this.#listener.onPublished();
   }
 
+  /**
+   * Whether what is unpublished can be undone after this. Not where other workers may wait for commits of theirs: they would
+   * not be told in time, and take for kept what is gone. Then nothing is written any more.
+   */
+  #canUndoAfter(cause: unknown): cause is HoldfastError {
+    return HoldfastError.is(cause, "STORAGE_FULL") && !(this.#core.shared && this.#core.hasOthers);
+  }
+
   #appendSync(bytes: Uint8Array): void {
     try {
       this.#session.appendSync(bytes);
     } catch (cause) {
-      if (!HoldfastError.is(cause, "STORAGE_FULL")) throw this.fail(cause);
+      if (!this.#canUndoAfter(cause)) throw this.fail(cause);
       const appended = cause.details["appendedBytes"];
       this.#core.drainFailed(typeof appended === "number" ? appended : 0);
       this.#listener.onUndoing();
@@ -578,6 +587,8 @@ function indeterminate(failure: HoldfastError): HoldfastError {
 
 /** What a commit that is installed is told where it has waited too long for another worker (COMMIT 6). */
 export function installedError(error: unknown): unknown {
+  // In another worker, perhaps, and before this commit had its turn.
+  if (HoldfastError.is(error, "STORE_FAILED")) return indeterminate(error);
   if (!HoldfastError.is(error, "BUSY")) return error;
   return new HoldfastError(
     "COMMIT_INDETERMINATE",

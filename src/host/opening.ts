@@ -134,6 +134,7 @@ async function makeSharing(
   parts: Omit<DatabaseHandle, "holdfast" | "memory" | "module" | "name" | "place">,
   environment: Environment,
   listeners: Listeners,
+  log: DurableLog | undefined,
 ): Promise<Sharing> {
   const { Sharing } = await import("./sharing.js");
   const { core, memory, module } = made;
@@ -141,7 +142,7 @@ async function makeSharing(
   environment.randomBytes(name);
   const handle = { ...parts, holdfast: ABI_VERSION, memory, module, name: hex(name), place: undefined };
   const report = (error: HoldfastError): void => listeners.emit("error", error);
-  return new Sharing({ core, environment, handle, isOwner: true, report });
+  return new Sharing({ core, environment, handle, isOwner: true, report, onBuried: () => log?.noteBuffered() });
 }
 
 function hex(bytes: Uint8Array): string {
@@ -242,7 +243,7 @@ async function openParts(
       mode,
       info,
       listeners,
-      sharing: shares ? await makeSharing(made, parts, environment, listeners) : undefined,
+      sharing: shares ? await makeSharing(made, parts, environment, listeners, log) : undefined,
       commitsAtOpen: core.commits,
       release: async () => {
         await session.close();

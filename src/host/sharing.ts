@@ -21,19 +21,23 @@ export interface SharingParts {
   readonly isOwner: boolean;
   /** Told what goes wrong in the background. */
   readonly report: (error: HoldfastError) => void;
+  /** Told when a dead worker was cleared up behind: what it has written may still have to be synced. */
+  readonly onBuried: () => void;
 }
 
 export class Sharing {
   readonly #core: Core;
   readonly #handle: DatabaseHandle;
   readonly #isOwner: boolean;
+  readonly #onBuried: () => void;
   readonly #evidence: Evidence;
 
   constructor(parts: SharingParts) {
     this.#core = parts.core;
     this.#handle = parts.handle;
     this.#isOwner = parts.isOwner;
-    this.#evidence = new Evidence(parts.core, parts.handle.name, parts.environment, parts.report);
+    this.#onBuried = parts.onBuried;
+    this.#evidence = new Evidence({ ...parts, database: parts.handle.name });
   }
 
   /** A handle for any worker, or for the one that is given, whose end is watched. */
@@ -60,7 +64,9 @@ export class Sharing {
       throw refuseArgument("detach is for another worker, which is dead: close this database instead.");
     }
     const dead = worker as number;
-    return this.#core.buryWorker(dead, this.#core.workerIn(dead));
+    const buried = this.#core.buryWorker(dead, this.#core.workerIn(dead));
+    if (buried) this.#onBuried();
+    return buried;
   }
 
   /** Nobody can write any more, in whichever worker, if this is where the database was opened. */

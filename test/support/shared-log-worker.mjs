@@ -35,6 +35,8 @@ parentPort.once("message", async () => {
       if (code === "CORRUPTION" || code === "CLOSED") break;
     }
   }
-  await db.close();
+  await db.close().catch((error) => {
+    errors[`close: ${error.code}`] = 1;
+  });
   parentPort.postMessage({ done, errors });
 });

@@ -13,6 +13,7 @@ import { Database } from "../../src/index.js";
 
 const WORKER = new URL("../support/shared-log-worker.mjs", import.meta.url);
 const PROCESS = new URL("../support/shared-log-process.mjs", import.meta.url).pathname;
+const FULL = new URL("../support/shared-log-full.mjs", import.meta.url).pathname;
 const RUNS = ["a", "b"];
 const folders: string[] = [];
 
@@ -35,6 +36,14 @@ interface Job {
 interface Outcome {
   readonly done: number;
   readonly errors: Record<string, number>;
+}
+
+/** What the process whose files could not grow says at its end. */
+interface Ended {
+  readonly told: readonly Outcome[];
+  readonly heap: unknown;
+  readonly counted: readonly number[];
+  readonly chains: readonly unknown[];
 }
 
 async function start(db: Database, job: Job): Promise<{ worker: Worker; outcome: Promise<Outcome> }> {
@@ -150,6 +159,33 @@ describe("workers of one persistent database", () => {
       await again.close();
     }
   });
+
+  // Files that may not grow stand for a full disk: the system says the same of both.
+  it.skipIf(process.platform !== "linux").each([
+    ["strict", false],
+    ["strict", true],
+    ["buffered", false],
+    ["buffered", true],
+  ] as const)(
+    "where files cannot grow nobody is told of a commit that is not there, %s, asynchronously: %s",
+    async (mode, asynchronous) => {
+      const script = `trap '' XFSZ; exec prlimit --fsize=20000 "$0" "$@"`;
+      const child = spawn("bash", ["-c", script, process.execPath, FULL, folder(), mode, String(asynchronous)]);
+      let output = "";
+      child.stdout.on("data", (bytes: Buffer) => {
+        output += bytes.toString();
+      });
+      await new Promise((resolve) => child.once("close", resolve));
+      const { told, heap, counted: found, chains } = JSON.parse(output) as Ended;
+      const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
+      expect(heap).toEqual({ valid: true });
+      expect(chains).toEqual(found.map((length) => ({ valid: true, length })));
+      expect(sum(told.map(({ done }) => done))).toBeGreaterThan(0);
+      expect(sum(found)).toBeGreaterThanOrEqual(sum(told.map(({ done }) => done)));
+      const allowed = ["COMMIT_INDETERMINATE", "STORE_FAILED", "STORAGE_FULL", "close: COMMIT_INDETERMINATE"];
+      expect(told.flatMap(({ errors }) => Object.keys(errors)).filter((code) => !allowed.includes(code))).toEqual([]);
+    },
+  );
 
   it.each([
     ["strict", false],
