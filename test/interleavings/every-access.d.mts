@@ -1,0 +1,1 @@
+export declare function everyAccess(stepped: Uint8Array): Uint8Array;

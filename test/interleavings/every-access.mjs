@@ -1,0 +1,53 @@
+/**
+ * Makes of the stepped core one that asks before every access to memory, plain ones included: `build/every-access.wasm`.
+ *
+ * A pass of binaryen calls a function around each load and store; these are put in here, so that all that is left to the host
+ * is `step`. What one bulk copy or fill does stays one step.
+ */
+import binaryen from "assemblyscript/binaryen";
+
+const VALUES = [
+  ["i32", binaryen.i32],
+  ["i64", binaryen.i64],
+  ["f32", binaryen.f32],
+  ["f64", binaryen.f64],
+];
+
+/** The bytes of such a core. */
+export function everyAccess(stepped) {
+  const module = binaryen.readBinary(stepped);
+  module.setFeatures(binaryen.Features.All);
+  module.runPasses(["instrument-memory"]);
+  const { i32 } = binaryen;
+  const functions = Array.from({ length: module.getNumFunctions() }, (_, i) => module.getFunctionByIndex(i));
+  const imports = functions.map((ref) => binaryen.getFunctionInfo(ref)).filter(({ base }) => base !== "");
+  const step = imports.find(({ base }) => base === "step").name;
+  const replace = (name, params, result, body) => {
+    module.removeFunction(name);
+    module.addFunction(name, binaryen.createType(params), result, [], body);
+  };
+  // id, bytes, offset, address.
+  const ask = () =>
+    module.block(
+      null,
+      [
+        module.call(step, [module.i32.add(module.local.get(2, i32), module.local.get(3, i32))], binaryen.none),
+        module.local.get(3, i32),
+      ],
+      i32,
+    );
+  replace("load_ptr", [i32, i32, i32, i32], i32, ask());
+  replace("store_ptr", [i32, i32, i32, i32], i32, ask());
+  replace("memory_grow_pre", [i32, i32], i32, module.local.get(1, i32));
+  replace("memory_grow_post", [i32, i32], i32, module.local.get(1, i32));
+  for (const [name, type] of VALUES) {
+    for (const kind of ["load_val", "store_val"]) {
+      replace(`${kind}_${name}`, [i32, type], type, module.local.get(1, type));
+    }
+  }
+  for (const { name } of imports) if (/^(struct|array)_/.test(name)) module.removeFunction(name);
+  if (!module.validate()) throw new Error("the instrumented core is no valid module");
+  const bytes = module.emitBinary();
+  module.dispose();
+  return bytes;
+}

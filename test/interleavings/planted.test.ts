@@ -1,0 +1,36 @@
+/**
+ * That the scheduler finds what it is for: each fault of plants.ts, planted into the core, is found within a bounded number of
+ * runs. That the same runs find nothing in the core as it is, interleavings.test.ts sees.
+ */
+import { afterAll, describe, expect, it } from "vitest";
+import { SCALE } from "../support/durability-report.js";
+import { Harness } from "./harness.js";
+import { hunt } from "./hunt.js";
+import { build, PLANTS, planted } from "./plants.js";
+
+const RUNS = Math.ceil(8000 * SCALE);
+const STEPS_ATOMIC = 150;
+const STEPS_EVERY_ACCESS = 2000;
+
+describe("a fault that is planted", () => {
+  it.each(PLANTS)("can be planted: $name", (plant) => {
+    expect(() => planted(plant)).not.toThrow();
+  });
+
+  const told: string[] = [];
+  afterAll(() => console.info(told.join("\n")));
+
+  it.each(PLANTS.map((plant, index) => ({ ...plant, index })))("is found: $name", async ({ index, ...plant }) => {
+    const harness = await Harness.of(await build(plant, index));
+    try {
+      const steps = plant.everyAccess === true ? STEPS_EVERY_ACCESS : STEPS_ATOMIC;
+      const kills = plant.kills === true;
+      // From the same seed each time: whether a plant is found must not be a matter of luck.
+      const found = hunt(harness, { runs: RUNS, steps, firstSeed: 0, kills, script: plant.script });
+      told.push(`${plant.name}: ${found?.split("\n")[0]?.slice(0, 120) ?? "not found"}`);
+      expect(found, plant.name).toBeDefined();
+    } finally {
+      await harness.close();
+    }
+  });
+});

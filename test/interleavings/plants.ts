@@ -1,0 +1,183 @@
+/**
+ * Faults of the core between workers, planted by changing the text of its sources before they are compiled, to see that the
+ * scheduler finds each of them.
+ *
+ * What it keeps true: nothing of this is in `assembly/`; a text that is to be changed stands in its file exactly once, or the
+ * plant's test fails: so that a plant cannot rot.
+ */
+import { execFile } from "node:child_process";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { promisify } from "node:util";
+import { everyAccess } from "./every-access.mjs";
+
+export interface Plant {
+  readonly name: string;
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+  /** Whether it shows only where every access to memory is a step. */
+  readonly everyAccess?: boolean;
+  /** The one script that brings it to light, where others hardly do. */
+  readonly script?: string;
+  /** Whether a worker has to die for it to show. */
+  readonly kills?: boolean;
+}
+
+export const PLANTS: readonly Plant[] = [
+  {
+    name: "a reader does not look a second time",
+    file: "optimistic.ts",
+    find: "  const holds = load32(sequenceAt) == began;\n",
+    replace: "  const holds = true;\n",
+  },
+  {
+    name: "a writer does not make the sequence odd",
+    file: "run.ts",
+    find: "  if (!SHARED || (run.sequence & 1) == 1) return;\n",
+    replace: "  if (SHARED) return;\n",
+  },
+  {
+    name: "a reader begins at an odd sequence",
+    file: "optimistic.ts",
+    find: "    if ((began & 1) == 0) return true;\n",
+    replace: "    return true;\n",
+    everyAccess: true,
+  },
+  {
+    name: "the floor is read before the slot is stored",
+    file: "snapshots.ts",
+    find: '    if (!slotTake(slot, version)) continue;\n    if (load64(changetype<usize>(sb) + offsetof<Superblock>("floor")) > version) {\n',
+    replace:
+      '    const early = load64(changetype<usize>(sb) + offsetof<Superblock>("floor"));\n    if (!slotTake(slot, version)) continue;\n    if (early > version) {\n',
+  },
+  {
+    name: "the floor is not read at all",
+    file: "snapshots.ts",
+    find: 'if (load64(changetype<usize>(sb) + offsetof<Superblock>("floor")) > version) {',
+    replace: "if (false) {",
+  },
+  {
+    name: "the bound is announced after the version is taken",
+    file: "store.ts",
+    find: "    workerBegin();\n    const version = nextVersion();\n    install(",
+    replace: "    const version = nextVersion();\n    workerBegin();\n    install(",
+  },
+  {
+    name: "the bound is taken back before the version can be seen",
+    file: "store.ts",
+    find: "  run.installed = version;\n  runPublish(run, version, change, changeKv);\n  workerEnd();\n",
+    replace: "  workerEnd();\n  run.installed = version;\n  runPublish(run, version, change, changeKv);\n",
+  },
+  {
+    name: "a version can be seen before it is installed",
+    file: "store.ts",
+    find: "    install(run, tag, entry, record, version, keys != 0);\n    publishAtOnce(run, version, change, tag == TABLE_KV ? change : 0);\n",
+    replace:
+      "    publishAtOnce(run, version, change, tag == TABLE_KV ? change : 0);\n    atomic.store<u32>(changetype<usize>(run), run.sequence + 1);\n    nextVersion();\n    runChange(run);\n    install(run, tag, entry, record, version, keys != 0);\n",
+  },
+  {
+    name: "the lock is given back before the sequence is even",
+    file: "run.ts",
+    find: "  if ((run.sequence & 1) == 1) store32(runSequence(run), run.sequence + 1);\n  lockRelease(lockOf(run));\n",
+    replace:
+      "  lockRelease(lockOf(run));\n  if ((run.sequence & 1) == 1) store32(runSequence(run), run.sequence + 1);\n",
+    script: "two writers, a table splits, listed",
+    everyAccess: true,
+  },
+  {
+    name: "pruning goes up to the newest version",
+    file: "prune.ts",
+    find: "  const horizon = keeps(RULE_HORIZON) ? publishedHorizon() : superblock().version;\n",
+    replace: "  const horizon = superblock().version;\n",
+  },
+  {
+    name: "pruning does not raise the floor",
+    file: "prune.ts",
+    find: "  raiseFloor(horizon);\n",
+    replace: "",
+  },
+  {
+    name: "pruning looks at its own snapshots alone",
+    file: "snapshots.ts",
+    find: '  for (let index: u32 = 0; index < high; index++) {\n    const address = changetype<usize>(workerAt(index));\n    if (load32(address + offsetof<Worker>("held")) == 0) continue;\n',
+    replace:
+      '  for (let index: u32 = 0; index < high; index++) {\n    const address = changetype<usize>(workerAt(index));\n    if (index != workerIndex() || load32(address + offsetof<Worker>("held")) == 0) continue;\n',
+  },
+  {
+    name: "a transaction is not validated",
+    file: "store.ts",
+    find: "  let status = validate(run, transaction, cursors, range);\n",
+    replace: "  let status: u32 = STATUS_OK;\n",
+  },
+  {
+    name: "a deletion does not end the snapshots that are being taken",
+    file: "index.ts",
+    find: "  if (SHARED && slot != NO_SLOT && run != 0 && !runIs(header, generation)) {\n",
+    replace: "  if (false) {\n",
+  },
+  {
+    name: "a handle has a generation of later",
+    file: "index.ts",
+    find: "  return SHARED ? generationFound : changetype<Run>(run).generation;\n",
+    replace: "  return changetype<Run>(run).generation;\n",
+    everyAccess: true,
+  },
+  {
+    name: "a lock is taken by two",
+    file: "lock.ts",
+    find: "  return swap32(word, 0, lockToken()) == 0 || lockWait(word);\n",
+    replace:
+      "  if (load32(word) != 0) return lockWait(word);\n  atomic.store<u32>(word, lockToken());\n  return true;\n",
+    everyAccess: true,
+  },
+  {
+    name: "the run of a dead worker is not poisoned",
+    file: "burial.ts",
+    find: "poison(run);\n    runUnlock(run);\n",
+    replace: "{}\n    runUnlock(run);\n",
+    kills: true,
+  },
+  {
+    name: "the snapshots of a dead worker are held on",
+    file: "burial.ts",
+    find: "  snapshotsOfDead(dead);\n  store32(",
+    replace: "  store32(",
+    kills: true,
+  },
+  {
+    name: "the heap is not made anew behind a dead worker",
+    file: "burial.ts",
+    find: "  heapRebuild();\n",
+    replace: "",
+    kills: true,
+    everyAccess: true,
+  },
+];
+
+const ROOT = resolve(import.meta.dirname, "../..");
+const VARIANTS = join(ROOT, "build/interleavings");
+
+/** The text of a source with a plant in it. */
+export function planted({ name, file, find, replace }: Plant): string {
+  const parts = readFileSync(join(ROOT, "assembly", file), "utf8").split(find);
+  if (parts.length !== 2)
+    throw new Error(`${name}: what it changes stands ${parts.length - 1} times in ${file}:\n${find}`);
+  return parts.join(replace);
+}
+
+/** Compiles a stepped core with a plant in it; its file. */
+export async function build(plant: Plant, index: number): Promise<string> {
+  const directory = join(VARIANTS, `${index}`);
+  rmSync(directory, { recursive: true, force: true });
+  mkdirSync(directory, { recursive: true });
+  cpSync(join(ROOT, "assembly"), join(directory, "assembly"), { recursive: true });
+  writeFileSync(join(directory, "assembly", plant.file), planted(plant));
+  const outFile = join(directory, "stepped.wasm");
+  const asc = join(ROOT, "node_modules/assemblyscript/bin/asc.js");
+  const entry = join(directory, "assembly/shared-debug.ts");
+  const options = ["--config", "asconfig.json", "--target", "stepped", "--outFile", outFile];
+  await promisify(execFile)(process.execPath, [asc, entry, ...options], { cwd: ROOT });
+  if (plant.everyAccess === true) writeFileSync(outFile, everyAccess(readFileSync(outFile)));
+  return outFile;
+}
