@@ -301,7 +301,7 @@ export class Database implements AsyncDisposable {
    * {@link Database.attach} there. With a worker given the handle is for it alone and good once; its end is then noticed, and
    * what it held is let go of. The database must have been opened with `shared: true`.
    * @throws HoldfastError `SHARED_MEMORY_UNAVAILABLE`, `INVALID_ARGUMENT`, `BUSY` if 64 workers are attached, `UNSUPPORTED` for
-   *   a persistent database in this release, `CLOSED`.
+   *   a storage that only one worker can write to, `CLOSED`.
    */
   share(worker?: object): DatabaseHandle {
     this.#engine.assertOpen();
