@@ -5,7 +5,7 @@
  * are given back where a later part fails.
  */
 import { HoldfastError } from "../errors.js";
-import { Core, firstFreePlace, type WorkerPlace, workerPlace } from "./core.js";
+import { Core, firstFreePlace, noPlace, type WorkerPlace, workerPlace } from "./core.js";
 import { type CoreExports, instantiateCore } from "./core-loader.js";
 import { DurableLog } from "./durability.js";
 import { Engine } from "./engine.js";
@@ -108,8 +108,6 @@ async function enter(exports: CoreExports, handle: DatabaseHandle): Promise<Ente
   if (!canSeeEnds()) return { core: take(promised), letGo: () => {} };
   for (let attempt = 1; ; attempt++) {
     const place = promised ?? firstFreePlace(exports);
-    // Where there is none, the core says so.
-    if (place === undefined) return { core: take(undefined), letGo: () => {} };
     const letGo = await holdPlace(handle.name, place.worker, place.seen.incarnation);
     try {
       if (letGo !== undefined) return { core: take(place), letGo };
@@ -117,13 +115,6 @@ async function enter(exports: CoreExports, handle: DatabaseHandle): Promise<Ente
       letGo?.();
       if (promised !== undefined || !HoldfastError.is(error, "BUSY")) throw error;
     }
-    if (promised !== undefined || attempt === PLACES_TRIED_MAX) throw placeTaken();
+    if (promised !== undefined || attempt === PLACES_TRIED_MAX) throw noPlace();
   }
-}
-
-function placeTaken(): HoldfastError {
-  return new HoldfastError(
-    "BUSY",
-    "The place that is kept by this handle is taken: a handle that was made for one worker is good once. Ask for another one.",
-  );
 }

@@ -229,13 +229,7 @@ export class Core implements Scratch {
   ): Core {
     assertInterface(exports);
     const status = enter(exports, place, canWait);
-    if (status === abi.STATUS_BUSY_LOCK) {
-      throw new HoldfastError(
-        "BUSY",
-        `No place is left for this worker: ${abi.WORKERS_MAX} can be attached at a time, and a handle that was made for one worker is good once.`,
-        { details: { limit: abi.WORKERS_MAX } },
-      );
-    }
+    if (status === abi.STATUS_BUSY_LOCK) throw noPlace();
     if (status !== abi.STATUS_OK) throw statusError(status, "Attaching");
     return new Core(exports, memory, true);
   }
@@ -1025,14 +1019,24 @@ export function workerPlace(worker: number, word: number): WorkerPlace {
   return { worker, seen: slotOf(word) };
 }
 
-/** The first slot that is free, before an instance has attached; undefined where there is none. */
-export function firstFreePlace(exports: CoreExports): WorkerPlace | undefined {
+/** The error where every place is taken, or that which was promised. */
+export function noPlace(): HoldfastError {
+  return new HoldfastError(
+    "BUSY",
+    `No place is left for this worker: ${abi.WORKERS_MAX} can be attached at a time, and a handle that was made for one worker is good once.`,
+    { details: { limit: abi.WORKERS_MAX } },
+  );
+}
+
+/** The first slot that is free, before an instance has attached. @throws HoldfastError `BUSY` where there is none. */
+export function firstFreePlace(exports: CoreExports): WorkerPlace {
+  assertInterface(exports);
   const slot = exports["workerSlot"] as (worker: number) => number;
   for (let worker = 0; worker < abi.WORKERS_MAX; worker++) {
     const seen = slotOf(slot(worker) >>> 0);
     if (seen.state === abi.WORKER_FREE) return { worker, seen };
   }
-  return undefined;
+  throw noPlace();
 }
 
 /** What the core is told of a listing; a limit of 0 only counts. */

@@ -300,7 +300,7 @@ export class Database implements AsyncDisposable {
    * A handle that other workers attach to this database with: post it to them by `postMessage`, and call
    * {@link Database.attach} there. With a worker given the handle is for it alone and good once; its end is then noticed, and
    * what it held is let go of. The database must have been opened with `shared: true`.
-   * @throws HoldfastError `SHARED_MEMORY_UNAVAILABLE`, `INVALID_ARGUMENT`, `BUSY` if 64 workers are attached, `UNSUPPORTED` for
+   * @throws HoldfastError `SHARED_MEMORY_UNAVAILABLE`, `INVALID_ARGUMENT`, `BUSY` if 64 workers are attached, `UNSUPPORTED` on
    *   a storage that only one worker can write to, `CLOSED`.
    */
   share(worker?: object): DatabaseHandle {

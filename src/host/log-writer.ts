@@ -435,6 +435,8 @@ export class LogWriter {
         this.#segmentBytes += bytes.length;
         this.#full = undefined;
         this.#core.drained();
+        // Who writes asynchronously writes alone: the storage has no place for another worker.
+        this.#endSeen = this.#core.logPosition;
         // It counts only if no sync has failed meanwhile, like every sync (COMMIT 10).
         if (durably && this.#failure === undefined) {
           this.#core.synced(this.#core.logPosition);

@@ -277,7 +277,7 @@ export function workersContract(): Case[] {
 
     withHands("workers that are killed while they write harm nobody else", 1, async ({ db, hands, context }) => {
       const bystander = handAt(hands, 0);
-      for (let round = 0; round < 4; round++) {
+      for (let round = 0; round < 3; round++) {
         const victim = hire(context);
         await victim.attach(db.share(victim.object));
         await victim.call("hold", "victim");

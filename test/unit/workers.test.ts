@@ -43,7 +43,7 @@ describe("many workers", () => {
   for (const item of workersContract()) test(item.name, () => item.run(context()));
 });
 
-test("a persistent database cannot be shared in this release, and says what can", async () => {
+test("a database that was not opened to be shared cannot be, and says how it could", async () => {
   const database = await Database.builder().buffered().openTemp();
   expect(() => database.share()).toThrow(/shared: true/);
   await database.close();
