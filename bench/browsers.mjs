@@ -119,7 +119,7 @@ async function inBrowser(name, options, url, scratch) {
   }
   const browser = await launch(name, { executablePath, profile: scratch.folder(name), callMsMax: CALL_MS_MAX });
   try {
-    process.stdout.write(`\n${await browser.version()}\n`);
+    process.stdout.write(`\n${browser.version}\n`);
     const measured = [];
     for (const measurement of options.measurements) {
       for (const place of options.places) {
@@ -143,9 +143,8 @@ async function measureAt(browser, url, name, placeName, quick) {
   const page = await browser.newPage();
   let rows;
   try {
-    await page.goto(url);
-    await page.waitForFunction(() => globalThis.holdfastDo !== undefined);
-    const call = (...given) => page.evaluate((...it) => globalThis.holdfastDo(...it), ...given);
+    await page.open(url, "holdfastDo");
+    const call = (...given) => page.call(...given);
     rows = await entry.measure(call, place, { rounds, warmUps: WARM_UPS, operations: entry.operations[size] });
   } catch (error) {
     rows = [{ name: placeName, failure: error.message }];

@@ -9,6 +9,7 @@ import { launch } from "../support/browsers.mjs";
 
 const START_ATTEMPTS = 4;
 const PAUSE_MS = 500;
+const ENDED_POLL_MS = 5;
 const CALL_MS_MAX = 40_000;
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -48,6 +49,15 @@ function end(pid) {
   }
 }
 
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export class Browser {
   #browser;
   #private;
@@ -82,34 +92,21 @@ export class Browser {
   async page() {
     await this.start();
     const page = await (this.#private ?? this.#browser).newPage();
-    await page.goto(this.#url);
-    await page.waitForFunction(() => globalThis.holdfastDo !== undefined);
+    await page.open(this.#url, "holdfastDo");
     return {
-      call: (where, call, settings) =>
-        page.evaluate((...args) => globalThis.holdfastDo(...args), where, call, settings ?? {}),
+      call: (where, call, settings) => page.call(where, call, settings ?? {}),
       /** Begins something whose end is not waited for. */
-      begin: (where, call, settings) =>
-        page.evaluate(
-          (...args) => {
-            globalThis.holdfastDo(...args).catch(() => {});
-          },
-          where,
-          call,
-          settings ?? {},
-        ),
+      begin: (where, call, settings) => page.begin(where, call, settings ?? {}),
       close: () => page.close().catch(() => {}),
-      reload: async () => {
-        await page.reload();
-        await page.waitForFunction(() => globalThis.holdfastDo !== undefined);
-      },
-      session: () => page.createCDPSession(),
+      reload: () => page.reload(),
+      devtools: () => page.devtools(),
     };
   }
 
   /** Until {@link leavePrivate}, pages are those of a window that keeps nothing. */
   async enterPrivate() {
     await this.start();
-    this.#private = await this.#browser.createBrowserContext();
+    this.#private = await this.#browser.openPrivate();
   }
 
   async leavePrivate() {
@@ -122,22 +119,19 @@ export class Browser {
   killPages() {
     const isOfPage = (command) =>
       this.name === "firefox" ? / tab\s*$/.test(command) : command.includes("--type=renderer");
-    const pids = descendants(this.#browser.process().pid).filter((pid) => isOfPage(commandOf(pid)));
+    const pids = descendants(this.#browser.pid).filter((pid) => isOfPage(commandOf(pid)));
     for (const pid of pids) end(pid);
     return pids.length;
   }
 
   /** Kills the browser, its main process first, and whatever of it is left. */
   async kill() {
-    const browser = this.#browser;
+    const { pid } = this.#browser;
     this.#browser = undefined;
-    const child = browser.process();
-    const pids = descendants(child.pid);
-    const over = new Promise((resolve) => child.once("exit", resolve));
-    end(child.pid);
-    await over;
-    for (const pid of pids) end(pid);
-    browser.disconnect().catch?.(() => {});
+    const pids = descendants(pid);
+    end(pid);
+    while (isAlive(pid)) await pause(ENDED_POLL_MS);
+    for (const below of pids) end(below);
     rmSync(join(this.#profile, "SingletonLock"), { force: true });
   }
 

@@ -174,7 +174,7 @@ async function noRoom(it) {
   // A browser that has asked for the room once goes by that answer for a while.
   await browser.close();
   const page = await browser.page();
-  const devtools = await page.session();
+  const devtools = await page.devtools();
   const origin = new URL(url).origin;
   const { usage } = await devtools.send("Storage.getUsageAndQuota", { origin });
   await devtools.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: Math.ceil(usage) + QUOTA_BYTES });
@@ -218,7 +218,7 @@ async function versionChange(it, what) {
 async function cleared(it) {
   const { ledger, place, settings, url } = it;
   const page = await writing(it);
-  const devtools = await page.session();
+  const devtools = await page.devtools();
   await devtools.send("Storage.clearDataForOrigin", { origin: new URL(url).origin, storageTypes: "indexeddb" });
   for (const wanted of ["ended", "locked-out"]) {
     await ledger.until(() => ledger.events.some(({ event }) => event === wanted), `the owner to be told: ${wanted}`);

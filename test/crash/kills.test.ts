@@ -10,7 +10,6 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { nodeFs } from "../../src/adapters/node-fs.js";
 import { Database, HoldfastError } from "../../src/index.js";
@@ -19,28 +18,31 @@ import { randomFrom } from "../support/seeded-random.js";
 import { runtimesHere, type ServerRuntime } from "../support/server-runtimes.js";
 import { type Found, judge, nothingAcknowledged, read } from "./ledger.js";
 import { Faults, Life, type Mode } from "./life.js";
+import {
+  CHECKPOINT_MS_MAX,
+  isBegun,
+  LANES,
+  type Moment,
+  moment,
+  OPENING_MS_MAX,
+  SEGMENT_BYTES,
+  TEST_TIMEOUT_MS,
+} from "./moments.js";
 import { SAYS } from "./plan.mjs";
 
 const KILLS_PER_DIRECTORY = 10;
 /** Directories for each runtime, half of them strict. */
 const DIRECTORIES = { node: 40, deno: 10, bun: 10 } as const;
 const GOAL = 600;
-const LANES = 2;
-const TEST_TIMEOUT_MS = Math.max(1, SCALE) * 600_000;
-const SEGMENT_BYTES = { strict: [2_000, 64 * 1024 * 1024], buffered: [20_000, 64 * 1024 * 1024] } as const;
-
-/** The longest that each step of a life may take before the kill comes anyway. */
-const OPENING_MS_MAX = 10_000;
-const CHECKPOINT_MS_MAX = 150;
 const CHECKPOINT_END_MS_MAX = 600;
 /** When a kill comes, counted from what the child said; each with its share of all kills. */
-const MOMENTS = [
+const MOMENTS: readonly Moment[] = [
   { share: 0.12, after: undefined, waitMsMax: 0, delayMsMax: 150 },
   { share: 0.18, after: SAYS.opening, waitMsMax: OPENING_MS_MAX, delayMsMax: 40 },
   { share: 0.14, after: SAYS.checkpointBegun, waitMsMax: CHECKPOINT_MS_MAX, delayMsMax: 30 },
   { share: 0.1, after: SAYS.checkpointEnded, waitMsMax: CHECKPOINT_END_MS_MAX, delayMsMax: 20 },
   { share: 0.46, after: SAYS.ready, waitMsMax: OPENING_MS_MAX, delayMsMax: 70 },
-] as const;
+];
 
 interface Totals {
   kills: number;
@@ -61,19 +63,6 @@ interface Job {
   readonly seed: number;
 }
 
-/** Waits for the moment of one kill. */
-async function moment(life: Life, random: () => number): Promise<void> {
-  let choice = random();
-  const found = MOMENTS.find(({ share }) => {
-    choice -= share;
-    return choice < 0;
-  });
-  const { after, waitMsMax, delayMsMax } = found ?? MOMENTS[4];
-  if (after === SAYS.checkpointBegun || after === SAYS.checkpointEnded) await life.until(SAYS.ready, OPENING_MS_MAX);
-  if (after !== undefined) await life.until(after, waitMsMax);
-  await sleep(random() * delayMsMax);
-}
-
 /** Looks at a killed database without touching it, or now and then by recovering and closing it here. */
 async function lookAt(directory: string, recover: boolean): Promise<Found> {
   const db = await Database.open({ storage: nodeFs(directory), readOnly: !recover });
@@ -82,11 +71,6 @@ async function lookAt(directory: string, recover: boolean): Promise<Found> {
   } finally {
     await db.close();
   }
-}
-
-/** Whether there is anything to open: a kill may come before there is. */
-function isBegun(directory: string): boolean {
-  return readdirSync(directory).some((name) => name.endsWith(".log") || name.endsWith(".ckp"));
 }
 
 /** One database, killed again and again. @returns whether all went well */
@@ -101,7 +85,7 @@ async function killInOneDirectory(job: Job, totals: Totals, faults: Faults): Pro
     const before = { ...ledger };
     const orders = { directory, mode, segmentBytes, from: ledger.durable, seed: Math.floor(random() * 2 ** 31) };
     const life = new Life(runtime, orders, ledger, true);
-    await moment(life, random);
+    await moment(MOMENTS, life, random);
     const death = await life.kill();
     totals.kills++;
     if (death.wasOpening) totals.whileOpening++;

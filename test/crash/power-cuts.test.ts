@@ -10,9 +10,7 @@
  * last write gone in one of twenty such cuts, on ext4 and on xfs (Linux 6.18).
  * Needs Linux and root. Where a disk is not to be had the suite is skipped and says why.
  */
-import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { nodeFs } from "../../src/adapters/node-fs.js";
 import { Database, HoldfastError } from "../../src/index.js";
@@ -22,29 +20,34 @@ import { randomFrom } from "../support/seeded-random.js";
 import { runtimesHere, type ServerRuntime } from "../support/server-runtimes.js";
 import { type Acknowledged, judge, nothingAcknowledged, read } from "./ledger.js";
 import { Faults, Life, type Mode } from "./life.js";
+import {
+  CHECKPOINT_MS_MAX,
+  isBegun,
+  LANES,
+  type Moment,
+  moment,
+  OPENING_MS_MAX,
+  SEGMENT_BYTES,
+  TEST_TIMEOUT_MS,
+} from "./moments.js";
 import { SAYS } from "./plan.mjs";
 
 const GOAL = 100;
 /** For each file system and mode. */
 const CUTS_PER_DISK = 25;
 const CUTS_PER_DATABASE = 5;
-const LANES = 2;
-const TEST_TIMEOUT_MS = Math.max(1, SCALE) * 600_000;
-const SEGMENT_BYTES = { strict: [2_000, 64 * 1024 * 1024], buffered: [20_000, 64 * 1024 * 1024] } as const;
-const OPENING_MS_MAX = 10_000;
-const CHECKPOINT_MS_MAX = 150;
 /** From a cut to the child's word that its storage has failed. */
 const FAILURE_MS_MAX = 1_000;
 /** The child syncs 20 ms after a buffered commit; the rest is for a disk and a machine that are busy. */
 const BUFFERED_MS_MAX = 1_500;
 /** When a cut comes, counted from what the child said; each with its share. */
-const MOMENTS = [
+const MOMENTS: readonly Moment[] = [
   { share: 0.1, after: undefined, waitMsMax: 0, delayMsMax: 150 },
   { share: 0.15, after: SAYS.opening, waitMsMax: OPENING_MS_MAX, delayMsMax: 40 },
   { share: 0.2, after: SAYS.checkpointBegun, waitMsMax: CHECKPOINT_MS_MAX, delayMsMax: 30 },
   { share: 0.1, after: SAYS.ready, waitMsMax: OPENING_MS_MAX, delayMsMax: 2_500 },
   { share: 0.45, after: SAYS.ready, waitMsMax: OPENING_MS_MAX, delayMsMax: 200 },
-] as const;
+];
 
 interface Job {
   readonly kind: FileSystemKind;
@@ -79,18 +82,6 @@ class Clock {
   }
 }
 
-async function moment(life: Life, random: () => number): Promise<void> {
-  let choice = random();
-  const found = MOMENTS.find(({ share }) => {
-    choice -= share;
-    return choice < 0;
-  });
-  const { after, waitMsMax, delayMsMax } = found ?? MOMENTS[4];
-  if (after === SAYS.checkpointBegun) await life.until(SAYS.ready, OPENING_MS_MAX);
-  if (after !== undefined) await life.until(after, waitMsMax);
-  await sleep(random() * delayMsMax);
-}
-
 /** One life, one cut. @returns whether the database agrees with what was said */
 async function cutOnce(
   disk: LoopDisk,
@@ -109,7 +100,7 @@ async function cutOnce(
   const clock = new Clock();
   const orders = { directory, mode, segmentBytes, from: ledger.durable, seed: Math.floor(random() * 2 ** 31) };
   const life = new Life(runtime, orders, ledger, false, (says, n) => clock.hear(says, n));
-  await moment(life, random);
+  await moment(MOMENTS, life, random);
   // Only what was heard by now binds: see the head of this file.
   const heard = { ...ledger };
   const cutAtMs = performance.now();
@@ -130,8 +121,7 @@ async function cutOnce(
   ledger.durable = Math.max(heard.durable, clock.lastBy(cutAtMs - BUFFERED_MS_MAX));
   ledger.jointDurable = heard.jointDurable;
   totals.acknowledged += ledger.durable - before.durable + ledger.jointDurable - before.jointDurable;
-  const isThere = existsSync(directory) && readdirSync(directory).some((name) => /\.(log|ckp)$/.test(name));
-  if (!isThere) {
+  if (!isBegun(directory)) {
     if (ledger.durable > 0) return faults.add("lost", `${where}: there is no database any more`);
     Object.assign(ledger, nothingAcknowledged());
     return;

@@ -22,13 +22,18 @@ const CALL_MS_MAX = 1_800_000;
 /** One browser on one profile, with one page; what it complains of goes to `collector`. */
 async function openPage({ runtime, executablePath, profile, url, collector }) {
   const browser = await launch(runtime, { executablePath, profile, callMsMax: CALL_MS_MAX });
-  const page = await browser.newPage();
-  page.on("pageerror", (error) => collector.fail(`uncaught in the page: ${error.stack ?? error.message}`));
-  page.on("console", (message) => {
-    if (message.type() === "error") collector.noise += `console: ${message.text()}\n`;
-  });
-  await page.goto(url);
-  return { page, close: () => browser.close() };
+  try {
+    const page = await browser.newPage();
+    page.onError((error) => collector.fail(`uncaught in the page: ${error.stack ?? error.message}`));
+    page.onConsole((type, text) => {
+      if (type === "error") collector.noise += `console: ${text}\n`;
+    });
+    await page.open(url, "holdfastRun");
+    return { page, close: () => browser.close() };
+  } catch (error) {
+    await browser.close();
+    throw error;
+  }
 }
 
 /** Runs one phase in the page. A page that falls silent is given up: its browser is closed. */
@@ -42,8 +47,7 @@ async function runPhase({ page, close }, collector, settings) {
     collector.onLine();
   });
   try {
-    await page.waitForFunction(() => globalThis.holdfastRun !== undefined);
-    return await Promise.race([page.evaluate((it) => globalThis.holdfastRun(it), { root: "", ...settings }), silence]);
+    return await Promise.race([page.call({ root: "", ...settings }), silence]);
   } catch (error) {
     await close();
     throw error;

@@ -75,11 +75,16 @@ export function serverRuntimes() {
 }
 
 /**
- * Path of a Chromium: the one named by `CHROME_PATH`, the system's, or one installed here and now.
+ * Path of a Chromium: the one named by `CHROME_PATH`, the system's, Playwright's own, or one installed here and now.
  * @returns `undefined` where there is none and none can be installed
  */
 export async function findChromium() {
-  return process.env.CHROME_PATH ?? anyOnPath(CHROMIUM_NAMES) ?? (await byApt("chromium", CHROMIUM_NAMES));
+  return (
+    process.env.CHROME_PATH ??
+    anyOnPath(CHROMIUM_NAMES) ??
+    (await playwrightChromium()) ??
+    (await byApt("chromium", CHROMIUM_NAMES))
+  );
 }
 
 /**
@@ -106,6 +111,12 @@ function isExecutable(path) {
   } catch {
     return false;
   }
+}
+
+async function playwrightChromium() {
+  const { chromium } = await import("playwright");
+  const path = chromium.executablePath();
+  return existsSync(path) ? path : undefined;
 }
 
 /** Installs a package of Debian's as root, and looks for the browser again. */

@@ -2,8 +2,9 @@
  * What everything that runs in Chromium and Firefox needs: a page that is bundled as an application would bundle the package,
  * a server for it that takes what the page posts, and a browser on a profile of the caller's.
  *
- * What it keeps true: the page is isolated, so that it may share memory; no browser is downloaded; one driver for both, because
- * only it can drive a Firefox that was not built for it.
+ * What it keeps true: the page is isolated, so that it may share memory; no browser is downloaded; which library drives which
+ * browser is known here alone. Playwright drives Chromium, and puppeteer-core Firefox, where Playwright needs one that was built
+ * for it.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -87,15 +88,129 @@ export async function serve(site, onPost = () => {}) {
   };
 }
 
-/** Starts `"chromium"` or `"firefox"` on a profile; a call into a page may take `callMsMax`. */
-export async function launch(name, { executablePath, profile, callMsMax }) {
+/** Throws where `work` takes longer than it may. */
+function within(msMax, work) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`a call into the page did not end within ${msMax} ms`)), msMax);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+/** A page, driven by no more than what both libraries call alike: among that, a function in it gets one argument. */
+class Page {
+  #driven;
+  #callMsMax;
+  #name;
+
+  /** @param devtools opens a session of Chromium's own protocol, which Firefox has not */
+  constructor(driven, callMsMax, devtools) {
+    this.#driven = driven;
+    this.#callMsMax = callMsMax;
+    this.devtools = devtools;
+  }
+
+  /** Goes to an address, and waits until `globalThis[name]` is there: the function by which the page is told what to do. */
+  async open(url, name) {
+    this.#name = name;
+    await this.#driven.goto(url);
+    await this.#ready();
+  }
+
+  async reload() {
+    await this.#driven.reload();
+    await this.#ready();
+  }
+
+  #ready() {
+    return this.#driven.waitForFunction(`globalThis.${this.#name} !== undefined`);
+  }
+
+  /** Has the page do something. @returns what comes of it */
+  call(...args) {
+    const work = ([name, given]) => globalThis[name](...given);
+    return within(this.#callMsMax, this.#driven.evaluate(work, [this.#name, args]));
+  }
+
+  /** Has the page begin something whose end is not waited for. */
+  begin(...args) {
+    const work = ([name, given]) => {
+      globalThis[name](...given).catch(() => {});
+    };
+    return within(this.#callMsMax, this.#driven.evaluate(work, [this.#name, args]));
+  }
+
+  /** Calls `heard(error)` for every error that nothing in the page has caught. */
+  onError(heard) {
+    this.#driven.on("pageerror", heard);
+  }
+
+  /** Calls `heard(type, text)` for every line on the console. */
+  onConsole(heard) {
+    this.#driven.on("console", (message) => heard(message.type(), message.text()));
+  }
+
+  async close() {
+    await this.#driven.close();
+  }
+}
+
+async function launchChromium({ executablePath, profile, callMsMax }) {
+  const { chromium } = await import("playwright");
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath,
+    headless: true,
+    args: CHROMIUM_FLAGS,
+  });
+  const browser = context.browser();
+  const devtools = await browser.newBrowserCDPSession();
+  const { processInfo } = await devtools.send("SystemInfo.getProcessInfo");
+  const pageOf = async (window) => {
+    const driven = await window.newPage();
+    return new Page(driven, callMsMax, () => window.newCDPSession(driven));
+  };
+  return {
+    version: `Chromium ${browser.version()}`,
+    pid: processInfo.find(({ type }) => type === "browser").id,
+    newPage: () => pageOf(context),
+    openPrivate: async () => {
+      const window = await browser.newContext();
+      return { newPage: () => pageOf(window), close: () => window.close() };
+    },
+    close: () => context.close(),
+  };
+}
+
+async function launchFirefox({ executablePath, profile, callMsMax }) {
   const { launch: start } = await import(pathToFileURL(PUPPETEER));
-  return start({
-    browser: name === "firefox" ? "firefox" : "chrome",
+  const browser = await start({
+    browser: "firefox",
     executablePath,
     userDataDir: profile,
     headless: true,
-    args: name === "firefox" ? [] : CHROMIUM_FLAGS,
     protocolTimeout: callMsMax,
   });
+  const pageOf = async (window) => new Page(await window.newPage(), callMsMax);
+  return {
+    version: await browser.version(),
+    pid: browser.process().pid,
+    newPage: () => pageOf(browser),
+    openPrivate: async () => {
+      const window = await browser.createBrowserContext();
+      return { newPage: () => pageOf(window), close: () => window.close() };
+    },
+    close: () => browser.close(),
+  };
+}
+
+const LAUNCH = { chromium: launchChromium, firefox: launchFirefox };
+
+/**
+ * Starts `"chromium"` or `"firefox"` on a profile; a call into a page may take `callMsMax`.
+ *
+ * @returns `version`; `pid`, the browser's main process, for who wants to kill it; `newPage()`, a {@link Page}; `openPrivate()`, a
+ * window that keeps nothing, with `newPage()` and `close()`; `close()`
+ */
+export function launch(name, options) {
+  return LAUNCH[name](options);
 }
