@@ -12,7 +12,21 @@ const RETRY = { retry: { attempts: Number.POSITIVE_INFINITY } };
 
 /** Tells every job that goes on until then that it is over. */
 export function stopJobs(db: Database): void {
-  db.run(CONTROL).kv.put(STOP, true);
+  patiently(() => db.run(CONTROL).kv.put(STOP, true));
+}
+
+/** Attempts of who must not sleep: a worker that the machine has put aside in the middle of something is BUSY for as long. */
+const ATTEMPTS_MAX = 10_000;
+
+/** Does something as often as it takes for the others to be out of the way: a page's main thread waits for milliseconds only. */
+function patiently<T>(act: () => T): T {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return act();
+    } catch (error) {
+      if (attempt === ATTEMPTS_MAX || !HoldfastError.is(error, "BUSY")) throw error;
+    }
+  }
 }
 
 function isStopped(db: Database): boolean {
