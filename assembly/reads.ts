@@ -7,11 +7,28 @@
  * What a held version sees stays where it is, so that a record that was found for it is good for as long as it is held. What
  * is the newest may be gone in the next moment: between workers it is copied before the second look.
  */
-import { KEY_BYTES_MAX, STATUS_BUSY_LOCK, STATUS_LARGE, STATUS_RUN_STALE, VERSION_HEADER_BYTES } from "./constants";
+import {
+  KEY_BYTES_MAX,
+  STATUS_BUSY_LOCK,
+  STATUS_LARGE,
+  STATUS_POISONED,
+  STATUS_RUN_STALE,
+  VERSION_HEADER_BYTES,
+} from "./constants";
 import { bytesCopy, Entry } from "./entry";
 import { READS_MAX, readAbandon, readBegin, readHolds, within } from "./optimistic";
 import { readsByLock } from "./read-lock";
-import { Run, runIs, runLock, runReadLock, runReadUnlock, runSequence, runUnlock, runVisible } from "./run";
+import {
+  RUN_POISONED,
+  Run,
+  runIs,
+  runLock,
+  runReadLock,
+  runReadUnlock,
+  runSequence,
+  runUnlock,
+  runVisible,
+} from "./run";
 import { tableOf } from "./run-tables";
 import { scratchValue } from "./scratch";
 import { tableFind } from "./table";
@@ -102,7 +119,8 @@ export function readLatest(run: Run, generation: u32, tag: u32, hash: u32, key: 
 }
 
 function copyLatest(run: Run, generation: u32, tag: u32, hash: u32, key: usize, keyBytes: u32): usize {
-  if (!runIs(run, generation)) return STATUS_RUN_STALE as usize;
+  // A run that is poisoned while somebody waits for whoever died in it is not one that is gone.
+  if (!runIs(run, generation)) return (run.flags & RUN_POISONED ? STATUS_POISONED : STATUS_RUN_STALE) as usize;
   find(run, tag, hash, key, keyBytes, runVisible(run));
   if (versionFound == 0) return 0;
   const length = changetype<Version>(versionFound).length;
