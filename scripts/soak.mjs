@@ -13,10 +13,10 @@ import { build } from "./build.mjs";
 import { addReport, clearReports, conclude, faultsOf, readReports } from "./durability.mjs";
 import { explainFailures, isMain, ROOT, tool } from "./steps.mjs";
 
-const USAGE = "npm run soak -- [--minutes N] [--scale X] [--suite simulation|damage|crash|model]";
+const USAGE = "npm run soak -- [--minutes N] [--scale X] [--suite simulation|damage|crash|interleavings|model]";
 const MINUTES = 10;
 /** Suites by their directory under `test/`, each with a vitest configuration of its own; those that are missing are left out. */
-const SUITES = ["simulation", "damage", "crash", "model"];
+const SUITES = ["simulation", "damage", "crash", "interleavings", "model"];
 const SEEDS = 2 ** 31;
 const LOGS = join(ROOT, "build/soak");
 /** From the time that ends a run to the kill of a suite that does not end by itself. */

@@ -2,9 +2,9 @@
  * `npm test`: everything, straight after `npm ci`, on a machine that has Node and npm.
  *
  * Builds release and debug, runs the checks with the unit and model tests, the unit tests again on the debug core, the tests
- * on simulated disks, on damage and of real processes that are killed, the contract suites on every runtime, and browsers that
- * are killed; installs what it needs and says so. Then one table says what was counted about durability; the last line is the
- * total over all of it.
+ * on simulated disks, on damage, of workers that a scheduler steps and of real processes that are killed, the contract suites
+ * on every runtime, and browsers that are killed; installs what it needs and says so. Then one table says what was counted
+ * about durability; the last line is the total over all of it.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -51,6 +51,7 @@ function durabilityRun(name, folder) {
 /** What runs one behind the other; lanes run side by side. What measures time or kills processes has the machine to itself. */
 const STAGES = [
   [[UNIT_DEBUG], [durabilityRun("simulated disks", "simulation"), durabilityRun("damage", "damage")]],
+  [[durabilityRun("interleavings of workers", "interleavings")]],
   [[durabilityRun("kills and system calls", "crash")]],
 ];
 

@@ -183,6 +183,11 @@ const ACTS = {
     const found = player.scanned(player.core.scan(run, table, version, player.request(prefix), true));
     return found === "stale" ? [] : found;
   },
+  snapshotRuns(player, { as }, event) {
+    const { version } = player.snapshots.get(as);
+    event.at = version;
+    return player.core.runIds(version).sort().join();
+  },
   snapshotDrop(player, { as }) {
     const { slot, run } = player.snapshots.get(as);
     player.snapshots.delete(as);
@@ -272,7 +277,7 @@ const ACTS = {
 
 /** Does one act; what came of it, errors of the host included, stands in the event then. */
 export function perform(player, act, event) {
-  const isOfSnapshot = /^snapshot(Get|List|Drop)$/.test(act.do);
+  const isOfSnapshot = /^snapshot(Get|List|Runs|Drop)$/.test(act.do);
   const isOfTransaction = /^(transaction.*|commit|end)$/.test(act.do);
   if ((isOfSnapshot && !player.snapshots.has(act.as)) || (isOfTransaction && !player.transactions.has(act.as))) {
     // What it belongs to was refused.

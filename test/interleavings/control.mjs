@@ -43,7 +43,7 @@ const HEAD = {
   alsoKillAt: 19,
   length: 32,
 };
-const LANE = { baton: 0, state: 1, steps: 2, word: 3, same: 4, priority: 5, round: 6, length: 16 };
+const LANE = { baton: 0, state: 1, steps: 2, word: 3, same: 4, priority: 5, round: 6, rest: 7, length: 16 };
 const POINTS_MAX = 64;
 /** The patience of whoever is not asked to have more: looks at a word that has not changed are of no use. */
 export const PATIENCE = 6;
@@ -70,30 +70,40 @@ export function chance(words, below) {
   return (x >>> 0) % below;
 }
 
+/** Steps for which one that waits is not chosen, as long as there are others: as one that sleeps. */
+const REST = 40;
+
 function isReady(words, worker) {
   return words[laneAt(worker) + LANE.state] === STATE.ready;
 }
 
-/** The ready worker at a place among them, counted from `from` on; −1 if there is none. */
-function readyFrom(words, from, place) {
+function isRested(words, worker) {
+  return isReady(words, worker) && words[laneAt(worker) + LANE.rest] <= words[HEAD.step];
+}
+
+/** Those that can go on, from one on in turn; those that wait for others only where there is nobody else. */
+function readyFrom(words, from) {
   const count = words[HEAD.count];
-  const ready = [];
-  for (let i = 0; i < count; i++) if (isReady(words, (from + i) % count)) ready.push((from + i) % count);
-  return ready.length === 0 ? -1 : ready[place % ready.length];
+  const inTurn = Array.from({ length: count }, (_, i) => (from + i) % count);
+  const rested = inTurn.filter((worker) => isRested(words, worker));
+  return rested.length > 0 ? rested : inTurn.filter((worker) => isReady(words, worker));
 }
 
 function highest(words) {
-  let best = -1;
-  for (let i = 0; i < words[HEAD.count]; i++) {
-    const priority = words[laneAt(i) + LANE.priority];
-    if (isReady(words, i) && (best < 0 || priority > words[laneAt(best) + LANE.priority])) best = i;
-  }
-  return best;
+  const priority = (worker) => words[laneAt(worker) + LANE.priority];
+  return readyFrom(words, 0).reduce(
+    (best, worker) => (best < 0 || priority(worker) > priority(best) ? worker : best),
+    -1,
+  );
 }
 
 /** Who has the baton next; −1 if nobody is ready. `waits`: the one that had it cannot get on. */
 export function choose(words, had, waits) {
-  const others = () => readyFrom(words, had + 1, chance(words, WORKERS_MAX * 15));
+  if (waits) words[laneAt(had) + LANE.rest] = words[HEAD.step] + REST;
+  const others = () => {
+    const ready = readyFrom(words, had + 1);
+    return ready.length === 0 ? -1 : ready[chance(words, ready.length * 101) % ready.length];
+  };
   switch (words[HEAD.policy]) {
     case POLICY.priorities: {
       const isPoint =
@@ -108,7 +118,7 @@ export function choose(words, had, waits) {
         words[HEAD.point]++;
         if (words[at + 1] !== had && isReady(words, words[at + 1])) return words[at + 1];
       }
-      return !waits && isReady(words, had) ? had : readyFrom(words, had + 1, 0);
+      return !waits && isReady(words, had) ? had : (readyFrom(words, had + 1)[0] ?? -1);
     }
     case POLICY.bursts:
       if (!waits && isReady(words, had) && words[HEAD.burst]-- > 0) return had;

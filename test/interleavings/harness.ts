@@ -27,6 +27,8 @@ export interface Script {
   readonly name: string;
   readonly setup: readonly Act[];
   readonly parts: readonly (readonly Act[])[];
+  /** Whether workers wait for so long that they may give up. */
+  readonly mayBeBusy?: boolean;
 }
 
 export interface Preemption {
@@ -197,8 +199,12 @@ export class Harness {
       Atomics.notify(words, laneAt(index) + LANE.round);
     }
     hand(words, 0);
-    const waited = Atomics.wait(words, HEAD.ended, 0, ENDED_MS_MAX);
-    if (waited === "timed-out") throw new Error(`${script.name}: no end; ${this.#failures.map(String).join()}`);
+    // What wakes it can be of the run before, whose last worker has told its end and not yet called.
+    while (Atomics.load(words, HEAD.ended) === 0) {
+      if (Atomics.wait(words, HEAD.ended, 0, ENDED_MS_MAX) === "timed-out") {
+        throw new Error(`${script.name}: no end; ${this.#failures.map(String).join()}`);
+      }
+    }
     return this.#outcome(count);
   }
 

@@ -19,15 +19,19 @@ const EVERY_ACCESS = "build/interleavings/every-access.wasm";
 
 /** Of so many pairs of steps, one is tried as two preemptions; of the single ones all are. */
 const PAIRS_STRIDE = Math.max(1, Math.round(7 / SCALE));
+/** Of the moments at which one dies, and at which another one does who clears up behind it, each of so many. */
+const BURIAL_STRIDE = Math.max(1, Math.round(29 / SCALE));
 const LOCK_RUNS = Math.ceil(300 * SCALE);
 /** Looks after which a writer that waits has gone to sleep, and marked the lock. */
 const LOCK_PATIENCE = 258;
 const HUNTS = [
-  { file: STEPPED, steps: 150, runs: Math.ceil(2500 * SCALE) },
-  { file: EVERY_ACCESS, steps: 2000, runs: Math.ceil(2500 * SCALE) },
+  { file: STEPPED, steps: 150, runs: Math.ceil(1500 * SCALE) },
+  { file: EVERY_ACCESS, steps: 2000, runs: Math.ceil(1500 * SCALE) },
 ];
 
 console.info(`interleavings: seed ${SEED}`);
+const told: string[] = [];
+afterAll(() => console.info(told.join("\n")));
 
 beforeAll(() => {
   mkdirSync("build/interleavings", { recursive: true });
@@ -48,9 +52,6 @@ async function using<T>(file: string, action: (harness: Harness) => T): Promise<
     await harness.close();
   }
 }
-
-const told: string[] = [];
-afterAll(() => console.info(told.join("\n")));
 
 function expectSound(harness: Harness, policy: Policy, kill?: Kill): Verdict {
   const verdict = tryOnce(harness, policy, kill);
@@ -161,6 +162,3 @@ describe("a worker that is killed at each access to memory", () => {
     });
   });
 });
-
-/** Of the moments at which the one and the other die, each of so many. */
-const BURIAL_STRIDE = Math.max(1, Math.round(29 / SCALE));

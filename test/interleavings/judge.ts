@@ -60,12 +60,17 @@ function tell(event: Event): string {
 }
 
 /** What is wrong with a run, the first thing found; undefined if nothing is. `final` are the events of whoever looked at the end. */
-export function judge(setup: readonly Event[], events: readonly Event[], final: readonly Event[]): string | undefined {
+export function judge(
+  setup: readonly Event[],
+  events: readonly Event[],
+  final: readonly Event[],
+  mayBeBusy: boolean,
+): string | undefined {
   const killed = events.find((event) => event.ended < 0);
   const sound = [undefined, ...(killed === undefined ? [] : freeVersions(setup, events, final))];
   let first: string | undefined;
   for (const version of sound) {
-    const wrong = new Book(setup, events, final, killed, version).judge();
+    const wrong = new Book(setup, events, final, killed, version, mayBeBusy).judge();
     if (wrong === undefined) return undefined;
     first ??= wrong;
   }
@@ -95,6 +100,7 @@ class Book {
   readonly #later: (() => string | undefined)[] = [];
   readonly #states = new Map<string, State>();
   #wrong: string | undefined;
+  readonly #mayBeBusy: boolean;
   /** Whether handles of runs may have become stale, so that a transaction ends for that. */
   readonly #deletes: boolean;
 
@@ -104,7 +110,9 @@ class Book {
     final: readonly Event[],
     lost: Event | undefined,
     lostVersion: number | undefined,
+    mayBeBusy: boolean,
   ) {
+    this.#mayBeBusy = mayBeBusy;
     this.#lost = lost;
     this.#lostVersion = lostVersion;
     const all = [...setup, ...events, ...final];
@@ -146,8 +154,9 @@ class Book {
     const name = `${event.worker} ${act.as}`;
     const run = act.run ?? "";
     // Where a worker was killed, others may have met its lock, or the run that it has left poisoned.
-    const excused =
-      this.#lost !== undefined && ["BUSY", "CORRUPTION", "status 5", "status 21"].includes(result as string);
+    const isBusy = result === "BUSY" || result === "status 5";
+    const isPoisoned = result === "CORRUPTION" || result === "status 21";
+    const excused = this.#lost !== undefined ? isBusy || isPoisoned : isBusy && this.#mayBeBusy;
     if (excused || result === "skipped") return;
     switch (act.do) {
       case "put":
@@ -193,6 +202,9 @@ class Book {
         return this.#readCell(event, act.run ?? this.#transactions.get(name)?.run ?? "", key, began, ended, false);
       case "snapshotList":
         return this.#readList(event, act.run ?? this.#transactions.get(name)?.run ?? "", began, ended, false);
+      case "snapshotRuns":
+        this.#later.push(() => this.#judgeRuns(event));
+        return;
       case "begin":
         if (result !== "begun") return this.#complain(event, "a transaction was refused");
         this.#transactions.set(name, {
@@ -300,6 +312,14 @@ class Book {
       if (!isListOf(rest, act, found)) return `a transaction has listed before somebody changed it: ${tell(event)}`;
     }
     return undefined;
+  }
+
+  /** The runs that had been written to by then, and not deleted since. */
+  #judgeRuns(event: Event): string | undefined {
+    const last = new Map<string, Write>();
+    for (const write of this.#writes) if (write.version <= (event.at as number)) last.set(write.run, write);
+    const runs = [...last.values()].filter(({ keys }) => keys !== undefined).map(({ run }) => run);
+    return runs.sort().join() === event.result ? undefined : `not the runs that were there: ${tell(event)}`;
   }
 
   #judgeConflict(event: Event, { run, start, reads, lists }: Transaction, ended: number): string | undefined {

@@ -43,6 +43,7 @@ export const PLANTS: readonly Plant[] = [
     find: "    if ((began & 1) == 0) return true;\n",
     replace: "    return true;\n",
     everyAccess: true,
+    script: "a table splits",
   },
   {
     name: "the floor is read before the slot is stored",
@@ -62,12 +63,15 @@ export const PLANTS: readonly Plant[] = [
     file: "store.ts",
     find: "    workerBegin();\n    const version = nextVersion();\n    install(",
     replace: "    const version = nextVersion();\n    workerBegin();\n    install(",
+    script: "snapshot of all, a run is made",
   },
   {
     name: "the bound is taken back before the version can be seen",
     file: "store.ts",
     find: "  run.installed = version;\n  runPublish(run, version, change, changeKv);\n  workerEnd();\n",
     replace: "  workerEnd();\n  run.installed = version;\n  runPublish(run, version, change, changeKv);\n",
+    script: "snapshot of all, a run is made",
+    everyAccess: true,
   },
   {
     name: "a version can be seen before it is installed",
@@ -117,18 +121,10 @@ export const PLANTS: readonly Plant[] = [
     replace: "  if (false) {\n",
   },
   {
-    name: "a handle has a generation of later",
-    file: "index.ts",
-    find: "  return SHARED ? generationFound : changetype<Run>(run).generation;\n",
-    replace: "  return changetype<Run>(run).generation;\n",
-    everyAccess: true,
-  },
-  {
     name: "a lock is taken by two",
     file: "lock.ts",
-    find: "  return swap32(word, 0, lockToken()) == 0 || lockWait(word);\n",
-    replace:
-      "  if (load32(word) != 0) return lockWait(word);\n  atomic.store<u32>(word, lockToken());\n  return true;\n",
+    find: "  if (swap32(word, 0, lockToken()) != 0 && !lockWait(word)) return false;\n",
+    replace: "  if (load32(word) != 0) return lockWait(word);\n  atomic.store<u32>(word, lockToken());\n",
     everyAccess: true,
   },
   {

@@ -85,6 +85,7 @@ class Author {
   #look(how: string, more: Partial<Act> & { readonly as: string }, run: string): Act[] {
     const { as } = more;
     const looks = [...Array(1 + this.below(3))].map((): Act => {
+      if (how === "snapshotAll" && this.below(4) === 0) return { do: "snapshotRuns", as };
       if (this.below(2) === 0) return { do: "snapshotGet", as, run, ...this.place() };
       return { do: "snapshotList", as, run, ...this.range() };
     });

@@ -22,8 +22,8 @@ function transaction(as: string, reads: readonly string[], writes: readonly (rea
   ];
 }
 
-/** As many keys as make a table split. */
-const MANY: readonly Act[] = Array.from({ length: 14 }, (_, i) => put(`m${i}`, 500 + i));
+/** With those of the setup as many keys as a leaf takes: with the next one it is made anew. */
+const MANY: readonly Act[] = Array.from({ length: 25 }, (_, i) => put(`m${i}`, 500 + i));
 
 export const SCRIPTS: readonly Script[] = [
   { name: "put, get", setup: SETUP, parts: [[put("a", 10)], [get("a"), get("a")]] },
@@ -116,6 +116,20 @@ export const SCRIPTS: readonly Script[] = [
         of("snapshotDrop", { as: "s" }),
       ],
       [put("a", 10), put("a", 11)],
+      [put("a", 12, { run: "q" })],
+    ],
+  },
+  {
+    name: "snapshot of all, a run is made",
+    setup: [...SETUP, put("a", 4, { run: "q" })],
+    parts: [
+      [
+        of("snapshotAll", { as: "s" }),
+        of("snapshotRuns", { as: "s" }),
+        of("snapshotRuns", { as: "s" }),
+        of("snapshotDrop", { as: "s" }),
+      ],
+      [put("a", 11, { run: "n" })],
       [put("a", 12, { run: "q" })],
     ],
   },
@@ -313,6 +327,7 @@ export const KILL_SCRIPTS: readonly Script[] = [
 /** Scripts over one lock, in which somebody is held up inside for longer than others spin. */
 export const LOCK_SCRIPT: Script = {
   name: "four writers of one run",
+  mayBeBusy: true,
   setup: SETUP,
   parts: [10, 20, 30, 40].map((value) => [put("a", value), put("b", value + 1), put("c", value + 2)]),
 };
@@ -324,6 +339,6 @@ export const BURIAL_SCRIPT: Script = {
   parts: [
     [of("deleteRun", { run: R })],
     [{ do: "bury", worker: 0 }],
-    [{ do: "bury", worker: 0 }, { do: "bury", worker: 1 }, ...AFTER],
+    [{ do: "bury", worker: 1 }, { do: "bury", worker: 0 }, ...AFTER],
   ],
 };

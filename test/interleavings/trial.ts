@@ -1,5 +1,6 @@
 /** One run of a script, and everything that is asked of it: while it goes on, when all are at rest, and when all have left. */
 
+import { WORKER_ATTACHED, WORKER_DEAD } from "../../src/host/abi.js";
 import { encodeKey, encodeValue } from "../../src/host/codec.js";
 import type { Core } from "../../src/host/core.js";
 import { type Act, type Event, Player, perform } from "./acts.mjs";
@@ -29,7 +30,10 @@ export function tryOnce(harness: Harness, policy: Policy, kill?: Kill): Verdict 
 }
 
 function bury(core: Core, slot: number): void {
-  core.buryWorker(slot, core.workerIn(slot));
+  const seen = core.workerIn(slot);
+  // A place that somebody has cleared up already may be that of whoever looks.
+  if (slot !== core.worker && (seen.state === WORKER_ATTACHED || seen.state === WORKER_DEAD))
+    core.buryWorker(slot, seen);
 }
 
 function judgeRest(harness: Harness, outcome: Outcome): { wrong: string | undefined; poisoned: boolean } {
@@ -52,9 +56,21 @@ function judgeRest(harness: Harness, outcome: Outcome): { wrong: string | undefi
   }
   const poisoned = final.some(({ result }) => result === "CORRUPTION");
   if (poisoned && !outcome.killed) return { wrong: "a run is poisoned, and nobody was killed", poisoned };
-  const wrong = judge(harness.setupEvents, outcome.events, final);
+  const wrong =
+    judge(harness.setupEvents, outcome.events, final, script.mayBeBusy === true) ?? judgeLocks(player, final);
   if (wrong !== undefined) return { wrong, poisoned };
   return { wrong: judgeLeaving(harness, { core, exports }, where), poisoned };
+}
+
+/** Whoever comes now can have every lock: nothing keeps one but a worker that died in it and is not yet buried. */
+function judgeLocks(player: Player, final: readonly Event[]): string | undefined {
+  for (const { act, result } of final) {
+    if (result === "CORRUPTION") continue;
+    const event: Event = { worker: -1, act: { ...act, do: "put", key: "x\0end", value: 999_999 }, began: -1, ended: 0 };
+    perform(player, event.act, event);
+    if (typeof event.result !== "number") return `nobody can write to ${act.run} any more: ${String(event.result)}`;
+  }
+  return undefined;
 }
 
 /** When all workers have left nothing is held, and nothing is in use that nobody owns. */

@@ -30,7 +30,8 @@ const BURIALS_MAX = 50;
 let isStepped = false;
 
 function step(word) {
-  if (isStepped) takeStep(words, index, word);
+  // Who lingers between two looks reads address 0.
+  if (isStepped && word !== 0) takeStep(words, index, word);
 }
 
 function readText(at, length) {
