@@ -242,6 +242,11 @@ export const LOG_PLACE_SEGMENT_OFFSET: u32 = 8;
 export const LOG_PLACE_FAILED_OFFSET: u32 = 12;
 export const LOG_PLACE_SYNCS_OFFSET: u32 = 16;
 
+/** The database is being closed where it was opened: nothing more is installed; what is installed is written and synced. */
+export const CLOSED_TO_WRITES: u32 = 1;
+/** It has given the storage up: nobody touches that any more. */
+export const CLOSED_WHOLLY: u32 = 2;
+
 // What stands in the result area after a transaction has begun, behind the version that it started at.
 export const BEGUN_DEPENDS_OFFSET: u32 = 8;
 export const BEGUN_GENERATION_OFFSET: u32 = 16;

@@ -2,7 +2,7 @@
  * The entry of the shared build: the ABI, and what only those call who have others beside them.
  */
 import { banish, bury } from "./burial";
-import { STATUS_BUSY_LOCK, STATUS_NOTHING, WORKER_NONE } from "./constants";
+import { CLOSED_TO_WRITES, STATUS_BUSY_LOCK, STATUS_NOTHING, WORKER_NONE } from "./constants";
 import { lockAcquire, lockRelease } from "./lock";
 import { logLockAlways, logUnlock } from "./queue";
 import { directoryLock, directoryUnlock, runFind } from "./run";
@@ -25,10 +25,10 @@ export function workerBury(index: u32, word: u32): u32 {
   return bury(index, word);
 }
 
-/** Notes that the database is closed: once this returns nobody writes any more, and nothing is placed in the log. */
+/** Notes that the database is being closed: once this returns nothing more is installed, or placed in the log. */
 export function closeAll(): void {
   logLockAlways();
-  superblock().closed = 1;
+  superblock().closed = CLOSED_TO_WRITES;
   logUnlock();
 }
 

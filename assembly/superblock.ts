@@ -69,7 +69,7 @@ export class Superblock {
   firstRun: usize;
   pad0: u64;
   pad1: u64;
-  /** Set once the owner has closed the database: nothing can be written any more. */
+  /** CLOSED_…; 0 while the database is open where it was opened. */
   closed: u32;
   pad17: u32;
 

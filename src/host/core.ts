@@ -271,9 +271,20 @@ export class Core implements Scratch {
     return status === abi.STATUS_OK;
   }
 
-  /** From now on nobody can write, in whichever worker. */
+  /** From now on nobody can install anything, in whichever worker. */
   closeAll(): void {
     this.#call("closeAll");
+  }
+
+  /**
+   * From now on nobody touches the storage, in whichever worker; waits for one that is in the middle, as long as for any turn.
+   * Holds for a core that has trapped as well.
+   */
+  leaveStorage(): void {
+    const turns = this.isSound ? [TURN_WRITE, TURN_SYNC].filter((turn) => this.takeTurn(turn)) : [];
+    this.renew();
+    this.view.setUint32(this.#closedAddress, abi.CLOSED_WHOLLY, true);
+    for (const turn of turns) this.giveTurn(turn);
   }
 
   /** Renews the views if memory has grown since they were made. */
@@ -760,10 +771,10 @@ export class Core implements Scratch {
     this.view.setUint32(this.#logPlace + abi.LOG_PLACE_SEGMENT_OFFSET, segment, true);
   }
 
-  /** Whether the database was closed where it was opened. */
-  get isClosed(): boolean {
+  /** Whether the storage was given up where the database was opened. */
+  get hasLeftStorage(): boolean {
     this.renew();
-    return this.view.getUint32(this.#closedAddress, true) !== 0;
+    return this.view.getUint32(this.#closedAddress, true) === abi.CLOSED_WHOLLY;
   }
 
   /** Whether a write or a sync has failed in any worker. */

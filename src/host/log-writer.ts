@@ -13,7 +13,7 @@
 import type { StorageSession } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
 import * as abi from "./abi.js";
-import { type Core, statusError, TURN_SYNC, TURN_WRITE, type Turn } from "./core.js";
+import { type Core, TURN_SYNC, TURN_WRITE, type Turn } from "./core.js";
 import { encodeSegmentHeader } from "./log-format.js";
 import type { LogState } from "./recovery.js";
 
@@ -122,9 +122,10 @@ export class LogWriter {
       if (attempt === TURN_ATTEMPTS_MAX) throw noTurn();
     }
     try {
-      // Whoever has opened it has written everything by then, and may not own the storage any more.
-      if (this.#state.isJoined === true && core.isClosed) throw statusError(abi.STATUS_CLOSED);
-      if (turn === TURN_WRITE) this.#join();
+      // Whoever has opened it does not own the storage any more; before, it has written and synced what was installed.
+      const hasLeft = this.#state.isJoined === true && core.hasLeftStorage;
+      if (hasLeft && this.isDirty) throw closedMeanwhile();
+      if (turn === TURN_WRITE && !hasLeft) this.#join();
       return body();
     } finally {
       if (turn === TURN_WRITE) this.#endSeen = core.logPosition;
@@ -578,11 +579,15 @@ function noTurn(): HoldfastError {
   );
 }
 
+function closedMeanwhile(): HoldfastError {
+  return new HoldfastError("CLOSED", "The database was closed where it was opened before this could be written.");
+}
+
 /** What a commit gets that was on its way when the storage failed. */
 function indeterminate(failure: HoldfastError): HoldfastError {
   return new HoldfastError(
     "COMMIT_INDETERMINATE",
-    `The storage failed while the commit was on its way: whether it is durable shows when the database is opened again. (${failure.message})`,
+    `The storage was lost while the commit was on its way: whether it is durable shows when the database is opened again. (${failure.message})`,
     { cause: failure },
   );
 }
@@ -590,7 +595,7 @@ function indeterminate(failure: HoldfastError): HoldfastError {
 /** What a commit that is installed is told where it has waited too long for another worker (COMMIT 6). */
 export function installedError(error: unknown): unknown {
   // In another worker, perhaps, and before this commit had its turn.
-  if (HoldfastError.is(error, "STORE_FAILED")) return indeterminate(error);
+  if (HoldfastError.is(error, "STORE_FAILED") || HoldfastError.is(error, "CLOSED")) return indeterminate(error);
   if (!HoldfastError.is(error, "BUSY")) return error;
   return new HoldfastError(
     "COMMIT_INDETERMINATE",

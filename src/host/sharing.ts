@@ -69,7 +69,7 @@ export class Sharing {
     return buried;
   }
 
-  /** Nobody can write any more, in whichever worker, if this is where the database was opened. */
+  /** Nobody can install anything any more, in whichever worker, if this is where the database was opened. */
   closeAll(): void {
     if (this.#isOwner && this.#core.isSound) this.#core.closeAll();
   }
@@ -77,6 +77,7 @@ export class Sharing {
   /** Gives the place back with all that is held in it. Nothing else is called afterwards. */
   leave(): void {
     this.#evidence.stop();
+    if (this.#isOwner) this.#core.leaveStorage();
     if (this.#core.isSound) this.#core.leave();
   }
 }

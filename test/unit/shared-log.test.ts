@@ -118,21 +118,26 @@ describe("workers of one persistent database", () => {
     await again.close();
   });
 
-  it("once the database is closed where it was opened, writes in workers are refused and nothing is lost", async () => {
-    const path = folder();
-    const db = await Database.open({ path, shared: true, durability: "buffered" });
-    const { worker, outcome } = await start(db, { ...(JOBS[2] as Job), count: 1_000_000 });
-    worker.postMessage("go");
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    await db.close();
-    const { done, errors } = await outcome;
-    expect(errors).toEqual({ CLOSED: 1 });
-    const again = await Database.open(path);
-    expect(again.storageInfo.recovered).toBeUndefined();
-    expect(counted(again)).toBe(done);
-    expectWhole(again);
-    await again.close();
-  });
+  it.each(JOBS)(
+    "closed where it was opened, refuses later writes of workers and keeps the one in the middle: $durability, asynchronously: $asynchronous",
+    async (job) => {
+      for (let round = 0; round < 6; round++) {
+        const path = folder();
+        const db = await Database.open({ path, shared: true, durability: "buffered" });
+        const { worker, outcome } = await start(db, { ...job, count: 1_000_000 });
+        worker.postMessage("go");
+        await new Promise((resolve) => setTimeout(resolve, 10 + 2 * round));
+        await db.close();
+        const { done, errors } = await outcome;
+        expect(errors).toEqual({ CLOSED: 1 });
+        const again = await Database.open(path);
+        expect(again.storageInfo.recovered).toBeUndefined();
+        expect(counted(again)).toBe(done);
+        expectWhole(again);
+        await again.close();
+      }
+    },
+  );
 
   it("one that is ended anywhere leaves the others able to go on, or told why not, and nothing acknowledged is lost", async () => {
     for (let round = 0; round < 8; round++) {
