@@ -35,7 +35,7 @@ const GOAL = 1_000;
 const SETTLES_MS_MAX = 5_000;
 const ONLY_CASE = process.env["HOLDFAST_CASE"];
 /** What only `holdfast/trace` and tests of the core call. */
-const NOT_CALLED = ["transactionValidate", "transactionReads", "transactionWrites", "movedMax"];
+const NOT_CALLED = ["transactionValidate", "transactionReads", "transactionWrites", "movedMax", "runGeneration"];
 
 /** A key that the storage has no room for. */
 const NO_ROOM = "no room for this";

@@ -121,7 +121,7 @@ export const PLANTS: readonly Plant[] = [
   plant(
     "begins a segment before its predecessor is synced",
     "crash",
-    [WRITER, "    if (this.#segment !== 0) this.syncSync();\n", ""],
+    [WRITER, "    if (this.#segment !== 0) this.#syncWritten();\n", ""],
     [
       SESSION,
       "    this.#syncCurrent();\n    const created = this.#writeSegment(number, content);\n",
