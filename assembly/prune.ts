@@ -26,20 +26,52 @@ export function raisedFloor(): u64 {
   return horizon;
 }
 
-/** Commits of one worker after which it looks again how far the horizon has moved. */
-const COMMITS_PER_LOOK: u32 = 16;
-
-let known: u64 = 0;
-let commits: u32 = 0;
-
 /**
- * A horizon that is right, if not always the newest: between workers to ask for that means to look at what each of them is
- * doing, and the cache lines that this costs are only worth while for several commits together.
+ * Prunes after a commit: the chain of the entry that was written, unless that is null and stands in the queue already, and
+ * `chains` of the queue. Under the run's lock.
  */
-export function lateFloor(): u64 {
-  if (!SHARED || superblock().workersHigh == 1) return raisedFloor();
-  if (commits++ % COMMITS_PER_LOOK == 0) known = raisedFloor();
-  return known;
+export function pruneCommitted(run: Run, written: Entry | null, chains: u32, bytes: u32): void {
+  if (SHARED && superblock().workersHigh != 1) {
+    if (written !== null) pruneEnqueue(run, written);
+    pruneLate(run, chains + 1, bytes);
+    return;
+  }
+  if (written !== null) pruneWritten(run, written, raisedFloor());
+  if (run.pruneCount != 0) pruneStep(run, chains, raisedFloor());
+}
+
+// Between workers to ask for the horizon means to look at what each of them is doing, and the cache lines that this costs are
+// only worth while for several commits together. What is known is right, if not the newest, and nothing that was written
+// since is below it: each chain is looked at once for each horizon.
+
+/** How much of commits one worker lets pass before it looks again: at least, and for each other worker. */
+const WORK_PER_LOOK: u32 = 16;
+const WORK_PER_WORKER: u32 = 2;
+/** Bytes of a commit that count as much as a commit more. */
+const WORK_BYTES_SHIFT: u32 = 12;
+
+/** The horizon when this worker has last looked, and the work since; its first commit looks. */
+let known: u64 = 0;
+let work: u32 = 0xffff;
+/** The run whose queue it goes through at this horizon, and how many chains of it are left. */
+let passRun: usize = 0;
+let passLeft: u32 = 0;
+
+function pruneLate(run: Run, chains: u32, bytes: u32): void {
+  work += 1 + (bytes >> WORK_BYTES_SHIFT);
+  if (work >= WORK_PER_LOOK && work >= WORK_PER_WORKER * superblock().workersHigh) {
+    work = 0;
+    const horizon = raisedFloor();
+    if (horizon != known) passRun = 0;
+    known = horizon;
+  }
+  if (passRun != changetype<usize>(run)) {
+    passRun = changetype<usize>(run);
+    passLeft = run.pruneCount;
+  }
+  const now = min(chains, min(passLeft, run.pruneCount));
+  passLeft -= now;
+  pruneStep(run, now, known);
 }
 
 /** Remembers that an entry's chain may hold something to prune. */
@@ -72,7 +104,7 @@ export function pruneStep(run: Run, chains: u32, horizon: u64): void {
 }
 
 /** Prunes the chain of an entry that was just written; what cannot go yet is remembered. Under the run's lock. */
-export function pruneWritten(run: Run, entry: Entry, horizon: u64): void {
+function pruneWritten(run: Run, entry: Entry, horizon: u64): void {
   if (entry.flags & ENTRY_QUEUED) return;
   versionPrune(runArena(run), entry, horizon);
   if (chainIsGone(entry, horizon)) entryRemove(run, entry);

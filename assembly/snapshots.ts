@@ -75,6 +75,16 @@ export function publishedHorizon(): u64 {
   return horizon;
 }
 
+/**
+ * What something of one run starts at least at: nothing below can be acquired, and all of it is published. The horizon does as
+ * well, and is had at once where nobody has to be asked.
+ */
+export function startFloor(): u64 {
+  const sb = superblock();
+  if (!SHARED || sb.capabilities & CAPABILITY_LOG) return publishedHorizon();
+  return load64(changetype<usize>(sb) + offsetof<Superblock>("floor"));
+}
+
 function workersHigh(sb: Superblock): u32 {
   return load32(changetype<usize>(sb) + offsetof<Superblock>("workersHigh"));
 }

@@ -36,15 +36,7 @@ import {
 } from "./constants";
 import { bytesCopy, ENTRY_QUEUED, Entry, entryFree, entryKey, entryMake } from "./entry";
 import { hashKey } from "./hash";
-import {
-  lateFloor,
-  PRUNE_CHAINS_PER_WRITE,
-  pruneEnqueue,
-  pruneStep,
-  pruneWritten,
-  raisedFloor,
-  runTrim,
-} from "./prune";
+import { PRUNE_CHAINS_PER_WRITE, pruneCommitted, pruneEnqueue, raisedFloor, runTrim } from "./prune";
 import { publishPlaced } from "./publish";
 import {
   announceVersion,
@@ -252,8 +244,7 @@ function commitOneLocked(
     const version = nextVersion();
     install(run, tag, entry, record, version, keys != 0);
     publishAtOnce(run, version, change, tag == TABLE_KV ? change : 0);
-    pruneWritten(run, entry, lateFloor());
-    if (run.pruneCount != 0) pruneStep(run, PRUNE_CHAINS_PER_WRITE, lateFloor());
+    pruneCommitted(run, entry, PRUNE_CHAINS_PER_WRITE, valueBytes);
     if (keys < 0) runTrim(run);
     return version as i64;
   }
@@ -293,11 +284,12 @@ function finishQueued(_sb: Superblock, run: Run, item: Item, written: Entry | nu
   if (!keeps(RULE_COUNTS_AT_VISIBLE)) countAtOnce(run, item);
   if (written !== null) pruneEnqueue(run, written);
   const operations = item.operations;
+  const bytes = item.length;
   publishPlaced(item);
   queueRelease();
   logUnlock();
   if (SHARED) {
-    if (run.pruneCount != 0) pruneStep(run, operations + PRUNE_CHAINS_PER_WRITE, lateFloor());
+    pruneCommitted(run, null, operations + PRUNE_CHAINS_PER_WRITE, bytes);
     runTrim(run);
   }
   return version as i64;
@@ -418,7 +410,7 @@ function commitTransactionLocked(run: Run, transaction: Transaction, mode: u32, 
   const changes = changetype<usize>(cursors);
   installWrites(run, transaction, version, changes);
   publishAtOnce(run, version, load<i32>(changes), load<i32>(changes, 4));
-  if (run.pruneCount != 0) pruneStep(run, operations + PRUNE_CHAINS_PER_WRITE, lateFloor());
+  pruneCommitted(run, null, operations + PRUNE_CHAINS_PER_WRITE, recordBytes);
   runTrim(run);
   return version as i64;
 }
