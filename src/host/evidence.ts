@@ -7,11 +7,12 @@
  * very attachment is free" is true of the dead alone.
  *
  * Web Locks are used where there are any (Deno, browsers, Node from 24 on); elsewhere a worker's end is told by its own object,
- * or by the application.
+ * or by the application. A lock that is asked for is had as soon as its holder is dead, but for Node, where a request that waits
+ * may be forgotten when the holder's thread is ended: so who holds the locks is looked up now and then as well.
  */
 import { HoldfastError } from "../errors.js";
 import { WORKER_ATTACHED, WORKERS_MAX } from "./abi.js";
-import { type Core, type WorkerSlot, whenBusy } from "./core.js";
+import { type Core, whenBusy } from "./core.js";
 import type { Environment } from "./environment.js";
 
 /** How often is looked for workers that have attached since, to be told of their ends. */
@@ -50,6 +51,13 @@ function onEnd(worker: object, ended: () => void): void {
   else if (typeof target.addEventListener === "function") target.addEventListener("close", ended, { once: true });
 }
 
+/** Who is attached where, and the lock that says that it lives. */
+interface Attachment {
+  readonly worker: number;
+  readonly incarnation: number;
+  readonly name: string;
+}
+
 export interface EvidenceParts {
   readonly core: Core;
   /** What the locks of this database are named by. */
@@ -68,9 +76,9 @@ export class Evidence {
   readonly #environment: Environment;
   readonly #report: (error: HoldfastError) => void;
   readonly #onBuried: () => void;
-  readonly #abort = new AbortController();
-  /** Whose lock has been asked for: it is had when they are dead. */
-  readonly #watched = new Set<string>();
+  /** Whose locks have been asked for, by their names, with what takes the request back: each is had when its holder is dead. */
+  readonly #watched = new Map<string, AbortController>();
+  #isStopped = false;
   #cancelLook: (() => void) | undefined;
 
   constructor({ core, database, environment, report, onBuried }: EvidenceParts) {
@@ -90,7 +98,7 @@ export class Evidence {
   /** Clears up behind the worker of a promised place, or takes the promise back, when its object tells that it has ended. */
   watchObject(object: object, worker: number, incarnation: number): void {
     onEnd(object, () => {
-      if (this.#abort.signal.aborted || !this.#core.isSound) return;
+      if (this.#isStopped || !this.#core.isSound) return;
       // Some runtimes tell so while the worker still runs: where there are locks, its lock tells the truth.
       if (canSeeEnds() && this.#core.workerIn(worker).state === WORKER_ATTACHED) this.#look();
       else this.#bury(worker, incarnation);
@@ -101,43 +109,55 @@ export class Evidence {
   stop(): void {
     whenBusy.delete(this.#look);
     this.#cancelLook?.();
-    this.#abort.abort();
+    this.#isStopped = true;
+    for (const request of this.#watched.values()) request.abort();
   }
 
   #lookAgain(): void {
     this.#cancelLook = this.#environment.schedule(LOOK_INTERVAL_MS, () => {
       this.#look();
-      if (!this.#abort.signal.aborted) this.#lookAgain();
+      if (!this.#isStopped) this.#lookAgain();
     });
   }
 
-  /** Asks for the locks of all who are attached and not yet watched. */
+  /** Asks for the locks of all who are attached and not yet watched, and looks whether the others still have theirs. */
   readonly #look = (): void => {
-    if (this.#abort.signal.aborted || !this.#core.isSound) return;
+    if (this.#isStopped || !this.#core.isSound) return;
+    const watched: Attachment[] = [];
     // The place of whoever made the database has no lock: the database ends with it.
     for (let worker = 1; worker < WORKERS_MAX; worker++) {
       if (worker === this.#core.worker) continue;
-      const seen = this.#core.workerIn(worker);
-      if (seen.state === WORKER_ATTACHED) this.#watch(worker, seen);
+      const { state, incarnation } = this.#core.workerIn(worker);
+      if (state !== WORKER_ATTACHED) continue;
+      const name = lockName(this.#database, worker, incarnation);
+      if (this.#watched.has(name)) watched.push({ worker, incarnation, name });
+      else this.#watch({ worker, incarnation, name });
     }
+    if (watched.length > 0) this.#lookUp(watched).catch(() => {});
   };
 
-  #watch(worker: number, { incarnation }: WorkerSlot): void {
-    const name = lockName(this.#database, worker, incarnation);
-    if (this.#watched.has(name)) return;
-    this.#watched.add(name);
-    const { signal } = this.#abort;
-    const dead = locks()?.request(name, { signal }, () => {
-      this.#watched.delete(name);
+  #watch({ worker, incarnation, name }: Attachment): void {
+    const request = new AbortController();
+    this.#watched.set(name, request);
+    const forget = (): unknown => this.#watched.delete(name);
+    locks()
+      ?.request(name, { signal: request.signal }, () => this.#bury(worker, incarnation))
+      .then(forget, forget);
+  }
+
+  /** Clears up behind those whose lock nobody holds. They were seen attached before, and hold it for longer than that. */
+  async #lookUp(attachments: readonly Attachment[]): Promise<void> {
+    const held = (await locks()?.query())?.held;
+    for (const { worker, incarnation, name } of attachments) {
+      if (held === undefined || held.some((lock) => lock.name === name)) continue;
+      this.#watched.get(name)?.abort();
       this.#bury(worker, incarnation);
-    });
-    // Aborted when the database is closed.
-    dead?.catch(() => this.#watched.delete(name));
+    }
   }
 
   /** Clears up behind an attachment that is known to be dead, or a promise that nobody keeps any more. */
   #bury(worker: number, incarnation: number): void {
-    if (this.#abort.signal.aborted || !this.#core.isSound) return;
+    if (this.#isStopped || !this.#core.isSound) return;
     const seen = this.#core.workerIn(worker);
     if (seen.incarnation !== incarnation) return;
     try {
