@@ -50,8 +50,10 @@ function durabilityRun(name, folder) {
 
 /** What runs one behind the other; lanes run side by side. What measures time or kills processes has the machine to itself. */
 const STAGES = [
-  [[UNIT_DEBUG], [durabilityRun("simulated disks", "simulation"), durabilityRun("damage", "damage")]],
-  [[durabilityRun("interleavings of workers", "interleavings")]],
+  [
+    [UNIT_DEBUG, durabilityRun("interleavings of workers", "interleavings")],
+    [durabilityRun("simulated disks", "simulation"), durabilityRun("damage", "damage")],
+  ],
   [[durabilityRun("kills and system calls", "crash")]],
 ];
 

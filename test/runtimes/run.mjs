@@ -118,8 +118,8 @@ async function onServer(runtime) {
 
 /** Browsers, with what finds each and what names one that is elsewhere. */
 const BROWSERS = [
-  { name: "chromium", find: findChromium, variable: "CHROME_PATH" },
   { name: "firefox", find: findFirefox, variable: "FIREFOX_PATH" },
+  { name: "chromium", find: findChromium, variable: "CHROME_PATH" },
 ];
 
 async function onBrowser({ name, find, variable }) {
@@ -150,10 +150,12 @@ export async function conformance(wanted = []) {
       { runtime: "all", suite: "harness", storage: "–", name: "compile", ok: false, error: compiled.output, ms: 0 },
     ];
   await installRuntimes();
-  const servers = serverRuntimes().filter(({ name }) => isWanted(name));
-  const outcomes = (await inParallel(servers, RUNTIMES_AT_ONCE, onServer)).flat();
-  for (const browser of BROWSERS.filter(({ name }) => isWanted(name))) outcomes.push(...(await onBrowser(browser)));
-  return outcomes;
+  // What takes longest begins, so that nothing is left to run alone in the end.
+  const runs = [
+    ...BROWSERS.map((browser) => ({ name: browser.name, run: () => onBrowser(browser) })),
+    ...serverRuntimes().map((runtime) => ({ name: runtime.name, run: () => onServer(runtime) })),
+  ].filter(({ name }) => isWanted(name));
+  return (await inParallel(runs, RUNTIMES_AT_ONCE, ({ run }) => run())).flat();
 }
 
 async function main() {
