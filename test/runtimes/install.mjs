@@ -119,9 +119,18 @@ async function playwrightChromium() {
   return existsSync(path) ? path : undefined;
 }
 
+/** The installation under way: they take turns. */
+let installing = Promise.resolve();
+
 /** Installs a package of Debian's as root, and looks for the browser again. */
-async function byApt(name, executables) {
+function byApt(name, executables) {
   if (process.getuid?.() !== 0 || !existsSync("/etc/debian_version")) return undefined;
+  const installed = installing.then(() => aptInstall(name, executables));
+  installing = installed.catch(() => {});
+  return installed;
+}
+
+async function aptInstall(name, executables) {
   console.log(`Installing ${name} by apt-get …`);
   const env = { DEBIAN_FRONTEND: "noninteractive" };
   const lock = ["-o", `DPkg::Lock::Timeout=${APT_LOCK_TIMEOUT_S}`];
