@@ -5,6 +5,7 @@
  * end. The asc debug build counts as the type check of `assembly/`, the build of `src/` as that of the host.
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { build } from "./build.mjs";
 import { explainFailures, inParallel, isMain, ROOT, runNode, runOrThrow, StepError, step, tool } from "./steps.mjs";
@@ -59,13 +60,15 @@ async function checkSize() {
 }
 
 /**
- * Runs the tests of a vitest configuration against the release or the debug build of the core.
+ * Runs the tests of a vitest configuration against the release or the debug build of the core, so many files at once: one for
+ * each core where nothing else runs beside it.
  * @returns the numbers of vitest, also where tests failed
  */
-export async function vitest(core, resultsPath, config = "vitest.config.ts") {
+export async function vitest(core, resultsPath, { config = "vitest.config.ts", filesAtOnce = 1 } = {}) {
   const path = join(ROOT, resultsPath);
   rmSync(path, { force: true });
   const args = ["run", "--config", config, "--reporter=default", "--reporter=json", `--outputFile.json=${resultsPath}`];
+  args.push(`--maxWorkers=${filesAtOnce}`);
   const { code, output } = await runNode(tool("vitest/vitest.mjs"), args, {
     env: { HOLDFAST_CORE: core, NO_COLOR: "1" },
   });
@@ -98,7 +101,7 @@ export async function check() {
   let unit = { passed: 0, failed: 0, skipped: 0 };
   if (built) {
     const result = await step("unit tests (vitest)", async () => {
-      const { output, ...numbers } = await vitest("release", UNIT_RESULTS);
+      const { output, ...numbers } = await vitest("release", UNIT_RESULTS, { filesAtOnce: availableParallelism() });
       unit = numbers;
       if (numbers.failed > 0) throw new StepError(output);
       return `${numbers.passed} passed`;

@@ -23,10 +23,10 @@ function rowOfChecks(steps) {
 }
 
 /** One run of vitest as a step and as a row of the table. */
-async function vitestStep({ name, row, core, results, config }) {
+async function vitestStep({ name, row, core, results, config, filesAtOnce }) {
   let numbers = { passed: 0, failed: 0, skipped: 0 };
   const result = await step(name, async () => {
-    const { output, ...counted } = await vitest(core, results, config);
+    const { output, ...counted } = await vitest(core, results, { config, filesAtOnce });
     numbers = counted;
     if (counted.failed > 0) throw new StepError(output);
     return `${counted.passed} passed`;
@@ -54,7 +54,7 @@ const STAGES = [
     [UNIT_DEBUG, durabilityRun("interleavings of workers", "interleavings")],
     [durabilityRun("simulated disks", "simulation"), durabilityRun("damage", "damage")],
   ],
-  [[durabilityRun("kills and system calls", "crash")]],
+  [[{ ...durabilityRun("kills and system calls", "crash"), filesAtOnce: 2 }]],
 ];
 
 async function laneOf(runs) {
