@@ -76,12 +76,12 @@ export function publishedHorizon(): u64 {
 }
 
 /**
- * What something of one run starts at least at: nothing below can be acquired, and all of it is published. The horizon does as
- * well, and is had at once where nobody has to be asked.
+ * What something of one run starts at least at: the horizon, where it is had without asking others. Elsewhere the floor does as
+ * well: nothing below can be acquired, and all of it is published.
  */
 export function startFloor(): u64 {
   const sb = superblock();
-  if (!SHARED || sb.capabilities & CAPABILITY_LOG) return publishedHorizon();
+  if (!SHARED || sb.capabilities & CAPABILITY_LOG || workersHigh(sb) == 1) return publishedHorizon();
   return load64(changetype<usize>(sb) + offsetof<Superblock>("floor"));
 }
 
