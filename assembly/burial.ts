@@ -35,9 +35,6 @@ import {
   directoryUnlock,
   RUN_POISONED,
   Run,
-  runArena,
-  runBanish,
-  runLock,
   runSeize,
   runUnlock,
 } from "./run";
@@ -148,18 +145,6 @@ function turnRelease(field: usize, dead: u32): void {
 function poison(run: Run): void {
   run.flags |= RUN_POISONED;
   store32(changetype<usize>(run) + offsetof<Run>("generation"), run.generation + 2);
-}
-
-/** Takes a poisoned run away with all that is in it; a status. The directory's lock is held. */
-export function banish(run: Run): u32 {
-  if ((run.flags & RUN_POISONED) == 0) return STATUS_NOTHING;
-  // Those that were begun on it before its first commit count themselves off its header when they end.
-  if (run.transactions != 0) return STATUS_BUSY_LOCK;
-  if (!runLock(run)) return STATUS_BUSY_LOCK;
-  const given = extentsOf(changetype<usize>(runArena(run)));
-  if (given) runBanish(run);
-  runUnlock(run);
-  return given ? STATUS_OK : STATUS_BUSY_LOCK;
 }
 
 /** Gives this instance's slot back, with all that it held. */

@@ -234,6 +234,8 @@ export const STEP_DONE: u32 = 1;
 export const STEP_ROOM: u32 = 2;
 /** Memory cannot grow as far as the step needs. */
 export const STEP_FULL: u32 = 3;
+/** A worker died while it was changing the run: nobody can say what is in it. */
+export const STEP_LOST: u32 = 4;
 export const STEP_NEEDS_OFFSET: u32 = 4;
 
 // What the workers of a shared memory know together of the log, from logPlaceAddress on.

@@ -45,6 +45,7 @@ import {
 } from "./rules";
 import {
   RUN_DELETING,
+  RUN_POISONED,
   Run,
   retiredReclaim,
   runArena,
@@ -145,7 +146,8 @@ export function publishReady(): void {
 function undoItem(sb: Superblock, item: Item): void {
   const run = changetype<Run>(item.run);
   if (item.deletesRun) run.flags &= ~RUN_DELETING;
-  else undoOperations(sb, run, item);
+  // Of a run that a worker has died in nobody knows what its chains are.
+  else if (!SHARED || (run.flags & RUN_POISONED) == 0) undoOperations(sb, run, item);
   run.installed = item.previousInstalled;
   run.commits--;
   run.unpublished--;

@@ -182,6 +182,11 @@ export function runIs(run: Run, generation: u32): bool {
   return load32(changetype<usize>(run) + offsetof<Run>("generation")) == generation;
 }
 
+/** Whether nobody can say what is in a run that still has its name. */
+export function runIsLost(run: Run): bool {
+  return (run.flags & RUN_POISONED) != 0 && run.deleted == 0;
+}
+
 /** The newest version that readers of a run see. */
 export function runVisible(run: Run): u64 {
   return load64(changetype<usize>(run) + offsetof<Run>("visible"));
@@ -325,15 +330,37 @@ function runBlank(run: Run): void {
 }
 
 /**
- * Takes a run away that nobody can say anything about, and whose extents have been given back. Under its lock and the
- * directory's.
+ * Puts a header in front of a run that nobody can say anything about, which is filled with what its log says: at `version`, and
+ * lost itself until it is whole. Null if memory cannot grow. The directory's lock is held.
+ *
+ * Whatever is never ended here leaves one of the two as the run of the name: the new one counts for nothing before its
+ * generation says that it is in use.
  */
-export function runBanish(run: Run): void {
-  runChange(run);
-  memory.fill(changetype<usize>(runArena(run)), 0, ARENA_BYTES);
+export function runRenew(lost: Run, version: u64): Run | null {
+  const run = headerMake();
+  if (run === null) return null;
+  const entry = changetype<Entry>(lost.entry);
+  run.flags = RUN_POISONED;
+  run.born = version;
+  run.installed = version;
+  store64(changetype<usize>(run) + offsetof<Run>("visible"), version);
+  run.older = changetype<usize>(lost);
+  run.entry = changetype<usize>(entry);
+  entry.head = changetype<usize>(run);
   store32(changetype<usize>(run) + offsetof<Run>("generation"), run.generation + 1);
-  add32(changetype<usize>(superblock()) + offsetof<Superblock>("runsLive"), -1);
-  runReclaim(run);
+  add32(changetype<usize>(superblock()) + offsetof<Superblock>("runsLive"), 1);
+  return run;
+}
+
+/**
+ * Gives the memory of a deleted run back that a worker has died in: nobody knows what its arena is, but each extent names it.
+ * False if it has to wait. Under its lock.
+ */
+function lostIsGiven(run: Run): bool {
+  if (!SHARED || (run.flags & RUN_POISONED) == 0) return true;
+  if (!extentsOf(changetype<usize>(runArena(run)))) return false;
+  memory.fill(changetype<usize>(runArena(run)), 0, ARENA_BYTES);
+  return true;
 }
 
 /**
@@ -380,7 +407,7 @@ function headersSort(sb: Superblock): void {
       store64(changetype<usize>(run) + offsetof<Run>("visible"), run.deleted);
       run.live = 0;
       run.liveKv = 0;
-      run.flags = 0;
+      run.flags &= RUN_POISONED;
       retiredPush(sb, run);
     } else if ((run.generation & 1) == 1) {
       sb.runsLive++;
@@ -517,7 +544,8 @@ export function retiredReclaim(horizon: u64): void {
     if ((stays && keeps(RULE_RETIRED_STAYS)) || !runTryLock(run)) {
       retiredPush(sb, run);
     } else {
-      runReclaim(run);
+      if (lostIsGiven(run)) runReclaim(run);
+      else retiredPush(sb, run);
       runUnlock(run);
     }
     if (changetype<usize>(run) == last) return;

@@ -185,6 +185,8 @@ export class Superblock {
   undoing: u32;
   /** Runs whose deletion was just published: a stack, until somebody with the directory's lock takes them over. */
   retiredNew: usize;
+  /** While a log is read back for one run alone (healing.ts): an entry whose key is its name; 0 otherwise. */
+  onlyRun: usize;
 }
 
 /** The one superblock of this memory. */

@@ -139,6 +139,8 @@ export const STEP_MORE = 0;
 export const STEP_DONE = 1;
 export const STEP_ROOM = 2;
 export const STEP_FULL = 3;
+/** A worker died while it was changing the run: nobody can say what is in it. */
+export const STEP_LOST = 4;
 export const STEP_NEEDS_OFFSET = 4;
 export const LOG_PLACE_POSITION_OFFSET = 0;
 export const LOG_PLACE_SEGMENT_OFFSET = 8;

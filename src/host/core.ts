@@ -450,11 +450,26 @@ export class Core implements Scratch {
     return this.#call("runDelete", run.pointer, run.generation, mode);
   }
 
-  /** Takes a poisoned run, whose id was encoded as a key, away with all that is in it; whether it was there. */
-  banishRun(nameBytes: number): boolean {
-    const status = this.#call("runBanish", nameBytes);
-    if (status === abi.STATUS_BUSY_LOCK) throw statusError(status, "The deletion of the run");
-    return status === abi.STATUS_OK;
+  /**
+   * Commits the deletion of a poisoned run whose id was encoded as a key; the version, or a status negated: 0 where it is gone
+   * without a commit. Of which run is {@link Core.besideResult} then.
+   */
+  banishRun(nameBytes: number, mode: number): number {
+    return this.#call("runBanish", nameBytes, mode);
+  }
+
+  /** The run that stands in the result area. */
+  besideResult(): RunHandle {
+    this.renew();
+    return {
+      pointer: this.view.getUint32(this.#result, true),
+      generation: this.view.getUint32(this.#result + 4, true),
+    };
+  }
+
+  /** One of the steps in which a run is rebuilt (healing.ts); a status. */
+  heal(step: "Only" | "Begin" | "Records" | "End", ...numbers: number[]): number {
+    return this.#call(`heal${step}`, ...numbers);
   }
 
   /** Takes a run that nobody has written to away again. */

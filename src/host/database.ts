@@ -72,7 +72,6 @@ export interface ExportOptions {
 
 /** What to do as long as a log is not shared. */
 const SHARED_INSTEAD = "Share a database in memory or on files, or let one worker own this one and ask it by messages.";
-const RECOVER_INSTEAD = "Close the database and open it again: everything that was acknowledged is in the log.";
 
 const EVENTS = new Set<string>(["error", "locked-out", "recovered"]);
 
@@ -339,12 +338,23 @@ export class Database implements AsyncDisposable {
   }
 
   /**
-   * Rebuilds a run that a worker has died in the middle of changing.
-   * @throws HoldfastError `UNSUPPORTED`: one that is only in memory cannot be rebuilt; {@link Database.deleteRun} removes it.
+   * Rebuilds a run that a worker has died in the middle of changing, from the newest checkpoint and the log behind it, while
+   * the others go on. All commits of it that were acknowledged are there again, with their versions; snapshots and transactions
+   * from before are refused to read it. Whether there was anything to rebuild. Where the database was opened.
+   * @throws HoldfastError `UNSUPPORTED` for a database that is only in memory, of which {@link Database.deleteRun} removes the
+   *   run, and in a worker that has attached; `CORRUPTION` with segment and offset where the files are damaged, `STORE_FULL`
+   *   where there is no memory to rebuild it in, the run as it was then; `STORE_FAILED`, `INVALID_KEY`, `BUSY`, `READ_ONLY`,
+   *   `CLOSED`.
    */
-  async recoverRun(runId: string): Promise<void> {
-    this.#engine.assertOpen();
-    if (this.#engine.log !== undefined) throw unsupported("db.recoverRun", RECOVER_INSTEAD);
+  recoverRun(runId: string): Promise<boolean> {
+    return this.#engine.track(() => this.#recoverRun(runId));
+  }
+
+  async #recoverRun(runId: string): Promise<boolean> {
+    const { id } = this.run(runId);
+    const { log } = this.#engine;
+    this.#engine.assertWritable();
+    if (log !== undefined) return (await this.#sharing?.recoverRun(id, log)) ?? false;
     throw new HoldfastError(
       "UNSUPPORTED",
       `The run ${describe(runId)} is only in memory, and there is nothing to rebuild it from. Remove it with db.deleteRun(id).`,

@@ -31,6 +31,15 @@ export interface DurabilityListener {
   onError(error: HoldfastError): void;
 }
 
+/** The files of a log while it is written to. */
+export interface LogFilesInUse {
+  readonly session: StorageSession;
+  readonly databaseId: Uint8Array;
+  readonly environment: Environment;
+  /** Writes, syncs and publishes everything that is queued; the log position up to which that is. */
+  settle(): Promise<number>;
+}
+
 /** The most bytes that may wait for an asynchronous storage. */
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -305,6 +314,27 @@ export class DurableLog {
     }
     const next = this.#checkpointing.then(() => this.#makeCheckpoint());
     this.#checkpointing = next.catch(() => {});
+    return next;
+  }
+
+  /**
+   * Does something with the files while no checkpoint takes any away. What was committed before it began is written, synced
+   * and published then, up to the position that `body` is given; it can ask for that again.
+   */
+  withFiles<T>(body: (files: LogFilesInUse) => Promise<T>): Promise<T> {
+    const settle = async (): Promise<number> => {
+      await this.#writer.drain();
+      await this.#writer.sync();
+      this.#writer.publishDue();
+      return this.#core.logPosition;
+    };
+    const next = this.#checkpointing.then(() =>
+      body({ session: this.#session, databaseId: this.#state.databaseId, environment: this.#environment, settle }),
+    );
+    this.#checkpointing = next.then(
+      () => {},
+      () => {},
+    );
     return next;
   }
 
