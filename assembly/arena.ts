@@ -293,6 +293,11 @@ export function extentsLaterOf(index: u32): bool {
   return extentsOf(OWNER_LATER + (index as usize));
 }
 
+/** Says whose an extent is from now on. */
+export function extentOwn(extent: usize, owner: usize): void {
+  changetype<Extent>(extent).owner = owner;
+}
+
 /** Gives back every extent of an owner that is no more; false if the lock could not be had, and they are left. */
 export function extentsOf(owner: usize): bool {
   const sb = superblock();

@@ -6,7 +6,8 @@
  *   directory    made anew from the run headers, those of runs that were being made or taken away put right; what it stood in
  *                before is left where it is, for nobody knows what of it is free
  *   one run      untouched if its sequence is even; otherwise poisoned: handles are stale, and its name is refused
- *   log          its turn to write or to sync is given on; if it was changing the queue, the log has failed
+ *   log          its turn to write or to sync is given on; if it was changing the queue, that is made whole, and a record that
+ *                was not is skipped
  *   snapshots, transactions, scratch     given back
  *
  * Only on evidence that the worker is dead, which the host has. Each step can be done again: whoever buries may die of it,
@@ -26,6 +27,7 @@ import {
   WORKERS_MAX,
 } from "./constants";
 import { lockRelease, lockSeize } from "./lock";
+import { logMend } from "./publish";
 import { logLock, logSeize, logUnlock } from "./queue";
 import {
   directoryLock,
@@ -33,6 +35,7 @@ import {
   directoryReturn,
   directorySeize,
   directoryUnlock,
+  headersMend,
   RUN_POISONED,
   Run,
   runSeize,
@@ -68,9 +71,15 @@ export function bury(index: u32, word: u32): u32 {
   for (let dead: u32 = 0; dead < WORKERS_MAX; dead++) {
     if (stateIn(workerWord(dead)) != WORKER_DEAD) continue;
     rebuildHeapOf(dead);
-    freeLogOf(dead);
+  }
+  for (let dead: u32 = 0; dead < WORKERS_MAX; dead++) {
+    if (stateIn(workerWord(dead)) == WORKER_DEAD) freeLogOf(dead);
   }
   if (!takeDirectory()) return STATUS_BUSY_LOCK;
+  if (!mendHeaders()) {
+    directoryUnlock();
+    return STATUS_BUSY_LOCK;
+  }
   // Also one that died before it had been seen.
   for (let dead: u32 = 0; dead < WORKERS_MAX; dead++) {
     if (stateIn(workerWord(dead)) == WORKER_DEAD) buryOne(dead);
@@ -97,6 +106,15 @@ function rebuildDirectory(): bool {
   return rebuilt;
 }
 
+/** Makes the lists of headers anew where somebody has died while he changed them under the log's lock alone. */
+function mendHeaders(): bool {
+  if (superblock().headersTorn == 0) return true;
+  if (!logLock()) return false;
+  headersMend();
+  logUnlock();
+  return true;
+}
+
 function rebuildHeapOf(dead: u32): void {
   if (!allocatorSeize(lockTokenOf(dead))) return;
   heapRebuild();
@@ -105,9 +123,9 @@ function rebuildHeapOf(dead: u32): void {
 
 function freeLogOf(dead: u32): void {
   const token = lockTokenOf(dead);
-  // In the middle of the queue nobody can tell what is whole: what is in the log stays, nothing more is written.
   if (logSeize(token)) {
-    superblock().logFailed = 1;
+    // Where nobody can tell what is whole, what is in the log stays, and nothing more is written.
+    if (!logMend()) superblock().logFailed = 1;
     logUnlock();
   }
   turnRelease(offsetof<Superblock>("drainLock"), token);

@@ -475,6 +475,27 @@ export function runRetire(run: Run, version: u64): void {
   else retiredPush(sb, run);
 }
 
+/** Ends the publication of a deletion that somebody has died in, but for the lists of headers. */
+export function runRetireAgain(run: Run, version: u64): void {
+  const header = changetype<usize>(run);
+  store64(header + offsetof<Run>("deleted"), version);
+  store32(header + offsetof<Run>("generation"), (run.generation + 1) & ~1);
+  store64(header + offsetof<Run>("visible"), version);
+  run.live = 0;
+  run.liveKv = 0;
+  store32(header + offsetof<Run>("flags"), run.flags & ~RUN_DELETING);
+}
+
+/** Makes the lists of headers anew: of those that are free, and of those that are deleted. Under the directory's lock and the log's. */
+export function headersMend(): void {
+  const sb = superblock();
+  headersSort(sb);
+  for (let at = sb.firstRun; at; at = changetype<Run>(at).nextRun) {
+    if (changetype<Run>(at).entry == 0) headerClear(changetype<Run>(at));
+  }
+  sb.headersTorn = 0;
+}
+
 /** Whoever publishes a deletion may not have the directory's lock: the run waits for somebody who has. */
 function retiredHandOver(sb: Superblock, run: Run): void {
   const stack = changetype<usize>(sb) + offsetof<Superblock>("retiredNew");

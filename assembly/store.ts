@@ -52,6 +52,7 @@ import {
   Item,
   logLock,
   logUnlock,
+  placeIsWhole,
   queuePlace,
   queueRelease,
   queueReserve,
@@ -263,6 +264,7 @@ function commitOneLocked(
   const at = recordHeader(run, item);
   const kind = length == TOMBSTONE ? OPERATION_DELETE : OPERATION_PUT;
   operationWrite(at, kind, tag, key, keyBytes, versionValue(record), valueBytes);
+  placeIsWhole(item);
   install(run, tag, entry, record, item.version, keys != 0);
   return finishQueued(sb, run, item, entry);
 }
@@ -296,7 +298,8 @@ function finishQueued(_sb: Superblock, run: Run, item: Item, written: Entry | nu
   publishPlaced(item);
   queueRelease();
   logUnlock();
-  if (SHARED) {
+  // One whose deletion is published by now is as it is: whoever died in here would not be thought to have been changing it.
+  if (SHARED && run.deleted == 0) {
     if (run.pruneCount != 0) pruneStep(run, operations + PRUNE_CHAINS_PER_WRITE, lateFloor());
     runTrim(run);
   }
@@ -367,6 +370,7 @@ function commitDeletionLocked(run: Run, generation: u32, mode: u32): i64 {
   const item = place(sb, run, recordBytes, mode, 1);
   item.deletesRun = 1;
   operationWrite(recordHeader(run, item), OPERATION_DELETE_RUN, 0, 0, 0, 0, 0);
+  placeIsWhole(item);
   run.flags |= RUN_DELETING;
   return finishQueued(sb, run, item, null);
 }
@@ -410,6 +414,7 @@ function commitTransactionLocked(run: Run, transaction: Transaction, mode: u32, 
   if (logged) {
     const item = place(sb, run, recordBytes, mode, operations);
     encodeWrites(run, transaction, item);
+    placeIsWhole(item);
     installWrites(run, transaction, item.version, changetype<usize>(item) + offsetof<Item>("liveChange"));
     return finishQueued(sb, run, item, null);
   }
