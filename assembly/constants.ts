@@ -243,6 +243,7 @@ export const LOG_PLACE_POSITION_OFFSET: u32 = 0;
 export const LOG_PLACE_SEGMENT_OFFSET: u32 = 8;
 export const LOG_PLACE_FAILED_OFFSET: u32 = 12;
 export const LOG_PLACE_SYNCS_OFFSET: u32 = 16;
+export const LOG_PLACE_PLAN_OFFSET: u32 = 32;
 
 /** The database is being closed where it was opened: nothing more is installed; what is installed is written and synced. */
 export const CLOSED_TO_WRITES: u32 = 1;

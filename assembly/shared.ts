@@ -1,9 +1,11 @@
 /**
  * The entry of the shared build: the ABI, and what only those call who have others beside them.
  */
+import { store32 } from "./atomics";
 import { bury } from "./burial";
-import { CLOSED_TO_WRITES, STATUS_BUSY_LOCK, STATUS_NOTHING, WORKER_NONE } from "./constants";
+import { CLOSED_TO_WRITES, LOG_PLACE_PLAN_OFFSET, STATUS_BUSY_LOCK, STATUS_NOTHING, WORKER_NONE } from "./constants";
 import { banish, finish, readOnlyRun, refill, renew } from "./healing";
+import { logBegin } from "./index";
 import { lockAcquire, lockRelease } from "./lock";
 import { logLockAlways, logUnlock } from "./queue";
 import { directoryLock, directoryUnlock, Run, runFind } from "./run";
@@ -86,6 +88,27 @@ export function logPlaceAddress(): usize {
 /** Where it stands whether the database is closed. */
 export function closedAddress(): usize {
   return changetype<usize>(superblock()) + offsetof<Superblock>("closed");
+}
+
+/**
+ * Notes which segment is about to be made, with 0 that none is: whoever makes it may die of that at any instant, and whoever
+ * writes next finds out whether it is there. Whoever has the turn to write.
+ */
+export function segmentPlan(segment: u32, position: f64, chain: u32, epoch: u32): void {
+  const sb = superblock();
+  sb.planPosition = position as u64;
+  sb.planChain = chain;
+  sb.planEpoch = epoch;
+  store32(logPlaceAddress() + LOG_PLACE_PLAN_OFFSET, segment);
+}
+
+/** The segment that was planned is there: the log goes on in it. */
+export function segmentBegin(): void {
+  const sb = superblock();
+  logBegin(sb.planPosition as f64, sb.planChain, sb.planEpoch, sb.planPosition as f64);
+  sb.logSegmentPosition = sb.planPosition;
+  sb.logSegment = sb.planSegment;
+  store32(logPlaceAddress() + LOG_PLACE_PLAN_OFFSET, 0);
 }
 
 function turnWord(turn: u32): usize {

@@ -183,6 +183,11 @@ export class Superblock {
   syncLock: u32;
   /** Set while commits are undone: no place in the queue is given. */
   undoing: u32;
+  /** The segment that is being made, 0 between two: where it begins, its header's checksum, and its epoch. */
+  planSegment: u32;
+  planChain: u32;
+  planPosition: u64;
+  planEpoch: u32;
   /** Runs whose deletion was just published: a stack, until somebody with the directory's lock takes them over. */
   retiredNew: usize;
   /** The item that is being published, 0 between two; and what its run counted before. */

@@ -146,6 +146,7 @@ export const LOG_PLACE_POSITION_OFFSET = 0;
 export const LOG_PLACE_SEGMENT_OFFSET = 8;
 export const LOG_PLACE_FAILED_OFFSET = 12;
 export const LOG_PLACE_SYNCS_OFFSET = 16;
+export const LOG_PLACE_PLAN_OFFSET = 32;
 export const CLOSED_TO_WRITES = 1;
 export const CLOSED_WHOLLY = 2;
 export const BEGUN_DEPENDS_OFFSET = 8;

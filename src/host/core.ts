@@ -779,6 +779,22 @@ export class Core implements Scratch {
     };
   }
 
+  /** The segment that somebody is making, or was when he died; 0 where there is none. */
+  get plannedSegment(): number {
+    this.renew();
+    return this.view.getUint32(this.#logPlace + abi.LOG_PLACE_PLAN_OFFSET, true);
+  }
+
+  /** Notes which segment is about to be made; with 0 that none is. Whoever has the turn to write. */
+  planSegment(segment: number, position = 0, chain = 0, epoch = 0): void {
+    this.#call("segmentPlan", segment, position, chain, epoch);
+  }
+
+  /** The segment that was planned is there: the log goes on in it. */
+  beginPlanned(): void {
+    this.#call("segmentBegin");
+  }
+
   /** Lets the others know of a segment. Whoever has the turn to write. */
   setLogPlace(segment: number, position: number): void {
     this.renew();

@@ -34,10 +34,9 @@ export interface DurabilityListener {
 /** The files of a log while it is written to. */
 export interface LogFilesInUse {
   readonly session: StorageSession;
-  readonly databaseId: Uint8Array;
+  readonly writer: LogWriter;
+  readonly state: LogState;
   readonly environment: Environment;
-  /** Writes, syncs and publishes everything that is queued; the log position up to which that is. */
-  settle(): Promise<number>;
 }
 
 /** The most bytes that may wait for an asynchronous storage. */
@@ -312,24 +311,13 @@ export class DurableLog {
     if (this.#state.isJoined === true) {
       throw unsupported("db.checkpoint in a worker that has attached", "Call it where the database was opened.");
     }
-    const next = this.#checkpointing.then(() => this.#makeCheckpoint());
-    this.#checkpointing = next.catch(() => {});
-    return next;
+    return this.withFiles(() => this.#makeCheckpoint());
   }
 
-  /**
-   * Does something with the files while no checkpoint takes any away. What was committed before it began is written, synced
-   * and published then, up to the position that `body` is given; it can ask for that again.
-   */
+  /** Does something with the files of the log while no checkpoint takes any away, one after another. */
   withFiles<T>(body: (files: LogFilesInUse) => Promise<T>): Promise<T> {
-    const settle = async (): Promise<number> => {
-      await this.#writer.drain();
-      await this.#writer.sync();
-      this.#writer.publishDue();
-      return this.#core.logPosition;
-    };
     const next = this.#checkpointing.then(() =>
-      body({ session: this.#session, databaseId: this.#state.databaseId, environment: this.#environment, settle }),
+      body({ session: this.#session, writer: this.#writer, state: this.#state, environment: this.#environment }),
     );
     this.#checkpointing = next.then(
       () => {},

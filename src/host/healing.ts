@@ -15,7 +15,7 @@ import { Core, statusError } from "./core.js";
 import { instantiateCore } from "./core-loader.js";
 import type { LogFilesInUse } from "./durability.js";
 import type { CheckpointHeader } from "./log-format.js";
-import { readLog } from "./recovery.js";
+import { beginReading } from "./recovery.js";
 
 /** Attempts to find everything published that the run is made of: each that fails means that others have got on. */
 const ATTEMPTS_MAX = 100;
@@ -42,7 +42,7 @@ export async function healRun(
   id: string,
 ): Promise<boolean> {
   for (let attempt = 1; isLost(core, id); attempt++) {
-    const position = await files.settle();
+    const position = await settle(core, files);
     const found = await readBack(core, module, files, id, position);
     const status = core.heal("Begin", nameOf(core, id), found.version);
     if (status === abi.STATUS_NOTHING) continue;
@@ -50,11 +50,19 @@ export async function healRun(
     if (status !== abi.STATUS_OK) throw healError(status);
     if (found.version === 0 || (await fill(core, found, files))) {
       // From here on snapshots of the whole database begin behind it.
-      await files.settle();
+      await settle(core, files);
       return true;
     }
   }
   return false;
+}
+
+/** Writes, syncs and publishes everything that is queued; the log position up to which that is. */
+async function settle(core: Core, { writer }: LogFilesInUse): Promise<number> {
+  await writer.drain();
+  await writer.sync();
+  writer.publishDue();
+  return core.logPosition;
 }
 
 function nameOf(core: Core, id: string): number {
@@ -80,14 +88,22 @@ function healError(status: number): HoldfastError {
 async function readBack(
   core: Core,
   module: WebAssembly.Module,
-  { session, databaseId, environment }: LogFilesInUse,
+  { session, state, environment }: LogFilesInUse,
   id: string,
   position: number,
 ): Promise<Found> {
   const only = await makeCore(core, module);
   const status = only.heal("Only", nameOf(only, id));
   if (status !== abi.STATUS_OK) throw statusError(status, "Rebuilding the run");
-  await readLog(session, only, { readOnly: true, databaseId, environment }, position);
+  const { databaseId } = state;
+  const { reader, headers } = await beginReading(session, only, { readOnly: true, databaseId, environment });
+  for (const [i, header] of headers.entries()) {
+    const end = Math.min(headers[i + 1]?.predecessorEnd ?? position, position);
+    // Made since: what is looked for stands before it.
+    if (end < header.position) break;
+    const read = await reader.segment(header, end);
+    if (read.end !== end) throw reader.closedDamage(header, read.end);
+  }
   const run = only.resolveRun(nameOf(only, id));
   return { core: only, pointer: run.pointer, version: only.runVisible(run) };
 }
@@ -112,11 +128,11 @@ async function makeCore(core: Core, module: WebAssembly.Module): Promise<Core> {
 }
 
 /** Fills the header that was just put in the run's place; false where somebody has taken that away meanwhile. */
-async function fill(core: Core, found: Found, { databaseId, environment }: LogFilesInUse): Promise<boolean> {
+async function fill(core: Core, found: Found, { state, environment }: LogFilesInUse): Promise<boolean> {
   const { pointer, generation } = core.besideResult();
   let status = abi.STATUS_OK;
   try {
-    for (const piece of pieces(found, databaseId)) {
+    for (const piece of pieces(found, state.databaseId)) {
       core.stage(piece);
       status = core.heal("Records", pointer, generation, core.valueOffset, piece.length);
       if (status !== abi.STATUS_OK) break;

@@ -296,8 +296,11 @@ async function listFiles(session: StorageSession): Promise<LogFiles> {
   }
 }
 
-/** Restores the newest checkpoint, and looks at the headers of the segments behind it. */
-async function beginReading(
+/**
+ * Restores the newest checkpoint into an empty core, and looks at the headers of the segments behind it.
+ * @throws HoldfastError as {@link recoverLog}.
+ */
+export async function beginReading(
   session: StorageSession,
   core: Core,
   options: RecoveryOptions,
@@ -309,25 +312,6 @@ async function beginReading(
   const checkpoint = files.checkpoint === undefined ? undefined : await reader.checkpoint(files.checkpoint.number);
   for (const [i, header] of headers.entries()) checkSuccession(headers[i - 1] ?? checkpoint, header);
   return { reader, headers, checkpoint };
-}
-
-/**
- * Reads a log that is being written to into an empty core, up to a position that is written.
- * @throws HoldfastError as {@link recoverLog}.
- */
-export async function readLog(
-  session: StorageSession,
-  core: Core,
-  options: RecoveryOptions,
-  position: number,
-): Promise<void> {
-  const { reader, headers } = await beginReading(session, core, options);
-  for (const [i, header] of headers.entries()) {
-    const end = Math.min(headers[i + 1]?.predecessorEnd ?? position, position);
-    if (end < header.position) break;
-    const read = await reader.segment(header, end);
-    if (read.end !== end) throw reader.closedDamage(header, read.end);
-  }
 }
 
 /**
