@@ -211,11 +211,15 @@ export class DurableLog {
     this.#flusher.synced();
   }
 
-  /** Writes and syncs whatever is pending: what a conflict with an unpublished commit waits for (COMMIT 4). */
-  settlePending(): void {
-    if (!this.#capabilities.syncFlush) return;
+  /**
+   * Writes and syncs whatever is pending: what a conflict with an unpublished commit waits for (COMMIT 4). False where the
+   * storage cannot do so synchronously.
+   */
+  settlePending(): boolean {
+    if (!this.#capabilities.syncFlush) return false;
     this.#writer.drainSync();
     this.#writer.syncSync();
+    return true;
   }
 
   /** Writes what waits in memory, for a deferred commit that would take it past its limit. */

@@ -12,6 +12,7 @@ import {
   BEGIN_STEP,
   RUN_ID_BYTES_MAX,
   SLOT_RUN_STALE,
+  STATUS_BUSY_PENDING,
   STATUS_DRAIN_FIRST,
   STATUS_LARGE,
   STATUS_LIMIT,
@@ -301,6 +302,8 @@ export class RunWriter implements Writer {
       if (version >= 0) return true;
       if (-version === STATUS_NOTHING) return false;
       if (-version === STATUS_DRAIN_FIRST) engine.log?.drainFirst();
+      // Somebody else is deleting it, or has died in doing so.
+      else if (-version === STATUS_BUSY_PENDING && engine.log?.settlePending()) continue;
       else if (-version !== STATUS_RUN_STALE) throw statusError(-version, "The deletion of the run");
     }
   }
@@ -333,6 +336,8 @@ export class RunWriter implements Writer {
       this.create();
     } else if (status === STATUS_DRAIN_FIRST) {
       log?.drainFirst();
+    } else if (status === STATUS_BUSY_PENDING && log?.settlePending()) {
+      return;
     } else if (status === STATUS_VERSION_MISMATCH) {
       // What it is compared with may not be published yet: nobody is told of it before it is.
       if (core.runUnpublished(this.#handle) > 0) log?.settlePending();
