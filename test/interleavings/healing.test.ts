@@ -77,6 +77,11 @@ function isLost(db: Database, id: string): boolean {
   }
 }
 
+/** Has workers die in a run, a little later each time, until one has left it lost with nothing of what it was about. */
+function loseRun(db: Database, id: string): void {
+  for (let step = 28; !isLost(db, id); step++) if (!die(db, id, step, BUFFERED)) throw new Error("nobody died");
+}
+
 async function opened(path = folder()): Promise<Database> {
   return Database.open({ path, shared: true, durability: "buffered" });
 }
@@ -118,5 +123,139 @@ describe("db.recoverRun", () => {
     const again = await Database.open(path);
     expect(stateOf(again, "run")).toEqual(last);
     await again.close();
+  });
+
+  it("refuses what was held from before, and shows the rest the run as it is", async () => {
+    const db = await opened();
+    for (let n = 0; n < 10; n++) write(db, "run", n);
+    const before = stateOf(db, "run");
+    const ofAll = db.snapshot();
+    const ofRun = db.run("run").snapshot();
+    const open = db.run("run").begin();
+    open.kv.get("key-1");
+    loseRun(db, "run");
+    const lost = expect.objectContaining({ code: "CORRUPTION" });
+    expect(() => db.run("run").kv.put("key", 1)).toThrow(lost);
+    expect(() => ofAll.run("run").kv.get("key-1")).toThrow(lost);
+    expect(await db.recoverRun("run")).toBe(true);
+    expect(stateOf(db, "run")).toEqual(before);
+    for (const read of [() => ofAll.run("run").kv.get("key-1"), () => ofRun.kv.get("key-1"), () => ofRun.kv.list()]) {
+      expect(read).toThrow(lost);
+    }
+    open.kv.put("key-2", 2);
+    expect(() => open.commit()).toThrow(expect.objectContaining({ code: "CONFLICT" }));
+    const later = db.snapshot();
+    expect(later.run("run").kv.list()).toEqual(db.run("run").kv.list());
+    for (const held of [ofAll, ofRun, later]) held.dispose();
+    write(db, "run", 11);
+    await db.checkpoint();
+    expect(db.verify()).toEqual({ valid: true });
+    expect(db.stats().snapshotsHeld).toBe(0);
+    expect(await db.recoverRun("run")).toBe(false);
+    await db.close();
+  });
+
+  it("goes on from a checkpoint, and no checkpoint is made without a run that is lost", async () => {
+    const path = folder();
+    const db = await opened(path);
+    for (let n = 0; n < 10; n++) write(db, "run", n);
+    await db.checkpoint();
+    for (let n = 10; n < 20; n++) write(db, "run", n);
+    db.run("gone").kv.put("key", 1);
+    db.deleteRun("gone");
+    const before = stateOf(db, "run");
+    loseRun(db, "run");
+    await expect(db.checkpoint()).rejects.toMatchObject({ code: "CORRUPTION", details: { run: "run" } });
+    expect(await db.recoverRun("run")).toBe(true);
+    expect(stateOf(db, "run")).toEqual(before);
+    await db.checkpoint();
+    await db.close();
+    const again = await Database.open(path);
+    expect(stateOf(again, "run")).toEqual(before);
+    await again.close();
+  });
+
+  it("while a checkpoint is under way: that is given up, or has the run whole", async () => {
+    for (let round = 0; round < 6; round++) {
+      const path = folder();
+      const db = await opened(path);
+      for (let n = 0; n < 40; n++) write(db, "run", n);
+      db.run("other").kv.put("large", "x".repeat(3_000_000));
+      const before = stateOf(db, "run");
+      const made = db.checkpoint().then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      for (let i = 0; i < round; i++) await new Promise((resolve) => setImmediate(resolve));
+      loseRun(db, "run");
+      const refused = await made;
+      if (refused !== undefined) expect(refused).toMatchObject({ code: "CORRUPTION" });
+      expect(await db.recoverRun("run")).toBe(true);
+      expect(stateOf(db, "run")).toEqual(before);
+      await db.close();
+      const again = await Database.open(path);
+      expect(stateOf(again, "run")).toEqual(before);
+      await again.close();
+    }
+  });
+
+  it("of a run whose first commit its worker has died in leaves none, and so does its deletion", async () => {
+    const path = folder();
+    const db = await opened(path);
+    write(db, "run", 1);
+    loseRun(db, "first");
+    expect(await db.recoverRun("first")).toBe(true);
+    expect(db.run("first").count()).toBe(0);
+    loseRun(db, "first");
+    expect(db.deleteRun("first")).toBe(true);
+    expect(db.run("first").count()).toBe(0);
+    expect(db.runs.list()).toEqual([]);
+    expect(db.verify()).toEqual({ valid: true });
+    await db.close();
+    const again = await Database.open(path);
+    expect(again.run("first").count()).toBe(0);
+    await again.close();
+  });
+
+  it.each(["buffered", "strict", "in-memory"] as const)("is not needed to delete one, %s", async (durability) => {
+    const path = folder();
+    const db = await opened(path);
+    const bytes = db.stats().memoryFreeBytes;
+    for (let round = 0; round < 3; round++) {
+      for (let n = 0; n < 30; n++) write(db, "run", n);
+      loseRun(db, "run");
+      expect(db.deleteRun("run", { durability })).toBe(true);
+      expect(db.run("run").count()).toBe(0);
+      expect(db.verify()).toEqual({ valid: true });
+    }
+    expect(db.deleteRun("run")).toBe(false);
+    write(db, "other", 1);
+    expect(db.stats().memoryFreeBytes, "what it had is free again").toBeGreaterThan(bytes - 200_000);
+    write(db, "run", 3);
+    const last = stateOf(db, "run");
+    await db.close();
+    const again = await Database.open(path);
+    expect(stateOf(again, "run")).toEqual(last);
+    await again.close();
+  });
+
+  it("is refused in a worker that has attached, and of what is only in memory", async () => {
+    const db = await opened();
+    const attached = await Database.attach(db.share());
+    await expect(attached.recoverRun("run")).rejects.toMatchObject({ code: "UNSUPPORTED" });
+    await attached.close();
+    await db.close();
+    await expect(db.recoverRun("run")).rejects.toMatchObject({ code: "CLOSED" });
+    const inMemory = await Database.open({ durability: "in-memory", shared: true });
+    loseRun(inMemory, "run");
+    await expect(inMemory.recoverRun("run")).rejects.toMatchObject({ code: "UNSUPPORTED" });
+    expect(inMemory.deleteRun("run")).toBe(true);
+    expect(inMemory.verify()).toEqual({ valid: true });
+    await inMemory.close();
+    const alone = await Database.open(folder());
+    write(alone, "run", 1);
+    expect(await alone.recoverRun("run")).toBe(false);
+    await expect(alone.recoverRun("")).rejects.toMatchObject({ code: "INVALID_KEY" });
+    await alone.close();
   });
 });
