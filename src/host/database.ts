@@ -241,8 +241,8 @@ export class Database implements AsyncDisposable {
    * Compacts the log: everything that is published is written as a checkpoint while commits go on, and once that is durable
    * the log that it takes the place of is removed. Killed anywhere, the database opens as if it had not begun, or as if it
    * were done. Does nothing where there is nothing new, and for a database in memory.
-   * @throws HoldfastError `STORAGE_FULL` if there is no room beside the log, which is kept then; `STORE_FULL`, `STORE_FAILED`,
-   *   `READ_ONLY`, `BUSY`, `CLOSED`.
+   * @throws HoldfastError `STORAGE_FULL` if there is no room beside the log, which is kept then; `CORRUPTION` while a run is lost,
+   *   which {@link Database.recoverRun} rebuilds; `STORE_FULL`, `STORE_FAILED`, `READ_ONLY`, `BUSY`, `CLOSED`.
    */
   async checkpoint(): Promise<void> {
     this.#engine.assertOpen();
@@ -320,7 +320,7 @@ export class Database implements AsyncDisposable {
 
   /**
    * Says that a worker is dead, by its `workerId`: what it held is let go of, and a run that it was changing is refused as
-   * `CORRUPTION` from now on. Only for one that is known to be dead, and needed only where nobody notices: where there are no
+   * `CORRUPTION` until {@link Database.recoverRun} has rebuilt it. Only for one that is known to be dead, and needed only where nobody notices: where there are no
    * Web Locks, of a worker that was not given to {@link Database.share}. Whether there was anything to clear up.
    * @throws HoldfastError `INVALID_ARGUMENT`, `BUSY`, `CLOSED`.
    */
