@@ -295,11 +295,12 @@ function finishQueued(_sb: Superblock, run: Run, item: Item, written: Entry | nu
   if (!keeps(RULE_COUNTS_AT_VISIBLE)) countAtOnce(run, item);
   if (written !== null) pruneEnqueue(run, written);
   const operations = item.operations;
+  const deletes = item.deletesRun;
   publishPlaced(item);
   queueRelease();
   logUnlock();
-  // One whose deletion is published by now is as it is: whoever died in here would not be thought to have been changing it.
-  if (SHARED && run.deleted == 0) {
+  // A run that goes stays as it is: what is in it may be lost, and who died in here may not be thought to have been changing it.
+  if (SHARED && !deletes) {
     if (run.pruneCount != 0) pruneStep(run, operations + PRUNE_CHAINS_PER_WRITE, lateFloor());
     runTrim(run);
   }
