@@ -130,7 +130,7 @@ const ACTIONS: Action[] = [
   },
   {
     name: "a deferred put where the ring is full",
-    before: (core) => queueMany(core, 60 - 1, DEFERRED as number),
+    before: (core) => queueMany(core, 63, DEFERRED as number),
     act: ({ core }, _, [a]) => {
       for (let i = 0; i < 3; i++) put(core, a as RunHandle, `new-${i}`, "by the dead", DEFERRED as number);
     },

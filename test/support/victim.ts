@@ -26,10 +26,13 @@ export class Victim {
   readonly exports: CoreExports;
   #left = Number.POSITIVE_INFINITY;
   #steps = 0;
+  /** Called before each access, with how many there have been. */
+  onStep: ((step: number) => void) | undefined;
 
   constructor(module: WebAssembly.Module, memory: WebAssembly.Memory) {
     const step = (): void => {
-      this.#steps++;
+      const taken = this.#steps++;
+      this.onStep?.(taken);
       if (--this.#left < 0) throw DEATH;
     };
     this.exports = new WebAssembly.Instance(module, { env: { memory }, step: { step } }).exports as CoreExports;
