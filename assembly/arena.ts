@@ -20,7 +20,7 @@
  * here except to take or give a whole extent.
  */
 import { load32, swap32 } from "./atomics";
-import { lockAcquire, lockRelease, lockSeize, lockTry } from "./lock";
+import { lockAcquire, lockForget, lockRelease, lockSeize, lockTry } from "./lock";
 import {
   BUDDY_LISTS_BASE,
   BUDDY_ORDER_MAX,
@@ -181,6 +181,7 @@ export function extentAllocate(order: u32, owner: usize): usize {
   if (fitting == 0 && grow(sb, order)) fitting = sb.freeOrders & (0xffffffff << (order - BUDDY_ORDER_MIN));
   if (fitting == 0) {
     lockRelease(lock);
+    lockForget();
     return 0;
   }
   let found = ctz<u32>(fitting) + BUDDY_ORDER_MIN;

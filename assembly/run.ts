@@ -27,6 +27,7 @@ import { keeps, RULE_RETIRED_STAYS } from "./rules";
 import { heldBetween } from "./snapshots";
 import { CACHE_LINE_BYTES, Superblock, SYSTEM_ARENA_BASE, superblock } from "./superblock";
 import { Table, tableErase, tableFind, tableInsert, tableMake } from "./table";
+import { Context, workerAt } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
 
@@ -45,7 +46,10 @@ export class Run {
   commits: u32;
   /** Commits of this run that are installed and not published. */
   unpublished: u32;
-  /** Transactions that were begun on it before its first commit was published: as long as there are any it is kept. */
+  /**
+   * Transactions that were begun on it before its first commit was published: as long as there are any it is kept. Between workers
+   * their contexts say so (isBegunOn).
+   */
   transactions: u32;
   pruneFirst: usize;
   pruneLast: usize;
@@ -441,18 +445,32 @@ function headerClear(run: Run): bool {
 
 /** Takes a run that was never written to, and on which no transaction is open, out of the directory again. */
 export function runForget(run: Run): void {
-  assert(run.installed == 0 && run.transactions == 0 && run.unpublished == 0);
+  assert(run.installed == 0 && run.unpublished == 0);
   runChange(run);
   store32(changetype<usize>(run) + offsetof<Run>("generation"), run.generation + 1);
   add32(changetype<usize>(superblock()) + offsetof<Superblock>("runsLive"), -1);
   runReclaim(run);
 }
 
+/**
+ * Whether a transaction is open that was begun on a run before its first commit was published. The directory's lock is held, or
+ * there is only one worker.
+ */
+function isBegunOn(run: Run): bool {
+  if (!SHARED) return run.transactions != 0;
+  for (let index: u32 = 0; index < superblock().workersHigh; index++) {
+    for (let at = workerAt(index).contexts; at; at = changetype<Context>(at).nextOwned) {
+      if (load32(at + offsetof<Context>("begunOn")) == (changetype<usize>(run) as u32)) return true;
+    }
+  }
+  return false;
+}
+
 /** Forgets a run that was never written to, if nobody is using it. The directory's lock is held. */
 export function runForgetUnused(run: Run, generation: u32): void {
   if (!runTryLock(run)) return;
-  const unused = run.installed == 0 && run.transactions == 0 && run.unpublished == 0;
-  if (unused && runIs(run, generation)) runForget(run);
+  const unused = run.installed == 0 && run.unpublished == 0 && runIs(run, generation);
+  if (unused && !isBegunOn(run)) runForget(run);
   runUnlock(run);
 }
 
@@ -561,7 +579,7 @@ export function retiredReclaim(horizon: u64): void {
   for (let left = RETIRED_PER_STEP; left > 0 && sb.retiredRuns != 0; left--) {
     const run = retiredPop(sb);
     // Whoever holds a version from before its first commit sees nothing of it, unless it is a transaction on it.
-    const stays = run.deleted > horizon || run.transactions != 0 || heldBetween(run.born, run.deleted);
+    const stays = run.deleted > horizon || isBegunOn(run) || heldBetween(run.born, run.deleted);
     if ((stays && keeps(RULE_RETIRED_STAYS)) || !runTryLock(run)) {
       retiredPush(sb, run);
     } else {
