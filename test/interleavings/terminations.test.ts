@@ -22,8 +22,6 @@ const WORKER = pathToFileURL(`${FOLDER}/worker.mjs`);
 const RUNS = ["a", "b", "c"];
 /** Workers that begin together; they are terminated one after another. */
 const CREW = 4;
-/** A lane of the ledger for each worker that ever was. */
-const LANES_MAX = 4096;
 /** Within so long the others must have gone on. */
 const GOES_ON_MS_MAX = 1000;
 /** What a worker may be told: that another has died where it wanted to go, or has kept it waiting. */
@@ -79,14 +77,16 @@ const KINDS: Kind[] = [
 interface Hand {
   readonly worker: Worker;
   readonly id: number;
+  /** Where it stands in the ledger. */
+  readonly lane: number;
 }
 
 /** One database, and those who are terminated over it. */
 class Slaughter {
   readonly #db: Database;
   readonly #kind: Kind;
-  readonly #ledger = new SharedArrayBuffer(4 * LANES_MAX * RUNS.length);
-  readonly #acknowledged = new Int32Array(this.#ledger);
+  readonly #ledger: SharedArrayBuffer;
+  readonly #acknowledged: Int32Array;
   /** Runs that were deleted, so that the ledger says nothing of them any more. */
   readonly #begun = new Set<string>();
   readonly wrong: string[] = [];
@@ -99,6 +99,9 @@ class Slaughter {
   constructor(db: Database, kind: Kind) {
     this.#db = db;
     this.#kind = kind;
+    // A lane for each worker that ever will be.
+    this.#ledger = new SharedArrayBuffer(4 * RUNS.length * (Math.ceil(kind.deaths * SCALE) + 2 * CREW));
+    this.#acknowledged = new Int32Array(this.#ledger);
   }
 
   async hire(): Promise<Hand> {
@@ -117,10 +120,10 @@ class Slaughter {
         if (!ALLOWED.includes(met)) this.wrong.push(`a worker met ${met}: ${message}`);
       });
     });
-    return { worker, id };
+    return { worker, id, lane };
   }
 
-  async terminate({ worker, id }: Hand): Promise<void> {
+  async terminate({ worker, id, lane }: Hand): Promise<void> {
     await worker.terminate();
     this.#db.detach(id);
     this.deaths++;
@@ -128,7 +131,7 @@ class Slaughter {
     this.#db.run("probe").kv.put("deaths", this.deaths);
     const lost = RUNS.filter((run) => this.#isLost(run));
     this.slowestMs = Math.max(this.slowestMs, performance.now() - began);
-    for (let lane = 0; lane < this.#lanes; lane++) if (this.#isLost(`own-${lane}`)) lost.push(`own-${lane}`);
+    if (this.#isLost(`own-${lane}`)) lost.push(`own-${lane}`);
     this.lost += lost.length;
     for (const run of lost) await this.#heal(run);
     for (const run of RUNS) this.#compare(run);
