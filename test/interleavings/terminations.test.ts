@@ -11,10 +11,10 @@ import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { build } from "vite";
-import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { nodeFs } from "../../src/adapters/node-fs.js";
 import { Database, HoldfastError } from "../../src/index.js";
-import { SCALE, SEED } from "../support/durability-report.js";
+import { type DurabilityReport, SCALE, SEED, writeReport } from "../support/durability-report.js";
 
 /** The worker with all that it imports in one file, of the sources: it starts sooner. */
 const FOLDER = "build/interleavings/terminations";
@@ -95,6 +95,8 @@ class Slaughter {
   deaths = 0;
   lost = 0;
   slowestMs = 0;
+  /** How often what was told was compared with what is there. */
+  compared = 0;
 
   constructor(db: Database, kind: Kind) {
     this.#db = db;
@@ -178,6 +180,7 @@ class Slaughter {
       if (this.#begun.has(id)) return;
       for (const [lane, told] of acknowledged.entries()) {
         const mine = (snapshot.kv.get(`worker-${lane}`) as number | undefined) ?? 0;
+        this.compared++;
         if (mine < told) this.wrong.push(`${id}: worker ${lane} was told of ${told}, there are ${mine}`);
       }
     } catch (error) {
@@ -204,6 +207,24 @@ async function stop({ worker }: Hand): Promise<void> {
   worker.postMessage("stop");
   await ended;
 }
+
+/** What the whole file has counted. */
+const total: { -readonly [F in keyof DurabilityReport]: DurabilityReport[F] } = {
+  suite: "terminations",
+  what: "a worker terminated while it works",
+  cases: 0,
+  goal: 300 * SCALE,
+  acknowledged: 0,
+  lost: 0,
+  partial: 0,
+  reordered: 0,
+  silentlyCorrupt: 0,
+  untyped: 0,
+  hung: 0,
+  seed: SEED,
+  seconds: 0,
+};
+afterAll(() => writeReport(total));
 
 describe("workers that are terminated", () => {
   it.each(KINDS)("$name", async (kind) => {
@@ -233,6 +254,13 @@ describe("workers that are terminated", () => {
     console.info(
       `${kind.name}: ${it.deaths} deaths in ${seconds.toFixed(1)} s, ${it.lost} runs lost, went on after at most ${it.slowestMs.toFixed(0)} ms, met ${met}, seed ${SEED}`,
     );
+    total.cases += it.deaths;
+    total.acknowledged += it.compared;
+    total.seconds += seconds;
+    total.lost += it.wrong.filter((what) => what.includes("was told of")).length;
+    total.partial += it.wrong.filter((what) => what.includes("counted,")).length;
+    total.silentlyCorrupt += it.wrong.filter((what) => what.includes("verify()")).length;
+    total.untyped += it.wrong.filter((what) => what.includes("a worker met")).length;
     expect(it.wrong).toEqual([]);
     expect(db.verify()).toEqual({ valid: true });
     expect(it.slowestMs).toBeLessThan(GOES_ON_MS_MAX);
