@@ -229,7 +229,8 @@ export class Database implements AsyncDisposable {
 
   /**
    * Deletes a run as a whole, in one commit; whether it existed. Snapshots taken before still see it, transactions that
-   * are open on it end with `CONFLICT`, and under its name a new run can begin. Its memory goes back to the others.
+   * are open on it end with `CONFLICT`, and under its name a new run can begin. Its memory goes back to the others. It takes away
+   * a run that a worker has died in as well.
    * @throws HoldfastError `INVALID_KEY`, `STORAGE_FULL`, `STORE_FAILED`, `COMMIT_INDETERMINATE`,
    *   `SYNC_COMMIT_UNSUPPORTED`, `BUSY`, `READ_ONLY`, `CLOSED`.
    */
