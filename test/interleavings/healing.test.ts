@@ -6,6 +6,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { encodeName } from "../../src/host/codec.js";
 import { Database, HoldfastError } from "../../src/index.js";
 import { SCALE } from "../support/durability-report.js";
 import { everyAccessModule, Victim } from "../support/victim.js";
@@ -189,6 +190,36 @@ describe("db.recoverRun", () => {
     const again = await Database.open(path);
     expect(stateOf(again, "run")).toEqual(before);
     await again.close();
+  });
+
+  it("is begun again where whoever did it has died of it, at every access", async () => {
+    const db = await opened();
+    for (let n = 0; n < 10; n++) write(db, "run", n);
+    const before = stateOf(db, "run");
+    const { version } = db.run("run");
+    let deaths = 0;
+    for (let step = 0, died = true; died; step += STRIDE) {
+      loseRun(db, "run");
+      const healer = new Victim(module, db.share().memory);
+      died = healer.run(({ core }) => {
+        core.renew();
+        expect(core.heal("Begin", encodeName("run", 256, "The run id", core), version)).toBe(0);
+        const { pointer, generation } = core.besideResult();
+        expect(core.heal("End", pointer, generation, 0)).toBe(0);
+      }, step);
+      if (died) expect(db.detach(healer.core.worker)).toBe(true);
+      else healer.core.leave();
+      deaths++;
+      expect(isLost(db, "run"), `step ${step}`).toBe(true);
+      expect(db.verify(), `step ${step}`).toEqual({ valid: true });
+      expect(await db.recoverRun("run")).toBe(true);
+      expect(stateOf(db, "run"), `step ${step}`).toEqual(before);
+      await db.checkpoint();
+      expect(db.verify(), `step ${step}`).toEqual({ valid: true });
+      expect(db.stats().runs).toBe(1);
+    }
+    expect(deaths).toBeGreaterThan(10);
+    await db.close();
   });
 
   it("is not in the way of a checkpoint that is under way: that is given up, and the log is kept", async () => {
