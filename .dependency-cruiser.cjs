@@ -12,7 +12,7 @@ const names = (list) => `(${list.join("|")})`;
 const ASSEMBLY_LAYERS = [
   ["shared"],
   ["index"],
-  ["store", "restore", "burial"],
+  ["store", "restore", "burial", "healing"],
   ["publish", "recovery", "scratch", "checkpoint", "reads"],
   ["transaction", "scan", "queue", "prune"],
   ["run-tables"],

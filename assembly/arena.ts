@@ -20,7 +20,7 @@
  * here except to take or give a whole extent.
  */
 import { load32, swap32 } from "./atomics";
-import { lockAcquire, lockRelease, lockSeize, lockTry } from "./lock";
+import { lockAcquire, lockForget, lockRelease, lockSeize, lockTry } from "./lock";
 import {
   BUDDY_LISTS_BASE,
   BUDDY_ORDER_MAX,
@@ -181,6 +181,7 @@ export function extentAllocate(order: u32, owner: usize): usize {
   if (fitting == 0 && grow(sb, order)) fitting = sb.freeOrders & (0xffffffff << (order - BUDDY_ORDER_MIN));
   if (fitting == 0) {
     lockRelease(lock);
+    lockForget();
     return 0;
   }
   let found = ctz<u32>(fitting) + BUDDY_ORDER_MIN;
@@ -291,6 +292,11 @@ export function heapRebuild(): void {
 /** Gives back what a dead worker was about to put on the stack of extents to be freed; false as extentsOf. */
 export function extentsLaterOf(index: u32): bool {
   return extentsOf(OWNER_LATER + (index as usize));
+}
+
+/** Says whose an extent is from now on. */
+export function extentOwn(extent: usize, owner: usize): void {
+  changetype<Extent>(extent).owner = owner;
 }
 
 /** Gives back every extent of an owner that is no more; false if the lock could not be had, and they are left. */

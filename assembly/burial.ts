@@ -6,7 +6,8 @@
  *   directory    made anew from the run headers, those of runs that were being made or taken away put right; what it stood in
  *                before is left where it is, for nobody knows what of it is free
  *   one run      untouched if its sequence is even; otherwise poisoned: handles are stale, and its name is refused
- *   log          its turn to write or to sync is given on; if it was changing the queue, the log has failed
+ *   log          its turn to write or to sync is given on; if it was changing the queue, that is made whole, and a record that
+ *                was not is skipped
  *   snapshots, transactions, scratch     given back
  *
  * Only on evidence that the worker is dead, which the host has. Each step can be done again: whoever buries may die of it,
@@ -26,6 +27,7 @@ import {
   WORKERS_MAX,
 } from "./constants";
 import { lockRelease, lockSeize } from "./lock";
+import { logMend } from "./publish";
 import { logLock, logSeize, logUnlock } from "./queue";
 import {
   directoryLock,
@@ -33,11 +35,9 @@ import {
   directoryReturn,
   directorySeize,
   directoryUnlock,
+  headersMend,
   RUN_POISONED,
   Run,
-  runArena,
-  runBanish,
-  runLock,
   runSeize,
   runUnlock,
 } from "./run";
@@ -71,9 +71,15 @@ export function bury(index: u32, word: u32): u32 {
   for (let dead: u32 = 0; dead < WORKERS_MAX; dead++) {
     if (stateIn(workerWord(dead)) != WORKER_DEAD) continue;
     rebuildHeapOf(dead);
-    freeLogOf(dead);
+  }
+  for (let dead: u32 = 0; dead < WORKERS_MAX; dead++) {
+    if (stateIn(workerWord(dead)) == WORKER_DEAD) freeLogOf(dead);
   }
   if (!takeDirectory()) return STATUS_BUSY_LOCK;
+  if (!mendHeaders()) {
+    directoryUnlock();
+    return STATUS_BUSY_LOCK;
+  }
   // Also one that died before it had been seen.
   for (let dead: u32 = 0; dead < WORKERS_MAX; dead++) {
     if (stateIn(workerWord(dead)) == WORKER_DEAD) buryOne(dead);
@@ -100,6 +106,15 @@ function rebuildDirectory(): bool {
   return rebuilt;
 }
 
+/** Makes the lists of headers anew where somebody has died while he changed them under the log's lock alone. */
+function mendHeaders(): bool {
+  if (superblock().headersTorn == 0) return true;
+  if (!logLock()) return false;
+  headersMend();
+  logUnlock();
+  return true;
+}
+
 function rebuildHeapOf(dead: u32): void {
   if (!allocatorSeize(lockTokenOf(dead))) return;
   heapRebuild();
@@ -108,9 +123,9 @@ function rebuildHeapOf(dead: u32): void {
 
 function freeLogOf(dead: u32): void {
   const token = lockTokenOf(dead);
-  // In the middle of the queue nobody can tell what is whole: what is in the log stays, nothing more is written.
   if (logSeize(token)) {
-    superblock().logFailed = 1;
+    // Where nobody can tell what is whole, what is in the log stays, and nothing more is written.
+    if (!logMend()) superblock().logFailed = 1;
     logUnlock();
   }
   turnRelease(offsetof<Superblock>("drainLock"), token);
@@ -148,18 +163,6 @@ function turnRelease(field: usize, dead: u32): void {
 function poison(run: Run): void {
   run.flags |= RUN_POISONED;
   store32(changetype<usize>(run) + offsetof<Run>("generation"), run.generation + 2);
-}
-
-/** Takes a poisoned run away with all that is in it; a status. The directory's lock is held. */
-export function banish(run: Run): u32 {
-  if ((run.flags & RUN_POISONED) == 0) return STATUS_NOTHING;
-  // Those that were begun on it before its first commit count themselves off its header when they end.
-  if (run.transactions != 0) return STATUS_BUSY_LOCK;
-  if (!runLock(run)) return STATUS_BUSY_LOCK;
-  const given = extentsOf(changetype<usize>(runArena(run)));
-  if (given) runBanish(run);
-  runUnlock(run);
-  return given ? STATUS_OK : STATUS_BUSY_LOCK;
 }
 
 /** Gives this instance's slot back, with all that it held. */

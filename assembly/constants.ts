@@ -234,6 +234,8 @@ export const STEP_DONE: u32 = 1;
 export const STEP_ROOM: u32 = 2;
 /** Memory cannot grow as far as the step needs. */
 export const STEP_FULL: u32 = 3;
+/** A worker died while it was changing the run: nobody can say what is in it. */
+export const STEP_LOST: u32 = 4;
 export const STEP_NEEDS_OFFSET: u32 = 4;
 
 // What the workers of a shared memory know together of the log, from logPlaceAddress on.
@@ -241,6 +243,7 @@ export const LOG_PLACE_POSITION_OFFSET: u32 = 0;
 export const LOG_PLACE_SEGMENT_OFFSET: u32 = 8;
 export const LOG_PLACE_FAILED_OFFSET: u32 = 12;
 export const LOG_PLACE_SYNCS_OFFSET: u32 = 16;
+export const LOG_PLACE_PLAN_OFFSET: u32 = 32;
 
 /** The database is being closed where it was opened: nothing more is installed; what is installed is written and synced. */
 export const CLOSED_TO_WRITES: u32 = 1;

@@ -36,6 +36,7 @@ import {
   STATUS_STORE_FULL,
   STATUS_TRANSACTION_CLOSED,
   STATUS_UNDONE,
+  STEP_LOST,
   STEP_MORE,
   WATERMARK_CLOSED,
 } from "./constants";
@@ -67,6 +68,7 @@ import {
   runFindAt,
   runForgetUnused,
   runIs,
+  runIsLost,
   runLock,
   runMake,
   runSeen,
@@ -187,7 +189,7 @@ export function crc32c(pointer: u32, length: u32): u32 {
 function found(run: Run): usize {
   // Odd while it lives, and one more from its deletion on.
   store<u32>(scratchResult(), (run.generation - 1) | 1);
-  const isPoisoned = (run.flags & RUN_POISONED) != 0;
+  const isPoisoned = SHARED && (run.flags & RUN_POISONED) != 0;
   directoryUnlock();
   return isPoisoned ? (STATUS_POISONED as usize) : changetype<usize>(run);
 }
@@ -267,7 +269,9 @@ export function runGeneration(run: usize): u32 {
 export function runVisible(run: usize, generation: u32): f64 {
   const header = changetype<Run>(run);
   const visible = visibleOf(header);
-  return runIs(header, generation) ? (visible as f64) : -(STATUS_RUN_STALE as f64);
+  // What of one that a worker has died in is installed is published as ever, in its time.
+  const counts = runIs(header, generation) || (SHARED && runIsLost(header) && runIs(header, generation + 2));
+  return counts ? (visible as f64) : -(STATUS_RUN_STALE as f64);
 }
 
 /** Live entries of a run: of all tables, or of the key-value table. */
@@ -306,9 +310,14 @@ export function getAt(run: usize, generation: u32, tag: u32, keyBytes: u32, at: 
   return runShows(header, generation) ? changetype<usize>(foundVersion()) : (staleness(header) as usize);
 }
 
-/** Why a handle means nothing any more. */
+/** Why a handle means nothing any more to who reads at a version that is held. */
 function staleness(run: Run): u32 {
-  return run.flags & RUN_POISONED ? STATUS_POISONED : STATUS_RUN_STALE;
+  return SHARED && (run.flags & RUN_POISONED) != 0 ? STATUS_POISONED : STATUS_RUN_STALE;
+}
+
+/** The same to who wants what is published: under the name of one that is lost there may be another by now. */
+function stalenessNow(run: Run): u32 {
+  return runIsLost(run) ? STATUS_POISONED : STATUS_RUN_STALE;
 }
 
 /** Commits a put of the value in scratch to the key in scratch. `expected` is negative where any version will do. */
@@ -389,7 +398,9 @@ export function scan(
   reverse: u32,
 ): u32 {
   const header = changetype<Run>(run);
-  if (at < 0 ? !runIs(header, generation) : !runShows(header, generation)) return staleness(header);
+  if (at < 0 ? !runIs(header, generation) : !runShows(header, generation)) {
+    return SHARED && at < 0 ? stalenessNow(header) : staleness(header);
+  }
   if (prefixBytes + startBytes + endBytes > SCRATCH_BOUNDS_BYTES) return STATUS_INVALID_ARGUMENT;
   const range = boundsRange(prefixBytes, startBytes, endBytes);
   if (SHARED && at < 0) return collectLatest(header, generation, tag, range, limit, reverse != 0);
@@ -408,14 +419,14 @@ function collectLatest(run: Run, generation: u32, tag: u32, range: Range, limit:
   for (let attempt: u32 = 0; attempt < READS_MAX && readBegin(runSequence(run)); attempt++) {
     const isCurrent = runIs(run, generation);
     const status = scanCollect(run, tag, visibleOf(run), range, null, cursors, limit, reverse);
-    if (readHolds()) return isCurrent ? refusal(status) : staleness(run);
+    if (readHolds()) return isCurrent ? refusal(status) : stalenessNow(run);
   }
   readAbandon();
   if (!runLock(run)) return STATUS_BUSY_LOCK;
   const isCurrent = runIs(run, generation);
   const status = scanCollect(run, tag, visibleOf(run), range, null, cursors, limit, reverse);
   runUnlock(run);
-  return isCurrent ? refusal(status) : staleness(run);
+  return isCurrent ? refusal(status) : stalenessNow(run);
 }
 
 /** Collects until nobody has come between, in the end under the run's lock; a status. */
@@ -774,6 +785,11 @@ export function checkpointStep(walk: usize, offset: u32): u32 {
   // Nothing is written, and the host comes again.
   store<u32>(scratchResult(), STEP_MORE);
   if (!runLock(run)) return 0;
+  if (run.flags & RUN_POISONED) {
+    runUnlock(run);
+    store<u32>(scratchResult(), STEP_LOST);
+    return 0;
+  }
   const length = walkStep(changetype<Walk>(walk), at, room, scratchCursors().entries(), scratchResult());
   runUnlock(run);
   return length;
@@ -863,7 +879,7 @@ export function use(): void {
     used += arena.usedBytes as u64;
     free += arena.freeBytes as u64;
     // Of a run that somebody holds for long, nothing is dead.
-    if (!runLock(run)) continue;
+    if ((SHARED && (run.flags & RUN_POISONED) != 0) || !runLock(run)) continue;
     dead += run.deleted != 0 ? (arena.usedBytes as u64) : deadBytes(run);
     runUnlock(run);
   }

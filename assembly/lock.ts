@@ -31,7 +31,10 @@ const SLICES: u32 = 400;
 /** Awakenings in vain that count as a slice. */
 const LOST_PER_SLICE: u32 = 64;
 
-/** Set when a lock could not be had in time, so that a lack of memory can be told from a lack of patience. */
+/**
+ * Set when a lock could not be had in time, and taken back when memory could not, so that a lack of memory can be told from a lack
+ * of patience: what was the case last is what a call has failed for.
+ */
 let ranOut: bool = false;
 
 /** Whether a lock could not be had since this was last asked. */
@@ -40,6 +43,11 @@ export function lockRanOut(): bool {
   const result = ranOut;
   ranOut = false;
   return result;
+}
+
+/** Forgets that: what lacks now is memory. */
+export function lockForget(): void {
+  if (SHARED) ranOut = false;
 }
 
 /** Takes the lock at `word`; false when it could not be had in time. */

@@ -30,9 +30,13 @@ import {
   ITEM_WRITTEN,
   Item,
   itemAt,
+  lastPlaced,
   logLockAlways,
   logUnlock,
+  queueMend,
   queueRelease,
+  ringMend,
+  unpublishedOf,
 } from "./queue";
 import { operationBytes } from "./record";
 import {
@@ -45,6 +49,7 @@ import {
 } from "./rules";
 import {
   RUN_DELETING,
+  RUN_POISONED,
   Run,
   retiredReclaim,
   runArena,
@@ -52,6 +57,7 @@ import {
   runLock,
   runPublish,
   runRetire,
+  runRetireAgain,
   runUnlock,
 } from "./run";
 import { entryRemove, tableOf } from "./run-tables";
@@ -73,12 +79,69 @@ function isDurableEnough(sb: Superblock, item: Item): bool {
 
 function publishItem(sb: Superblock, item: Item): void {
   const run = changetype<Run>(item.run);
+  if (SHARED) {
+    sb.publishingLive = run.live;
+    sb.publishingLiveKv = run.liveKv;
+    sb.publishing = changetype<usize>(item);
+  }
   item.published = 1;
   run.unpublished--;
   sb.queueUnpublished--;
   if (item.state < ITEM_WRITTEN) sb.queueDeferredBytes += item.length;
   if (item.deletesRun) runRetire(run, item.version);
   else runPublish(run, item.version, item.liveChange, item.liveKvChange);
+  if (SHARED) sb.publishing = 0;
+}
+
+/** Ends the publication that somebody has died in, so that it is made once. */
+function publishMend(sb: Superblock): void {
+  if (sb.publishing == 0) return;
+  const item = changetype<Item>(sb.publishing);
+  const run = changetype<Run>(item.run);
+  item.published = 1;
+  if (item.deletesRun) {
+    runRetireAgain(run, item.version);
+    sb.headersTorn = 1;
+  } else {
+    if (run.born == 0) run.born = item.version;
+    store64(changetype<usize>(run) + offsetof<Run>("visible"), item.version);
+    run.live = sb.publishingLive + item.liveChange;
+    run.liveKv = sb.publishingLiveKv + item.liveKvChange;
+  }
+  run.unpublished = unpublishedOf(item.run);
+  sb.publishing = 0;
+}
+
+/** Ends the placing of the newest item, or takes it back where its record is not whole. */
+function placeMend(item: Item): void {
+  if (!item.whole) item.state = ITEM_UNDONE;
+  // Before it is published its run is not given to anybody else.
+  if (item.published || item.state == ITEM_UNDONE) return;
+  const run = changetype<Run>(item.run);
+  if (run.installed < item.version) {
+    run.installed = item.version;
+    run.commits++;
+  }
+  if (item.deletesRun) run.flags |= RUN_DELETING;
+}
+
+/**
+ * Puts the log right behind somebody who has died in the middle of it. A record that is whole counts, though the run that it is
+ * of is lost by now; one that is not is skipped, and its version burnt (COMMIT 20). False if nothing can be said of the log any
+ * more. Under its lock, taken over.
+ */
+export function logMend(): bool {
+  const sb = superblock();
+  if (sb.undoing != 0) return false;
+  ringMend();
+  const last = lastPlaced();
+  if (last !== null) placeMend(last);
+  publishMend(sb);
+  if (!queueMend()) return false;
+  if (last !== null && last.run != 0) changetype<Run>(last.run).unpublished = unpublishedOf(last.run);
+  advance(sb);
+  publishReady();
+  return true;
 }
 
 /** Gives back what a published deletion has left, as far as nobody sees it. */
@@ -145,7 +208,8 @@ export function publishReady(): void {
 function undoItem(sb: Superblock, item: Item): void {
   const run = changetype<Run>(item.run);
   if (item.deletesRun) run.flags &= ~RUN_DELETING;
-  else undoOperations(sb, run, item);
+  // Of a run that a worker has died in nobody knows what its chains are.
+  else if (!SHARED || (run.flags & RUN_POISONED) == 0) undoOperations(sb, run, item);
   run.installed = item.previousInstalled;
   run.commits--;
   run.unpublished--;

@@ -10,7 +10,7 @@
  * drainer at a time seals and writes in order. What happens to runs when items move on stands in publish.ts.
  */
 
-import { EXTENT_HEADER_BYTES, extentAllocate, extentFree, extentOrder, orderFor } from "./arena";
+import { EXTENT_HEADER_BYTES, extentAllocate, extentFree, extentOrder, extentOwn, extentsOf, orderFor } from "./arena";
 import { store64 } from "./atomics";
 import {
   DEFERRED_BYTES_MAX,
@@ -23,6 +23,8 @@ import {
 import { lockAcquire, lockRelease, lockSeize } from "./lock";
 import { recordBegin, recordCrc, recordOverhead, recordSeal } from "./record";
 import { Superblock, superblock } from "./superblock";
+
+const SHARED: bool = ASC_FEATURE_THREADS;
 
 export const ITEM_QUEUED: u8 = 0;
 export const ITEM_SEALED: u8 = 1;
@@ -53,9 +55,12 @@ export class Item {
   kind: u8;
   /** Whether it is the deletion of its run. */
   deletesRun: u8;
+  /** Between workers: whether its record is encoded, so that it counts though its worker dies. */
+  whole: u8;
 }
 
-const ITEM_BYTES: u32 = 64;
+const ITEM_ORDER: u32 = 6;
+const ITEM_BYTES: u32 = 1 << ITEM_ORDER;
 
 /** What stands at the front of a chunk's extent. */
 @unmanaged
@@ -109,9 +114,10 @@ function ringGrow(sb: Superblock): bool {
     const to = ring + (((sequence & (capacity - 1)) * ITEM_BYTES) as usize);
     memory.copy(to, changetype<usize>(itemAt(sb, sequence)), ITEM_BYTES);
   }
-  if (sb.queueItems) extentFree(sb.queueItems - EXTENT_HEADER_BYTES);
+  const before = sb.queueItems;
   sb.queueItems = ring;
   sb.queueCapacity = capacity;
+  if (before) extentFree(before - EXTENT_HEADER_BYTES);
   return true;
 }
 
@@ -161,11 +167,14 @@ export function announceVersion(): void {
   store64(changetype<usize>(sb) + offsetof<Superblock>("unpublishedFrom"), sb.version + 1);
 }
 
-/** Takes the next place for a record that was reserved. Under the log lock. */
+/**
+ * Takes the next place for a record that was reserved. Under the log lock. Whoever dies before the record is whole has taken
+ * none (queueMend), so that the item comes last into the queue.
+ */
 export function queuePlace(length: u32, version: u64, kind: u32, mode: u32): Item {
   const sb = superblock();
   const chunk = changetype<Chunk>(sb.queueChunkLast);
-  const item = itemAt(sb, sb.queueTail++);
+  const item = itemAt(sb, sb.queueTail);
   item.version = version;
   item.position = 0;
   item.previousInstalled = 0;
@@ -180,10 +189,17 @@ export function queuePlace(length: u32, version: u64, kind: u32, mode: u32): Ite
   item.published = 0;
   item.kind = kind as u8;
   item.deletesRun = 0;
+  if (SHARED) item.whole = 0;
   chunk.at += length;
   chunk.items++;
   sb.queueUnwrittenBytes += length;
+  sb.queueTail++;
   return item;
+}
+
+/** Notes that the record of an item is encoded. */
+export function placeIsWhole(item: Item): void {
+  if (SHARED) item.whole = 1;
 }
 
 /**
@@ -204,6 +220,7 @@ export function queueWatermark(mode: u32): u32 {
   const item = queuePlace(length, sb.version, RECORD_WATERMARK, mode);
   item.published = 1;
   recordBegin(item.record, length, item.version, RECORD_WATERMARK, mode, 0, 0, 0);
+  placeIsWhole(item);
   return STATUS_OK;
 }
 
@@ -316,4 +333,114 @@ function chunkDrop(sb: Superblock, chunk: Chunk): void {
 /** Formats an empty queue. */
 export function queueFormat(): void {
   superblock().unpublishedFrom = VERSION_MAX;
+}
+
+// Behind a worker that has died in the middle of the queue.
+
+/** What the records of a chunk begin at. */
+function chunkStart(chunk: Chunk): usize {
+  return changetype<usize>(chunk) + offsetof<Chunk>();
+}
+
+/** The chunk that a record stands in, or null. */
+function chunkOf(sb: Superblock, record: usize): Chunk | null {
+  for (let at = sb.queueChunkFirst; at; at = changetype<Chunk>(at).next) {
+    if (record >= chunkStart(changetype<Chunk>(at)) && record < changetype<Chunk>(at).end) return changetype<Chunk>(at);
+  }
+  return null;
+}
+
+/** Counts the items of each chunk anew, and says where the next record goes; false if a record stands nowhere. */
+function chunksMend(sb: Superblock): bool {
+  sb.queueChunkLast = 0;
+  for (let at = sb.queueChunkFirst; at; at = changetype<Chunk>(at).next) {
+    changetype<Chunk>(at).items = 0;
+    changetype<Chunk>(at).at = chunkStart(changetype<Chunk>(at));
+    sb.queueChunkLast = at;
+  }
+  for (let sequence = sb.queueReleased; sequence != sb.queueTail; sequence++) {
+    const item = itemAt(sb, sequence);
+    const chunk = chunkOf(sb, item.record);
+    if (chunk === null) return false;
+    chunk.items++;
+    chunk.at = item.record + (item.length as usize);
+  }
+  return true;
+}
+
+/** Gives back what belongs to the queue and is no part of it: those that are get another owner meanwhile. */
+function extentsMend(sb: Superblock): void {
+  const owner = changetype<usize>(sb);
+  queueOwn(sb, owner + offsetof<Superblock>("queueItems"));
+  extentsOf(owner);
+  queueOwn(sb, owner);
+}
+
+function queueOwn(sb: Superblock, owner: usize): void {
+  if (sb.queueItems) extentOwn(sb.queueItems - EXTENT_HEADER_BYTES, owner);
+  if (sb.queueChunkSpare) extentOwn(sb.queueChunkSpare - EXTENT_HEADER_BYTES, owner);
+  for (let at = sb.queueChunkFirst; at; at = changetype<Chunk>(at).next) extentOwn(at - EXTENT_HEADER_BYTES, owner);
+}
+
+/** Ends the acceptance of what was written: an item says that it is before the log's end moves behind it. */
+function acceptMend(sb: Superblock): void {
+  if (sb.queueWritten - sb.queueReleased > 0x80000000) sb.queueWritten = sb.queueReleased;
+  for (; sb.queueWritten != sb.queueTail; sb.queueWritten++) {
+    const item = itemAt(sb, sb.queueWritten);
+    if (item.state != ITEM_WRITTEN && item.state != ITEM_SYNCED) return;
+    sb.logPosition = item.position + (item.length as u64);
+    sb.logChain = recordCrc(item.record);
+    sb.logWrittenVersion = max(sb.logWrittenVersion, item.version);
+  }
+}
+
+function sumsMend(sb: Superblock): void {
+  sb.queueUnpublished = 0;
+  sb.queueDeferredBytes = 0;
+  sb.queueUnwrittenBytes = 0;
+  for (let sequence = sb.queueReleased; sequence != sb.queueTail; sequence++) {
+    const item = itemAt(sb, sequence);
+    if (item.state == ITEM_UNDONE) continue;
+    if (item.state < ITEM_WRITTEN) sb.queueUnwrittenBytes += item.length;
+    if (!item.published) sb.queueUnpublished++;
+    else if (item.state < ITEM_WRITTEN && item.kind == (RECORD_COMMIT as u8)) sb.queueDeferredBytes += item.length;
+  }
+}
+
+/** The extent says how large the ring is, also where that was not noted any more. */
+export function ringMend(): void {
+  const sb = superblock();
+  if (sb.queueItems) sb.queueCapacity = 1 << (extentOrder(sb.queueItems - EXTENT_HEADER_BYTES) - ITEM_ORDER - 1);
+}
+
+/**
+ * Makes the queue whole again behind somebody who has died in the middle of it, holding its lock: what was counted is counted
+ * anew, what had begun is ended. False if that cannot be. What a drainer who lives has sealed stays sealed.
+ */
+export function queueMend(): bool {
+  const sb = superblock();
+  if (!chunksMend(sb)) return false;
+  extentsMend(sb);
+  acceptMend(sb);
+  queueSynced(sb.logWatermark);
+  sumsMend(sb);
+  sb.queuePublishedTo = sb.queueReleased;
+  return true;
+}
+
+/** The newest item of the queue, or null: the only one that can have been in the making. */
+export function lastPlaced(): Item | null {
+  const sb = superblock();
+  return sb.queueTail == sb.queueReleased ? null : itemAt(sb, sb.queueTail - 1);
+}
+
+/** How many items of a run are not published. */
+export function unpublishedOf(run: usize): u32 {
+  const sb = superblock();
+  let count: u32 = 0;
+  for (let sequence = sb.queueReleased; sequence != sb.queueTail; sequence++) {
+    const item = itemAt(sb, sequence);
+    if (item.run == run && item.state != ITEM_UNDONE && !item.published) count++;
+  }
+  return count;
 }

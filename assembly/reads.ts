@@ -18,17 +18,7 @@ import {
 import { bytesCopy, Entry } from "./entry";
 import { READS_MAX, readAbandon, readBegin, readHolds, within } from "./optimistic";
 import { readsByLock } from "./read-lock";
-import {
-  RUN_POISONED,
-  Run,
-  runIs,
-  runLock,
-  runReadLock,
-  runReadUnlock,
-  runSequence,
-  runUnlock,
-  runVisible,
-} from "./run";
+import { Run, runIs, runIsLost, runLock, runReadLock, runReadUnlock, runSequence, runUnlock, runVisible } from "./run";
 import { tableOf } from "./run-tables";
 import { scratchValue } from "./scratch";
 import { tableFind } from "./table";
@@ -120,7 +110,7 @@ export function readLatest(run: Run, generation: u32, tag: u32, hash: u32, key: 
 
 function copyLatest(run: Run, generation: u32, tag: u32, hash: u32, key: usize, keyBytes: u32): usize {
   // A run that is poisoned while somebody waits for whoever died in it is not one that is gone.
-  if (!runIs(run, generation)) return (run.flags & RUN_POISONED ? STATUS_POISONED : STATUS_RUN_STALE) as usize;
+  if (!runIs(run, generation)) return (runIsLost(run) ? STATUS_POISONED : STATUS_RUN_STALE) as usize;
   find(run, tag, hash, key, keyBytes, runVisible(run));
   if (versionFound == 0) return 0;
   const length = changetype<Version>(versionFound).length;

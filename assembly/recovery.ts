@@ -38,7 +38,7 @@ import {
   TABLE_KV,
   VERSION_MAX,
 } from "./constants";
-import { bytesCopy, entryFree, entryMake } from "./entry";
+import { bytesCopy, bytesEqual, Entry, entryFree, entryKey, entryMake } from "./entry";
 import { hashKey } from "./hash";
 import { headerIsSound, operationBytes, recordCrc, recordJudge, recordSeal } from "./record";
 import { Run, runArena, runDrop, runFind, runMake, runPublish } from "./run";
@@ -46,6 +46,8 @@ import { entryRemove, isIndex, tableOfMake } from "./run-tables";
 import { Superblock, superblock } from "./superblock";
 import { tableFind, tableInsert } from "./table";
 import { Version, versionFree, versionInstall, versionMake, versionValue } from "./versions";
+
+const SHARED: bool = ASC_FEATURE_THREADS;
 
 /** Whether a whole record continues the log at the place that the superblock names. */
 function continues(sb: Superblock, record: usize): bool {
@@ -114,11 +116,19 @@ function applyDeletion(name: usize, nameBytes: u32, version: u64): u32 {
   return STATUS_OK;
 }
 
+/** Whether the log is read back for one run alone, and a record is of another. */
+export function isLeftOut(sb: Superblock, name: usize, nameBytes: u32): bool {
+  if (sb.onlyRun == 0) return false;
+  const only = changetype<Entry>(sb.onlyRun);
+  return (only.keyBytes as u32) != nameBytes || !bytesEqual(entryKey(only), name, nameBytes);
+}
+
 /** Applies the operations of a whole record; a status. A key stands at most once in a record. */
 function apply(sb: Superblock, record: usize): u32 {
   const runBytes = load<u16>(record + RECORD_RUN_BYTES_OFFSET) as u32;
   const version = load<u64>(record + RECORD_VERSION_OFFSET);
   const name = record + (RECORD_HEADER_BYTES as usize);
+  if (SHARED && isLeftOut(sb, name, runBytes)) return STATUS_OK;
   let at = name + (runBytes as usize);
   if ((load<u8>(at + OPERATION_KIND_OFFSET) as u32) == OPERATION_DELETE_RUN)
     return applyDeletion(name, runBytes, version);

@@ -27,12 +27,14 @@ import {
 import { bytesCopy, entryFree, entryMake } from "./entry";
 import { hashKey } from "./hash";
 import { heldBytes, recordCrc, recordJudge } from "./record";
-import { countLive } from "./recovery";
+import { countLive, isLeftOut } from "./recovery";
 import { Run, runArena, runMake, runPublish } from "./run";
 import { tableOfMake } from "./run-tables";
 import { Superblock, superblock } from "./superblock";
 import { tableFind, tableInsert } from "./table";
 import { versionFree, versionInstall, versionMake, versionValue } from "./versions";
+
+const SHARED: bool = ASC_FEATURE_THREADS;
 
 /** Puts one entry that was held where it belongs; a status. */
 function restoreEntry(sb: Superblock, run: Run, operation: usize): u32 {
@@ -68,6 +70,7 @@ function restoreRun(sb: Superblock, record: usize, version: u64): u32 {
   const runVersion = load<u64>(record + RECORD_VERSION_OFFSET);
   if (runVersion == 0 || runVersion > version) return STATUS_DAMAGED;
   const name = record + (RECORD_HEADER_BYTES as usize);
+  if (SHARED && isLeftOut(sb, name, runBytes)) return STATUS_OK;
   const run = runMake(name, runBytes);
   if (run === null) return STATUS_STORE_FULL;
   if (run.visible == 0) {
@@ -76,7 +79,12 @@ function restoreRun(sb: Superblock, record: usize, version: u64): u32 {
   } else if (run.visible != runVersion) {
     return STATUS_DAMAGED;
   }
-  let at = name + (runBytes as usize);
+  return restoreEntries(sb, run, record, runBytes);
+}
+
+/** Puts the entries of one record, behind a name of so many bytes, where they belong; a status. */
+export function restoreEntries(sb: Superblock, run: Run, record: usize, runBytes: u32): u32 {
+  let at = record + (RECORD_HEADER_BYTES as usize) + (runBytes as usize);
   for (let left = load<u32>(record + RECORD_OPERATIONS_OFFSET); left > 0; left--) {
     const status = restoreEntry(sb, run, at);
     if (status != STATUS_OK) return status;

@@ -27,6 +27,7 @@ import { keeps, RULE_RETIRED_STAYS } from "./rules";
 import { heldBetween } from "./snapshots";
 import { CACHE_LINE_BYTES, Superblock, SYSTEM_ARENA_BASE, superblock } from "./superblock";
 import { Table, tableErase, tableFind, tableInsert, tableMake } from "./table";
+import { Context, workerAt } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
 
@@ -45,7 +46,10 @@ export class Run {
   commits: u32;
   /** Commits of this run that are installed and not published. */
   unpublished: u32;
-  /** Transactions that were begun on it before its first commit was published: as long as there are any it is kept. */
+  /**
+   * Transactions that were begun on it before its first commit was published: as long as there are any it is kept. Between workers
+   * their contexts say so (isBegunOn).
+   */
   transactions: u32;
   pruneFirst: usize;
   pruneLast: usize;
@@ -180,6 +184,11 @@ export function runTableMake(run: Run, tag: u32): Table | null {
 /** Whether a handle still means the incarnation that it was made for. */
 export function runIs(run: Run, generation: u32): bool {
   return load32(changetype<usize>(run) + offsetof<Run>("generation")) == generation;
+}
+
+/** Whether nobody can say what is in a run that still has its name. */
+export function runIsLost(run: Run): bool {
+  return (run.flags & RUN_POISONED) != 0 && run.deleted == 0;
 }
 
 /** The newest version that readers of a run see. */
@@ -325,15 +334,37 @@ function runBlank(run: Run): void {
 }
 
 /**
- * Takes a run away that nobody can say anything about, and whose extents have been given back. Under its lock and the
- * directory's.
+ * Puts a header in front of a run that nobody can say anything about, which is filled with what its log says: at `version`, and
+ * lost itself until it is whole. Null if memory cannot grow. The directory's lock is held.
+ *
+ * Whatever is never ended here leaves one of the two as the run of the name: the new one counts for nothing before its
+ * generation says that it is in use.
  */
-export function runBanish(run: Run): void {
-  runChange(run);
-  memory.fill(changetype<usize>(runArena(run)), 0, ARENA_BYTES);
+export function runRenew(lost: Run, version: u64): Run | null {
+  const run = headerMake();
+  if (run === null) return null;
+  const entry = changetype<Entry>(lost.entry);
+  run.flags = RUN_POISONED;
+  run.born = version;
+  run.installed = version;
+  store64(changetype<usize>(run) + offsetof<Run>("visible"), version);
+  run.older = changetype<usize>(lost);
+  run.entry = changetype<usize>(entry);
+  entry.head = changetype<usize>(run);
   store32(changetype<usize>(run) + offsetof<Run>("generation"), run.generation + 1);
-  add32(changetype<usize>(superblock()) + offsetof<Superblock>("runsLive"), -1);
-  runReclaim(run);
+  add32(changetype<usize>(superblock()) + offsetof<Superblock>("runsLive"), 1);
+  return run;
+}
+
+/**
+ * Gives the memory of a deleted run back that a worker has died in: nobody knows what its arena is, but each extent names it.
+ * False if it has to wait. Under its lock.
+ */
+function lostIsGiven(run: Run): bool {
+  if (!SHARED || (run.flags & RUN_POISONED) == 0) return true;
+  if (!extentsOf(changetype<usize>(runArena(run)))) return false;
+  memory.fill(changetype<usize>(runArena(run)), 0, ARENA_BYTES);
+  return true;
 }
 
 /**
@@ -380,7 +411,7 @@ function headersSort(sb: Superblock): void {
       store64(changetype<usize>(run) + offsetof<Run>("visible"), run.deleted);
       run.live = 0;
       run.liveKv = 0;
-      run.flags = 0;
+      run.flags &= RUN_POISONED;
       retiredPush(sb, run);
     } else if ((run.generation & 1) == 1) {
       sb.runsLive++;
@@ -414,18 +445,32 @@ function headerClear(run: Run): bool {
 
 /** Takes a run that was never written to, and on which no transaction is open, out of the directory again. */
 export function runForget(run: Run): void {
-  assert(run.installed == 0 && run.transactions == 0 && run.unpublished == 0);
+  assert(run.installed == 0 && run.unpublished == 0);
   runChange(run);
   store32(changetype<usize>(run) + offsetof<Run>("generation"), run.generation + 1);
   add32(changetype<usize>(superblock()) + offsetof<Superblock>("runsLive"), -1);
   runReclaim(run);
 }
 
+/**
+ * Whether a transaction is open that was begun on a run before its first commit was published. The directory's lock is held, or
+ * there is only one worker.
+ */
+function isBegunOn(run: Run): bool {
+  if (!SHARED) return run.transactions != 0;
+  for (let index: u32 = 0; index < superblock().workersHigh; index++) {
+    for (let at = workerAt(index).contexts; at; at = changetype<Context>(at).nextOwned) {
+      if (load32(at + offsetof<Context>("begunOn")) == (changetype<usize>(run) as u32)) return true;
+    }
+  }
+  return false;
+}
+
 /** Forgets a run that was never written to, if nobody is using it. The directory's lock is held. */
 export function runForgetUnused(run: Run, generation: u32): void {
   if (!runTryLock(run)) return;
-  const unused = run.installed == 0 && run.transactions == 0 && run.unpublished == 0;
-  if (unused && runIs(run, generation)) runForget(run);
+  const unused = run.installed == 0 && run.unpublished == 0 && runIs(run, generation);
+  if (unused && !isBegunOn(run)) runForget(run);
   runUnlock(run);
 }
 
@@ -446,6 +491,27 @@ export function runRetire(run: Run, version: u64): void {
   add32(changetype<usize>(sb) + offsetof<Superblock>("runsLive"), -1);
   if (SHARED) retiredHandOver(sb, run);
   else retiredPush(sb, run);
+}
+
+/** Ends the publication of a deletion that somebody has died in, but for the lists of headers. */
+export function runRetireAgain(run: Run, version: u64): void {
+  const header = changetype<usize>(run);
+  store64(header + offsetof<Run>("deleted"), version);
+  store32(header + offsetof<Run>("generation"), (run.generation + 1) & ~1);
+  store64(header + offsetof<Run>("visible"), version);
+  run.live = 0;
+  run.liveKv = 0;
+  store32(header + offsetof<Run>("flags"), run.flags & ~RUN_DELETING);
+}
+
+/** Makes the lists of headers anew: of those that are free, and of those that are deleted. Under the directory's lock and the log's. */
+export function headersMend(): void {
+  const sb = superblock();
+  headersSort(sb);
+  for (let at = sb.firstRun; at; at = changetype<Run>(at).nextRun) {
+    if (changetype<Run>(at).entry == 0) headerClear(changetype<Run>(at));
+  }
+  sb.headersTorn = 0;
 }
 
 /** Whoever publishes a deletion may not have the directory's lock: the run waits for somebody who has. */
@@ -513,11 +579,12 @@ export function retiredReclaim(horizon: u64): void {
   for (let left = RETIRED_PER_STEP; left > 0 && sb.retiredRuns != 0; left--) {
     const run = retiredPop(sb);
     // Whoever holds a version from before its first commit sees nothing of it, unless it is a transaction on it.
-    const stays = run.deleted > horizon || run.transactions != 0 || heldBetween(run.born, run.deleted);
+    const stays = run.deleted > horizon || isBegunOn(run) || heldBetween(run.born, run.deleted);
     if ((stays && keeps(RULE_RETIRED_STAYS)) || !runTryLock(run)) {
       retiredPush(sb, run);
     } else {
-      runReclaim(run);
+      if (lostIsGiven(run)) runReclaim(run);
+      else retiredPush(sb, run);
       runUnlock(run);
     }
     if (changetype<usize>(run) == last) return;

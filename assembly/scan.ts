@@ -14,7 +14,7 @@ import { readIsTorn, within } from "./optimistic";
 import { keeps, RULE_SCANNED_IS_READ } from "./rules";
 import { Run, runTable } from "./run";
 import { groupBytes, groupTable, isIndex, tableOf } from "./run-tables";
-import { DIRECTORY_DEPTH_MAX, directoryLeaf, Leaf, leafSlot, leafSpan, leafWithin, Table } from "./table";
+import { DIRECTORY_DEPTH_MAX, directoryLeaf, Leaf, leafBody, leafSpan, leafWithin, Table } from "./table";
 import {
   narrowScan,
   noteRead,
@@ -179,8 +179,9 @@ export class Cursors {
 function leafAt(table: Table, place: u32): Leaf {
   if (!SHARED) return directoryLeaf(table, place);
   if (readIsTorn() || table.depth > DIRECTORY_DEPTH_MAX) return changetype<Leaf>(0);
-  const leaf = leafWithin(load<usize>(within(table.directory + ((place as usize) << 2), 4)));
-  return leaf === null || leaf.depth > table.depth ? changetype<Leaf>(0) : leaf;
+  return changetype<Leaf>(
+    changetype<usize>(leafWithin(load<usize>(within(table.directory + ((place as usize) << 2), 4)))),
+  );
 }
 
 /** The entry at the cursor or the next after it, and the cursor behind it; null at the end. */
@@ -188,10 +189,15 @@ export function cursorNext(table: Table, cursor: Cursor): Entry | null {
   while (cursor.place < (1 as u32) << table.depth) {
     const leaf = leafAt(table, cursor.place);
     if (SHARED && changetype<usize>(leaf) == 0) return null;
-    while (cursor.slot < leaf.slots) {
+    const slots = leaf.slots;
+    const body = leafBody(leaf, slots);
+    if (SHARED && body == 0) return null;
+    while (cursor.slot < slots) {
       const slot = cursor.slot++;
-      if ((load<u8>(leaf.body + (slot as usize)) & CONTROL_EMPTY) == 0) {
-        return changetype<Entry>(within(load<usize>(leafSlot(leaf, slot)), ENTRY_HEADER_BYTES));
+      if ((load<u8>(body + (slot as usize)) & CONTROL_EMPTY) == 0) {
+        return changetype<Entry>(
+          within(load<usize>(body + (slots as usize) + ((slot as usize) << 2)), ENTRY_HEADER_BYTES),
+        );
       }
     }
     cursor.place += leafSpan(table, leaf);

@@ -1,11 +1,14 @@
 /**
  * The entry of the shared build: the ABI, and what only those call who have others beside them.
  */
-import { banish, bury } from "./burial";
-import { CLOSED_TO_WRITES, STATUS_BUSY_LOCK, STATUS_NOTHING, WORKER_NONE } from "./constants";
+import { store32 } from "./atomics";
+import { bury } from "./burial";
+import { CLOSED_TO_WRITES, LOG_PLACE_PLAN_OFFSET, STATUS_BUSY_LOCK, STATUS_NOTHING, WORKER_NONE } from "./constants";
+import { banish, finish, readOnlyRun, refill, renew } from "./healing";
+import { logBegin } from "./index";
 import { lockAcquire, lockRelease } from "./lock";
 import { logLockAlways, logUnlock } from "./queue";
-import { directoryLock, directoryUnlock, runFind } from "./run";
+import { directoryLock, directoryUnlock, Run, runFind } from "./run";
 import { scratchKey } from "./scratch";
 import { Superblock, superblock } from "./superblock";
 import { workerReserve, workerWord } from "./workers";
@@ -32,13 +35,44 @@ export function closeAll(): void {
   logUnlock();
 }
 
-/** Takes the poisoned run whose id is in the key scratch away, with all that is in it; a status. */
-export function runBanish(nameBytes: u32): u32 {
+/**
+ * Commits the deletion of the poisoned run whose id is in the key scratch; its version, or a status negated: STATUS_OK where it
+ * is gone and the log never knew of it. Then its header and what handles of it carry stand in the result area.
+ */
+export function runBanish(nameBytes: u32, mode: u32): f64 {
+  if (!directoryLock()) return -(STATUS_BUSY_LOCK as f64);
+  const run = runFind(scratchKey(), nameBytes);
+  const result = run === null ? -(STATUS_NOTHING as i64) : banish(run, mode, scratchResult());
+  directoryUnlock();
+  return result as f64;
+}
+
+/** From now on a log is read back for the run alone whose id is in the key scratch; a status. */
+export function healOnly(nameBytes: u32): u32 {
+  return readOnlyRun(scratchKey(), nameBytes);
+}
+
+/**
+ * Begins to rebuild the poisoned run whose id is in the key scratch at the version that its log ends with, 0 if it has none of
+ * it; a status, STATUS_BUSY_PENDING where something older is not yet published. The header to fill and its generation stand in
+ * the result area.
+ */
+export function healBegin(nameBytes: u32, version: f64): u32 {
   if (!directoryLock()) return STATUS_BUSY_LOCK;
   const run = runFind(scratchKey(), nameBytes);
-  const status = run === null ? STATUS_NOTHING : banish(run);
+  const status = run === null ? STATUS_NOTHING : renew(run, version as u64, scratchResult());
   directoryUnlock();
   return status;
+}
+
+/** Fills it with the records of a checkpoint at an address; a status, STATUS_RUN_STALE where somebody has deleted it. */
+export function healRecords(run: usize, generation: u32, pointer: u32, length: u32): u32 {
+  return refill(changetype<Run>(run), generation, pointer as usize, length);
+}
+
+/** Gives it to everybody, or with `whole` false empties it again; a status. */
+export function healEnd(run: usize, generation: u32, whole: u32): u32 {
+  return finish(changetype<Run>(run), generation, whole != 0);
 }
 
 /** Where the end of the heap stands: no address of a value is beyond it. */
@@ -54,6 +88,27 @@ export function logPlaceAddress(): usize {
 /** Where it stands whether the database is closed. */
 export function closedAddress(): usize {
   return changetype<usize>(superblock()) + offsetof<Superblock>("closed");
+}
+
+/**
+ * Notes which segment is about to be made, with 0 that none is: whoever makes it may die of that at any instant, and whoever
+ * writes next finds out whether it is there. Whoever has the turn to write.
+ */
+export function segmentPlan(segment: u32, position: f64, chain: u32, epoch: u32): void {
+  const sb = superblock();
+  sb.planPosition = position as u64;
+  sb.planChain = chain;
+  sb.planEpoch = epoch;
+  store32(logPlaceAddress() + LOG_PLACE_PLAN_OFFSET, segment);
+}
+
+/** The segment that was planned is there: the log goes on in it. */
+export function segmentBegin(): void {
+  const sb = superblock();
+  logBegin(sb.planPosition as f64, sb.planChain, sb.planEpoch, sb.planPosition as f64);
+  sb.logSegmentPosition = sb.planPosition;
+  sb.logSegment = sb.planSegment;
+  store32(logPlaceAddress() + LOG_PLACE_PLAN_OFFSET, 0);
 }
 
 function turnWord(turn: u32): usize {

@@ -44,6 +44,7 @@ import {
   Item,
   logLock,
   logUnlock,
+  placeIsWhole,
   queuePlace,
   queueRelease,
   queueReserve,
@@ -254,6 +255,7 @@ function commitOneLocked(
   const at = recordHeader(run, item);
   const kind = length == TOMBSTONE ? OPERATION_DELETE : OPERATION_PUT;
   operationWrite(at, kind, tag, key, keyBytes, versionValue(record), valueBytes);
+  placeIsWhole(item);
   install(run, tag, entry, record, item.version, keys != 0);
   return finishQueued(sb, run, item, entry);
 }
@@ -285,10 +287,12 @@ function finishQueued(_sb: Superblock, run: Run, item: Item, written: Entry | nu
   if (written !== null) pruneEnqueue(run, written);
   const operations = item.operations;
   const bytes = item.length;
+  const deletes = item.deletesRun;
   publishPlaced(item);
   queueRelease();
   logUnlock();
-  if (SHARED) {
+  // A run that goes stays as it is: what is in it may be lost, and who died in here may not be thought to have been changing it.
+  if (SHARED && !deletes) {
     pruneCommitted(run, null, operations + PRUNE_CHAINS_PER_WRITE, bytes);
     runTrim(run);
   }
@@ -359,6 +363,7 @@ function commitDeletionLocked(run: Run, generation: u32, mode: u32): i64 {
   const item = place(sb, run, recordBytes, mode, 1);
   item.deletesRun = 1;
   operationWrite(recordHeader(run, item), OPERATION_DELETE_RUN, 0, 0, 0, 0, 0);
+  placeIsWhole(item);
   run.flags |= RUN_DELETING;
   return finishQueued(sb, run, item, null);
 }
@@ -402,6 +407,7 @@ function commitTransactionLocked(run: Run, transaction: Transaction, mode: u32, 
   if (logged) {
     const item = place(sb, run, recordBytes, mode, operations);
     encodeWrites(run, transaction, item);
+    placeIsWhole(item);
     installWrites(run, transaction, item.version, changetype<usize>(item) + offsetof<Item>("liveChange"));
     return finishQueued(sb, run, item, null);
   }

@@ -183,8 +183,21 @@ export class Superblock {
   syncLock: u32;
   /** Set while commits are undone: no place in the queue is given. */
   undoing: u32;
+  /** The segment that is being made, 0 between two: where it begins, its header's checksum, and its epoch. */
+  planSegment: u32;
+  planChain: u32;
+  planPosition: u64;
+  planEpoch: u32;
   /** Runs whose deletion was just published: a stack, until somebody with the directory's lock takes them over. */
   retiredNew: usize;
+  /** The item that is being published, 0 between two; and what its run counted before. */
+  publishing: usize;
+  publishingLive: u32;
+  publishingLiveKv: u32;
+  /** Set where somebody has died while he published a deletion: the lists of headers are to be made anew. */
+  headersTorn: u32;
+  /** While a log is read back for one run alone (healing.ts): an entry whose key is its name; 0 otherwise. */
+  onlyRun: usize;
 }
 
 /** The one superblock of this memory. */

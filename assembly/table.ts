@@ -148,12 +148,20 @@ export function tableFree(table: Table, arena: Arena): void {
   arenaFree(arena, changetype<usize>(table), offsetof<Table>() as u32);
 }
 
-/** The leaf at an address that was read without a lock, if it is one that can be looked into; null otherwise. */
+/** The leaf at an address that was read without a lock, or null: what is in it may be something else at each look. */
 export function leafWithin(address: usize): Leaf | null {
-  const leaf = changetype<Leaf>(within(address, offsetof<Leaf>() as u32));
-  const slots = leaf.slots;
+  const at = within(address, offsetof<Leaf>() as u32);
+  return at != 0 ? changetype<Leaf>(at) : null;
+}
+
+/**
+ * The body of a leaf that said to have so many slots; 0 where a reader without a lock has come upon something else. Each is read
+ * once only, so that what was looked at is what is used.
+ */
+export function leafBody(leaf: Leaf, slots: u32): usize {
+  if (!SHARED) return leaf.body;
   const isSize = slots >= LEAF_SLOTS_MIN && slots <= LEAF_SLOTS_READ_MAX && popcnt<u32>(slots) == 1;
-  return isSize && within(leaf.body, leafBodyBytes(slots)) != 0 && leaf.depth <= DIRECTORY_DEPTH_MAX ? leaf : null;
+  return isSize ? within(leaf.body, leafBodyBytes(slots)) : 0;
 }
 
 /** The leaf for a hash, as tableLeaf, or null where a reader without a lock has come upon something else. */
@@ -168,7 +176,8 @@ export function tableFind(table: Table, hash: u32, key: usize, keyBytes: u32): E
   const leaf = leafFor(table, hash);
   if (SHARED && leaf === null) return null;
   const size = changetype<Leaf>(leaf).slots;
-  const controls = within(changetype<Leaf>(leaf).body, leafBodyBytes(size));
+  const controls = leafBody(changetype<Leaf>(leaf), size);
+  if (SHARED && controls == 0) return null;
   const slots = controls + (size as usize);
   const mask = size / GROUP_SLOTS - 1;
   const control = controlOf(hash);

@@ -22,7 +22,7 @@ import {
   extentsOf,
   orderFor,
 } from "./arena";
-import { add32, store32 } from "./atomics";
+import { store32 } from "./atomics";
 import {
   BEGIN_INSTALLED,
   BEGIN_STEP,
@@ -54,7 +54,7 @@ import {
 import { NO_SLOT, snapshotAcquire, snapshotRelease, startFloor } from "./snapshots";
 import { superblock } from "./superblock";
 import { TOMBSTONE, Version, versionBytes } from "./versions";
-import { Worker, worker, workerAt } from "./workers";
+import { Context, Worker, worker, workerAt } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
 export const TOUCHED_READ: u8 = 1;
@@ -80,7 +80,7 @@ class Buffer {
 }
 
 @unmanaged
-export class Transaction {
+export class Transaction extends Context {
   run: usize;
   runGeneration: u32;
   /** Odd while a transaction is open in this context. */
@@ -110,8 +110,6 @@ export class Transaction {
   writeBytes: u32;
   /** The next free context. */
   next: usize;
-  /** The next of all that were ever made for the same worker. */
-  nextOwned: usize;
 }
 
 @unmanaged
@@ -268,9 +266,7 @@ export function transactionsOfDead(index: u32): void {
       memory.fill(at + field, 0, BUFFER_BYTES);
     }
     if (transaction.generation & 1) transaction.generation++;
-    if (transaction.counted != 0 && transaction.run != 0) {
-      add32(transaction.run + offsetof<Run>("transactions"), -1);
-    }
+    store32(at + offsetof<Context>("begunOn"), 0);
     transaction.counted = 0;
     transaction.run = 0;
     transaction.writes = 0;
@@ -335,7 +331,9 @@ export function transactionBegin(run: Run, generation: u32, how: u32): usize {
   }
   let counted: u32 = 0;
   // A run whose first commit is newer than the start would not be kept by what is held.
-  if (slot != NO_SLOT && (run.born == 0 || (SHARED && run.born > start))) counted = countUnborn(run, generation);
+  if (slot != NO_SLOT && (run.born == 0 || (SHARED && run.born > start))) {
+    counted = countUnborn(transaction, run, generation);
+  }
   // Deleted meanwhile: then what is held may be of after that, and would keep nothing of the run.
   else if (SHARED && !runIs(run, generation)) counted = UNBORN_GONE;
   if (slot == NO_SLOT || counted == UNBORN_GONE) {
@@ -366,10 +364,14 @@ const UNBORN_GONE: u32 = 2;
  * Counts a transaction on a run that has nothing published yet, so that the run stays: nothing else tells that somebody means
  * it. Later ones hold a version that the run is seen at.
  */
-function countUnborn(run: Run, generation: u32): u32 {
+function countUnborn(transaction: Transaction, run: Run, generation: u32): u32 {
   if (!directoryLock()) return UNBORN_GONE;
   const lives = runIs(run, generation);
-  if (lives) add32(changetype<usize>(run) + offsetof<Run>("transactions"), 1);
+  if (lives) {
+    // Between workers it is counted by this note alone, so that nobody can die between the two.
+    if (SHARED) store32(changetype<usize>(transaction) + offsetof<Context>("begunOn"), changetype<usize>(run) as u32);
+    else run.transactions++;
+  }
   directoryUnlock();
   return lives ? UNBORN_COUNTED : UNBORN_GONE;
 }
@@ -390,8 +392,9 @@ export function transactionEnd(transaction: Transaction): void {
   store32(changetype<usize>(mine) + offsetof<Worker>("open"), mine.open - 1);
   if (counted == 0) return;
   // A deleted run counts those that were begun on it before it was there until it is given back.
-  const rest = add32(changetype<usize>(run) + offsetof<Run>("transactions"), -1) - 1;
-  if (rest != 0 || !directoryTryLock()) return;
+  if (SHARED) store32(changetype<usize>(transaction) + offsetof<Context>("begunOn"), 0);
+  else if (--run.transactions != 0) return;
+  if (!directoryTryLock()) return;
   runForgetUnused(run, generation);
   directoryUnlock();
 }

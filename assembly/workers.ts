@@ -64,6 +64,15 @@ export class Worker {
   bound: u64;
 }
 
+/** What stands at the front of a transaction context, for those who look through the contexts of all workers. */
+@unmanaged
+export class Context {
+  /** The next of all that were ever made for the same worker. */
+  nextOwned: usize;
+  /** Between workers: the run that its transaction was begun on before the run's first commit was published; 0 otherwise. */
+  begunOn: usize;
+}
+
 /** The lock word's parts: who holds it, whether somebody waits, whether who waits comes next, and the holder's incarnation. */
 export const LOCK_OWNER: u32 = 0xff;
 export const LOCK_WAITED: u32 = 0x100;

@@ -21,6 +21,7 @@ const EXPECTED = [
   { suites: ["kills"], goal: 600 },
   { suites: ["system-calls"], goal: 60 },
   { suites: ["power-cuts"], goal: 100 },
+  { suites: ["terminations"], goal: 300 },
   { suites: ["browsers"], goal: 60 },
   { suites: ["planted-bugs"], goal: 20 },
 ];

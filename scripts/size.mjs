@@ -34,7 +34,7 @@ const SERVER_ONLY = /[\\/]adapters[\\/]node-fs/;
 /** Modules that are loaded where a database is opened in the origin private file system. */
 const OPFS_ONLY = /[\\/]adapters[\\/]opfs/;
 /** Modules that are loaded where memory is shared. */
-const SHARING_ONLY = /[\\/]host[\\/](attaching|evidence|handle|sharing)\.js/;
+const SHARING_ONLY = /[\\/]host[\\/](attaching|evidence|handle|healing|sharing)\.js/;
 
 const gzipBytes = (content) => gzipSync(content, { level: GZIP_LEVEL }).length;
 

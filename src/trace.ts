@@ -205,11 +205,10 @@ class Tap implements Attachment {
     for (const name of ["epoch", "fresh", "persisted", "vanished", "ticket"] as const) {
       Object.defineProperty(wrapped, name, { get: () => session[name] });
     }
-    const join = session.joinSegmentSync;
-    if (join !== undefined) {
-      Object.defineProperty(wrapped, "joinSegmentSync", {
-        value: (...input: Parameters<typeof join>) => join.apply(session, input),
-      });
+    for (const name of ["joinSegmentSync", "adoptSegmentSync"] as const) {
+      const method = session[name] as ((...input: unknown[]) => unknown) | undefined;
+      if (method === undefined) continue;
+      Object.defineProperty(wrapped, name, { value: (...input: unknown[]) => method.apply(session, input) });
     }
     Object.defineProperty(wrapped, "append", { value: timed("walAppendNs", session.append) });
     Object.defineProperty(wrapped, "appendSync", { value: timed("walAppendNs", session.appendSync) });

@@ -146,6 +146,20 @@ export class FileSession implements StorageSession {
     this.#current = { number, fd, flushFd, byteLength, syncedBytes: 0, cuts: 0, flushesInFlight: 0, retired: false };
   }
 
+  adoptSegmentSync(number: number): boolean {
+    this.#refuseWriting("adoptSegment");
+    const found = this.#list("segment").find((segment) => segment.number === number);
+    if (found === undefined) return false;
+    this.joinSegmentSync(number, found.byteLength);
+    // It is whole under its name; that the name stays may not have been seen to.
+    try {
+      if (this.#directoryFd !== undefined) this.#node.fs.fsyncSync(this.#directoryFd);
+    } catch (error) {
+      throw this.#fail(`Cannot go on in segment ${number}`, error);
+    }
+    return true;
+  }
+
   /** Asynchronous appends are atomic: what did not fit whole is cut off again. */
   async append(bytes: Uint8Array): Promise<void> {
     const before = this.#current?.byteLength ?? 0;

@@ -132,6 +132,12 @@ export interface StorageSession {
    */
   joinSegmentSync?(number: number, byteLength: number): void;
 
+  /**
+   * Goes on in a segment that a session of another worker was making when that died, if it is there, and makes it durable; false
+   * if it is not. As {@link joinSegmentSync}.
+   */
+  adoptSegmentSync?(number: number): boolean;
+
   /** Appends to the newest segment of this session. Asynchronous appends are atomic and take effect in call order. */
   append(bytes: Uint8Array): Promise<void>;
   appendSync(bytes: Uint8Array): void;

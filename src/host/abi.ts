@@ -139,11 +139,14 @@ export const STEP_MORE = 0;
 export const STEP_DONE = 1;
 export const STEP_ROOM = 2;
 export const STEP_FULL = 3;
+/** A worker died while it was changing the run: nobody can say what is in it. */
+export const STEP_LOST = 4;
 export const STEP_NEEDS_OFFSET = 4;
 export const LOG_PLACE_POSITION_OFFSET = 0;
 export const LOG_PLACE_SEGMENT_OFFSET = 8;
 export const LOG_PLACE_FAILED_OFFSET = 12;
 export const LOG_PLACE_SYNCS_OFFSET = 16;
+export const LOG_PLACE_PLAN_OFFSET = 32;
 export const CLOSED_TO_WRITES = 1;
 export const CLOSED_WHOLLY = 2;
 export const BEGUN_DEPENDS_OFFSET = 8;

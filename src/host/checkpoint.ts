@@ -27,6 +27,8 @@ export class CheckpointStream {
   readonly #runs: readonly HeldRun[];
   #nextRun = 0;
   #isWalking = false;
+  /** The run that is walked. */
+  #pointer = 0;
   /** What the core works with; 0 before the first piece and after the last. */
   #walk = 0;
   #isBegun = false;
@@ -58,6 +60,7 @@ export class CheckpointStream {
       }
       const { length, state, needs } = core.checkpointStep(this.#walk, filled);
       filled += length;
+      if (state === abi.STEP_LOST) throw core.runError(abi.STATUS_POISONED, this.#pointer, "The checkpoint");
       if (state === abi.STEP_FULL) throw statusError(abi.STATUS_STORE_FULL, "The checkpoint");
       if (state === abi.STEP_DONE) this.#isWalking = false;
       if (state === abi.STEP_MORE && length === 0) emptySteps++;
@@ -81,6 +84,7 @@ export class CheckpointStream {
     const run = this.#runs[this.#nextRun++];
     if (run === undefined) return false;
     this.#core.checkpointRun(this.#walk, run);
+    this.#pointer = run.pointer;
     this.#isWalking = true;
     return true;
   }

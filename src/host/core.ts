@@ -450,11 +450,26 @@ export class Core implements Scratch {
     return this.#call("runDelete", run.pointer, run.generation, mode);
   }
 
-  /** Takes a poisoned run, whose id was encoded as a key, away with all that is in it; whether it was there. */
-  banishRun(nameBytes: number): boolean {
-    const status = this.#call("runBanish", nameBytes);
-    if (status === abi.STATUS_BUSY_LOCK) throw statusError(status, "The deletion of the run");
-    return status === abi.STATUS_OK;
+  /**
+   * Commits the deletion of a poisoned run whose id was encoded as a key; the version, or a status negated: 0 where it is gone
+   * without a commit. Of which run is {@link Core.besideResult} then.
+   */
+  banishRun(nameBytes: number, mode: number): number {
+    return this.#call("runBanish", nameBytes, mode);
+  }
+
+  /** The run that stands in the result area. */
+  besideResult(): RunHandle {
+    this.renew();
+    return {
+      pointer: this.view.getUint32(this.#result, true),
+      generation: this.view.getUint32(this.#result + 4, true),
+    };
+  }
+
+  /** One of the steps in which a run is rebuilt (healing.ts); a status. */
+  heal(step: "Only" | "Begin" | "Records" | "End", ...numbers: number[]): number {
+    return this.#call(`heal${step}`, ...numbers);
   }
 
   /** Takes a run that nobody has written to away again. */
@@ -762,6 +777,22 @@ export class Core implements Scratch {
       segment: this.view.getUint32(this.#logPlace + abi.LOG_PLACE_SEGMENT_OFFSET, true),
       position: this.#u64(this.#logPlace + abi.LOG_PLACE_POSITION_OFFSET),
     };
+  }
+
+  /** The segment that somebody is making, or was when he died; 0 where there is none. */
+  get plannedSegment(): number {
+    this.renew();
+    return this.view.getUint32(this.#logPlace + abi.LOG_PLACE_PLAN_OFFSET, true);
+  }
+
+  /** Notes which segment is about to be made; with 0 that none is. Whoever has the turn to write. */
+  planSegment(segment: number, position = 0, chain = 0, epoch = 0): void {
+    this.#call("segmentPlan", segment, position, chain, epoch);
+  }
+
+  /** The segment that was planned is there: the log goes on in it. */
+  beginPlanned(): void {
+    this.#call("segmentBegin");
   }
 
   /** Lets the others know of a segment. Whoever has the turn to write. */

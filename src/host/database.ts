@@ -72,7 +72,6 @@ export interface ExportOptions {
 
 /** What to do as long as a log is not shared. */
 const SHARED_INSTEAD = "Share a database in memory or on files, or let one worker own this one and ask it by messages.";
-const RECOVER_INSTEAD = "Close the database and open it again: everything that was acknowledged is in the log.";
 
 const EVENTS = new Set<string>(["error", "locked-out", "recovered"]);
 
@@ -230,7 +229,8 @@ export class Database implements AsyncDisposable {
 
   /**
    * Deletes a run as a whole, in one commit; whether it existed. Snapshots taken before still see it, transactions that
-   * are open on it end with `CONFLICT`, and under its name a new run can begin. Its memory goes back to the others.
+   * are open on it end with `CONFLICT`, and under its name a new run can begin. Its memory goes back to the others. It takes away
+   * a run that a worker has died in as well.
    * @throws HoldfastError `INVALID_KEY`, `STORAGE_FULL`, `STORE_FAILED`, `COMMIT_INDETERMINATE`,
    *   `SYNC_COMMIT_UNSUPPORTED`, `BUSY`, `READ_ONLY`, `CLOSED`.
    */
@@ -242,8 +242,8 @@ export class Database implements AsyncDisposable {
    * Compacts the log: everything that is published is written as a checkpoint while commits go on, and once that is durable
    * the log that it takes the place of is removed. Killed anywhere, the database opens as if it had not begun, or as if it
    * were done. Does nothing where there is nothing new, and for a database in memory.
-   * @throws HoldfastError `STORAGE_FULL` if there is no room beside the log, which is kept then; `STORE_FULL`, `STORE_FAILED`,
-   *   `READ_ONLY`, `BUSY`, `CLOSED`.
+   * @throws HoldfastError `STORAGE_FULL` if there is no room beside the log, which is kept then; `CORRUPTION` while a run is lost,
+   *   which {@link Database.recoverRun} rebuilds; `STORE_FULL`, `STORE_FAILED`, `READ_ONLY`, `BUSY`, `CLOSED`.
    */
   async checkpoint(): Promise<void> {
     this.#engine.assertOpen();
@@ -321,7 +321,7 @@ export class Database implements AsyncDisposable {
 
   /**
    * Says that a worker is dead, by its `workerId`: what it held is let go of, and a run that it was changing is refused as
-   * `CORRUPTION` from now on. Only for one that is known to be dead, and needed only where nobody notices: where there are no
+   * `CORRUPTION` until {@link Database.recoverRun} has rebuilt it. Only for one that is known to be dead, and needed only where nobody notices: where there are no
    * Web Locks, of a worker that was not given to {@link Database.share}. Whether there was anything to clear up.
    * @throws HoldfastError `INVALID_ARGUMENT`, `BUSY`, `CLOSED`.
    */
@@ -339,12 +339,23 @@ export class Database implements AsyncDisposable {
   }
 
   /**
-   * Rebuilds a run that a worker has died in the middle of changing.
-   * @throws HoldfastError `UNSUPPORTED`: one that is only in memory cannot be rebuilt; {@link Database.deleteRun} removes it.
+   * Rebuilds a run that a worker has died in the middle of changing, from the newest checkpoint and the log behind it, while
+   * the others go on. All commits of it that were acknowledged are there again, with their versions; snapshots and transactions
+   * from before are refused to read it. Whether there was anything to rebuild. Where the database was opened.
+   * @throws HoldfastError `UNSUPPORTED` for a database that is only in memory, of which {@link Database.deleteRun} removes the
+   *   run, and in a worker that has attached; `CORRUPTION` with segment and offset where the files are damaged, `STORE_FULL`
+   *   where there is no memory to rebuild it in, the run as it was then; `STORE_FAILED`, `INVALID_KEY`, `BUSY`, `READ_ONLY`,
+   *   `CLOSED`.
    */
-  async recoverRun(runId: string): Promise<void> {
-    this.#engine.assertOpen();
-    if (this.#engine.log !== undefined) throw unsupported("db.recoverRun", RECOVER_INSTEAD);
+  recoverRun(runId: string): Promise<boolean> {
+    return this.#engine.track(() => this.#recoverRun(runId));
+  }
+
+  async #recoverRun(runId: string): Promise<boolean> {
+    const { id } = this.run(runId);
+    const { log } = this.#engine;
+    this.#engine.assertWritable();
+    if (log !== undefined) return (await this.#sharing?.recoverRun(id, log)) ?? false;
     throw new HoldfastError(
       "UNSUPPORTED",
       `The run ${describe(runId)} is only in memory, and there is nothing to rebuild it from. Remove it with db.deleteRun(id).`,

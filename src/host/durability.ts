@@ -31,6 +31,14 @@ export interface DurabilityListener {
   onError(error: HoldfastError): void;
 }
 
+/** The files of a log while it is written to. */
+export interface LogFilesInUse {
+  readonly session: StorageSession;
+  readonly writer: LogWriter;
+  readonly state: LogState;
+  readonly environment: Environment;
+}
+
 /** The most bytes that may wait for an asynchronous storage. */
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -203,11 +211,15 @@ export class DurableLog {
     this.#flusher.synced();
   }
 
-  /** Writes and syncs whatever is pending: what a conflict with an unpublished commit waits for (COMMIT 4). */
-  settlePending(): void {
-    if (!this.#capabilities.syncFlush) return;
+  /**
+   * Writes and syncs whatever is pending: what a conflict with an unpublished commit waits for (COMMIT 4). False where the
+   * storage cannot do so synchronously.
+   */
+  settlePending(): boolean {
+    if (!this.#capabilities.syncFlush) return false;
     this.#writer.drainSync();
     this.#writer.syncSync();
+    return true;
   }
 
   /** Writes what waits in memory, for a deferred commit that would take it past its limit. */
@@ -303,8 +315,18 @@ export class DurableLog {
     if (this.#state.isJoined === true) {
       throw unsupported("db.checkpoint in a worker that has attached", "Call it where the database was opened.");
     }
-    const next = this.#checkpointing.then(() => this.#makeCheckpoint());
-    this.#checkpointing = next.catch(() => {});
+    return this.withFiles(() => this.#makeCheckpoint());
+  }
+
+  /** Does something with the files of the log while no checkpoint takes any away, one after another. */
+  withFiles<T>(body: (files: LogFilesInUse) => Promise<T>): Promise<T> {
+    const next = this.#checkpointing.then(() =>
+      body({ session: this.#session, writer: this.#writer, state: this.#state, environment: this.#environment }),
+    );
+    this.#checkpointing = next.then(
+      () => {},
+      () => {},
+    );
     return next;
   }
 

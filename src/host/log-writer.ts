@@ -136,6 +136,7 @@ export class LogWriter {
   /** Goes on behind what other workers have written. */
   #join(): void {
     this.assertUsable();
+    if (this.#core.plannedSegment !== 0) this.#endPlan();
     const { segment, position } = this.#core.logPlace();
     const end = this.#core.logPosition;
     if (segment === 0 || (segment === this.#segment && end === this.#endSeen)) return;
@@ -146,6 +147,17 @@ export class LogWriter {
     if (this.#session.joinSegmentSync === undefined) throw this.fail(new Error("The storage cannot be joined."));
     try {
       this.#session.joinSegmentSync(segment, abi.SEGMENT_HEADER_BYTES + records);
+    } catch (cause) {
+      throw this.fail(cause);
+    }
+  }
+
+  /** Finds out whether a segment is there that somebody has died in making: then the log goes on in it. */
+  #endPlan(): void {
+    const core = this.#core;
+    try {
+      if (this.#session.adoptSegmentSync?.(core.plannedSegment) === true) core.beginPlanned();
+      else core.planSegment(0);
     } catch (cause) {
       throw this.fail(cause);
     }
@@ -227,8 +239,8 @@ export class LogWriter {
     this.#segmentPosition = start.position;
     this.#segmentBytes = 0;
     this.#isRotating = false;
-    this.#core.logBegin(start.position, crc, this.#state.epoch, start.position);
-    if (this.#core.shared) this.#core.setLogPlace(start.number, start.position);
+    if (this.#core.shared) this.#core.beginPlanned();
+    else this.#core.logBegin(start.position, crc, this.#state.epoch, start.position);
   }
 
   get #nextSegment(): number {
@@ -254,9 +266,11 @@ export class LogWriter {
     if (this.#segment !== 0) this.#syncWritten();
     const start = this.#startOf(this.#nextSegment);
     const { bytes, crc } = this.#header(start);
+    if (this.#core.shared) this.#core.planSegment(start.number, start.position, crc, this.#state.epoch);
     try {
       this.#session.createSegmentSync(start.number, bytes);
     } catch (cause) {
+      if (this.#core.shared) this.#core.planSegment(0);
       throw this.#creationFailed(cause);
     }
     this.#begun(start, crc);

@@ -297,16 +297,29 @@ async function listFiles(session: StorageSession): Promise<LogFiles> {
 }
 
 /**
- * Reads the log of a session into an empty core, and makes its tail safe.
- * @throws HoldfastError `CORRUPTION` with segment and offset, `UNSUPPORTED`, `STORE_FULL`, and what the storage throws.
+ * Restores the newest checkpoint into an empty core, and looks at the headers of the segments behind it.
+ * @throws HoldfastError as {@link recoverLog}.
  */
-export async function recoverLog(session: StorageSession, core: Core, options: RecoveryOptions): Promise<LogState> {
+export async function beginReading(
+  session: StorageSession,
+  core: Core,
+  options: RecoveryOptions,
+): Promise<{ reader: LogReader; headers: Header[]; checkpoint: CheckpointHeader | undefined }> {
   const files = await listFiles(session);
   const reader = new LogReader(session, core, options, files);
   const headers: Header[] = [];
   for (const { number } of files.segments) headers.push(await reader.header(number));
   const checkpoint = files.checkpoint === undefined ? undefined : await reader.checkpoint(files.checkpoint.number);
   for (const [i, header] of headers.entries()) checkSuccession(headers[i - 1] ?? checkpoint, header);
+  return { reader, headers, checkpoint };
+}
+
+/**
+ * Reads the log of a session into an empty core, and makes its tail safe.
+ * @throws HoldfastError `CORRUPTION` with segment and offset, `UNSUPPORTED`, `STORE_FULL`, and what the storage throws.
+ */
+export async function recoverLog(session: StorageSession, core: Core, options: RecoveryOptions): Promise<LogState> {
+  const { reader, headers, checkpoint } = await beginReading(session, core, options);
   const last = headers.at(-1);
   if (last === undefined) return emptyLog(session, core, options, checkpoint);
   for (let i = 0; i + 1 < headers.length; i++) {

@@ -12,11 +12,13 @@ import {
   BEGIN_STEP,
   RUN_ID_BYTES_MAX,
   SLOT_RUN_STALE,
+  STATUS_BUSY_PENDING,
   STATUS_DRAIN_FIRST,
   STATUS_LARGE,
   STATUS_LIMIT,
   STATUS_NOTHING,
   STATUS_NOTHING_PENDING,
+  STATUS_POISONED,
   STATUS_RUN_STALE,
   STATUS_VERSION_MISMATCH,
   VERSION_HEADER_BYTES,
@@ -37,6 +39,9 @@ import { expectedVersion, readWriteOptions, versionMismatch } from "./write-opti
 const ANY_VERSION = -1;
 /** Attempts of an implicit operation that meets conflicts: each means that somebody else has got on. */
 const STEP_ATTEMPTS_MAX = 100;
+
+/** Instead of a run: look again which there is. */
+const LOST: RunHandle = { pointer: -1, generation: 0 };
 
 /** The core's side of a run: the primitives' {@link Writer}, one call for each operation. */
 export class RunWriter implements Writer {
@@ -87,7 +92,7 @@ export class RunWriter implements Writer {
     if (pointer === 0) return this.#recordAnew(table, key);
     const record = core.get(pointer, generation, table, keyBytes);
     if (record >= STATUS_LIMIT || record === 0 || record === STATUS_LARGE) return record;
-    if (record !== STATUS_RUN_STALE) throw statusError(record, "The read");
+    if (record !== STATUS_RUN_STALE && record !== STATUS_POISONED) throw statusError(record, "The read");
     return this.#recordAnew(table, key);
   }
 
@@ -291,30 +296,30 @@ export class RunWriter implements Writer {
     engine.assertWritable();
     const mode = engine.syncModeOf(options?.durability);
     for (;;) {
-      const run = this.#resolveOrBanish();
-      if (run === undefined) return true;
+      const { run, version } = this.#delete(mode);
       if (run.pointer === 0) return false;
-      const version = engine.core.deleteRun(run, mode);
-      if (version > 0) {
-        engine.settle(run, version, mode);
-        return true;
-      }
+      if (version > 0) engine.settle(run, version, mode);
+      if (version >= 0) return true;
       if (-version === STATUS_NOTHING) return false;
       if (-version === STATUS_DRAIN_FIRST) engine.log?.drainFirst();
+      // Somebody else is deleting it, or has died in doing so.
+      else if (-version === STATUS_BUSY_PENDING && engine.log?.settlePending()) continue;
       else if (-version !== STATUS_RUN_STALE) throw statusError(-version, "The deletion of the run");
     }
   }
 
-  /** The run; undefined where it was one that nobody can say anything about, which is gone now. */
-  #resolveOrBanish(): RunHandle | undefined {
+  /** Commits the deletion: of the run, or of one that nobody can say anything about; the version, or a status negated. */
+  #delete(mode: number): { readonly run: RunHandle; readonly version: number } {
+    const { core } = this.#engine;
     try {
-      return this.resolve();
+      const run = this.resolve();
+      return { run, version: run.pointer === 0 ? 0 : core.deleteRun(run, mode) };
     } catch (error) {
-      const { core, log } = this.#engine;
-      // A log would bring it back.
-      if (log !== undefined || !HoldfastError.is(error, "CORRUPTION")) throw error;
-      if (core.banishRun(this.#encodeId(core))) return undefined;
-      return this.resolve();
+      if (!HoldfastError.is(error, "CORRUPTION")) throw error;
+      const version = core.banishRun(this.#encodeId(core), mode);
+      // It has been rebuilt or deleted by somebody meanwhile.
+      if (-version === STATUS_NOTHING) return { run: LOST, version: -STATUS_RUN_STALE };
+      return { run: core.besideResult(), version };
     }
   }
 
@@ -331,6 +336,8 @@ export class RunWriter implements Writer {
       this.create();
     } else if (status === STATUS_DRAIN_FIRST) {
       log?.drainFirst();
+    } else if (status === STATUS_BUSY_PENDING && log?.settlePending()) {
+      return;
     } else if (status === STATUS_VERSION_MISMATCH) {
       // What it is compared with may not be published yet: nobody is told of it before it is.
       if (core.runUnpublished(this.#handle) > 0) log?.settlePending();

@@ -8,9 +8,12 @@ import type { HoldfastError } from "../errors.js";
 import { WORKERS_MAX } from "./abi.js";
 import { describe, refuseArgument } from "./arguments.js";
 import type { Core } from "./core.js";
+import type { DurableLog } from "./durability.js";
 import type { Environment } from "./environment.js";
 import { Evidence } from "./evidence.js";
 import type { DatabaseHandle } from "./handle.js";
+import { healRun } from "./healing.js";
+import { unsupported } from "./unsupported.js";
 
 export interface SharingParts {
   readonly core: Core;
@@ -67,6 +70,17 @@ export class Sharing {
     const buried = this.#core.buryWorker(dead, this.#core.workerIn(dead));
     if (buried) this.#onBuried();
     return buried;
+  }
+
+  /**
+   * Rebuilds a run that a worker has died in from the log; whether there was anything to rebuild.
+   * @throws HoldfastError `UNSUPPORTED` in a worker that has attached.
+   */
+  recoverRun(id: string, log: DurableLog): Promise<boolean> {
+    if (!this.#isOwner) {
+      throw unsupported("db.recoverRun in a worker that has attached", "Call it where the database was opened.");
+    }
+    return log.withFiles((files) => healRun(this.#core, this.#handle.module, files, id));
   }
 
   /** Nobody can install anything any more, in whichever worker, if this is where the database was opened. */

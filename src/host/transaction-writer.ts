@@ -274,7 +274,8 @@ export class TransactionWriter implements Writer, Holder {
   }
 
   #refusal(status: number): HoldfastError {
-    if (status === STATUS_CONFLICT_PENDING && !this.#asynchronous) this.#engine.log?.settlePending();
+    const isPending = status === STATUS_CONFLICT_PENDING || status === STATUS_BUSY_PENDING;
+    if (isPending && !this.#asynchronous && this.#engine.log?.settlePending()) return statusError(STATUS_CONFLICT);
     const known = [STATUS_CONFLICT, STATUS_CONFLICT_PENDING, STATUS_BUSY_PENDING, STATUS_BUSY_LOCK];
     return statusError(status, known.includes(status) ? undefined : "The transaction");
   }

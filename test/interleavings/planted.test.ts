@@ -2,18 +2,22 @@
  * That the scheduler finds what it is for: each fault of plants.ts, planted into the core, is found within a bounded number of
  * runs. That the same runs find nothing in the core as it is, interleavings.test.ts sees.
  */
+import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, it } from "vitest";
 import { SCALE } from "../support/durability-report.js";
 import { Harness } from "./harness.js";
 import { hunt } from "./hunt.js";
-import { build, PLANTS, planted } from "./plants.js";
+import { ACTIONS, type Cores, die } from "./log-deaths.js";
+import { build, LOG_PLANTS, PLANTS, planted } from "./plants.js";
 
 const RUNS = Math.ceil(8000 * SCALE);
+/** Of the accesses of an action one in so many is died at. */
+const LOG_STRIDE = 5;
 const STEPS_ATOMIC = 150;
 const STEPS_EVERY_ACCESS = 2000;
 
 describe("a fault that is planted", () => {
-  it.each(PLANTS)("can be planted: $name", (plant) => {
+  it.each([...PLANTS, ...LOG_PLANTS])("can be planted: $name", (plant) => {
     expect(() => planted(plant)).not.toThrow();
   });
 
@@ -34,3 +38,29 @@ describe("a fault that is planted", () => {
     }
   });
 });
+
+describe("a fault of clearing up behind the dead that is planted", () => {
+  it.each(LOG_PLANTS.map((plant, i) => ({ ...plant, index: PLANTS.length + i })))(
+    "is found: $name",
+    async ({ index, ...plant }) => {
+      const file = await build({ ...plant, everyAccess: true }, index);
+      const module = await WebAssembly.compile(readFileSync(file));
+      const cores = { dying: module, whole: module };
+      expect(findDeath(cores, plant.script), plant.name).toBeDefined();
+    },
+  );
+});
+
+/** What goes wrong first, at whichever death: in one action at each, or in all. */
+function findDeath(cores: Cores, only: string | undefined): string | undefined {
+  for (const action of ACTIONS.filter(({ name }) => only === undefined || name === only)) {
+    for (let step = 0; ; step += only === undefined ? LOG_STRIDE : 1) {
+      try {
+        if (die(cores, action, step) === undefined) break;
+      } catch (error) {
+        return `${action.name}, at access ${step}: ${String(error)}`;
+      }
+    }
+  }
+  return undefined;
+}

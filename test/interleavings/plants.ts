@@ -154,6 +154,57 @@ export const PLANTS: readonly Plant[] = [
 const ROOT = resolve(import.meta.dirname, "../..");
 const VARIANTS = join(ROOT, "build/interleavings");
 
+/** Faults of clearing up behind who has died inside the log, which log-deaths.ts must find. */
+export const LOG_PLANTS: readonly Plant[] = [
+  {
+    name: "a record counts from the moment its place is taken",
+    file: "queue.ts",
+    find: "  if (SHARED) item.whole = 0;\n",
+    replace: "  if (SHARED) item.whole = 1;\n",
+  },
+  {
+    name: "a publication that was begun is not ended",
+    file: "publish.ts",
+    find: "  if (sb.publishing == 0) return;\n",
+    replace: "  if (SHARED) return;\n",
+    script: "publishing the deletion of a run",
+  },
+  {
+    name: "what was accepted is not accepted to the end",
+    file: "queue.ts",
+    find: "    if (item.state != ITEM_WRITTEN && item.state != ITEM_SYNCED) return;\n",
+    replace: "    if (SHARED) return;\n",
+    script: "writing what others have queued",
+  },
+  {
+    name: "a run does not know of the record that its worker has left",
+    file: "publish.ts",
+    find: "    run.installed = item.version;\n    run.commits++;\n",
+    replace: "    run.commits++;\n",
+    script: "the first commit of a run",
+  },
+  {
+    name: "the headers of deleted runs stand in no list",
+    file: "publish.ts",
+    find: "    sb.headersTorn = 1;\n",
+    replace: "",
+    script: "publishing the deletion of a run",
+  },
+  {
+    name: "what waits is not counted anew",
+    file: "queue.ts",
+    find: "  sumsMend(sb);\n",
+    replace: "",
+  },
+  {
+    name: "the records of a chunk are not counted anew",
+    file: "queue.ts",
+    find: "  if (!chunksMend(sb)) return false;\n",
+    replace: "",
+    script: "a put that needs a chunk of its own",
+  },
+];
+
 /** The text of a source with a plant in it. */
 export function planted({ name, file, find, replace }: Plant): string {
   const parts = readFileSync(join(ROOT, "assembly", file), "utf8").split(find);

@@ -1,0 +1,107 @@
+/**
+ * What stays behind where a worker dies as it begins a transaction, and what a call is told that has failed for want of memory
+ * after another one had waited in vain.
+ */
+import { readFileSync } from "node:fs";
+import { beforeAll, expect, it } from "vitest";
+import { encodeKey, encodeName, encodeValue } from "../../src/host/codec.js";
+import { Core, type RunHandle, TURN_WRITE } from "../../src/host/core.js";
+import type { CoreExports } from "../../src/host/core-loader.js";
+import { HoldfastError } from "../../src/index.js";
+import { everyAccessModule, Victim } from "../support/victim.js";
+
+const PAGES_MAX = 256;
+const LARGE = "x".repeat(1_000_000);
+const STATUS_STORE_FULL = 1;
+
+let every: WebAssembly.Module;
+let whole: WebAssembly.Module;
+
+beforeAll(async () => {
+  every = await everyAccessModule();
+  whole = await WebAssembly.compile(readFileSync("build/shared-debug.wasm"));
+});
+
+function scene(): { core: Core; victim: Victim } {
+  const memory = new WebAssembly.Memory({ initial: 2, maximum: PAGES_MAX, shared: true });
+  const exports = new WebAssembly.Instance(whole, { env: { memory } }).exports as CoreExports;
+  const core = Core.format(exports, memory, true, {
+    maxBytes: PAGES_MAX * 65536,
+    seed: new Uint32Array([1, 2]),
+    capabilities: 0,
+    recordBytesMax: 2 ** 24,
+    canWait: false,
+  });
+  return { core, victim: new Victim(every, memory) };
+}
+
+function runOf(core: Core, id: string): RunHandle {
+  core.renew();
+  return core.createRun(encodeName(id, 256, "The run id", core));
+}
+
+function put(core: Core, id: string, value: string): number {
+  const run = runOf(core, id);
+  core.renew();
+  const valueBytes = encodeValue(value, core);
+  return core.put(run.pointer, run.generation, 0, encodeKey("key", core), valueBytes, 0, -1);
+}
+
+function usedBytes(core: Core): number {
+  const { bytes, freeBytes } = core.memoryUse();
+  return bytes - freeBytes;
+}
+
+/** Whether it has died as it took the run away again. */
+function isLost(core: Core, id: string): boolean {
+  try {
+    runOf(core, id);
+    return false;
+  } catch (error) {
+    if (HoldfastError.is(error, "CORRUPTION")) return true;
+    throw error;
+  }
+}
+
+it("the memory of a run that was begun on by a worker that died of it is given back once the run is deleted", () => {
+  // The run was counted a transaction that nobody ended any more: it was kept for it, with all that it had, for ever.
+  let deaths = 0;
+  for (let step = 0; ; step++) {
+    const { core, victim } = scene();
+    put(core, "before", LARGE);
+    core.deleteRun(runOf(core, "before"), 0);
+    const used = usedBytes(core);
+    const run = runOf(victim.core, "run");
+    const died = victim.run(() => {
+      const transaction = victim.core.begin(run.pointer, run.generation, 0);
+      victim.core.resultVersion();
+      victim.core.end(transaction, victim.core.begunGeneration());
+    }, step);
+    if (!died) break;
+    deaths++;
+    expect(core.buryWorker(victim.core.worker, core.workerIn(victim.core.worker))).toBe(true);
+    if (isLost(core, "run")) {
+      core.renew();
+      expect(core.banishRun(encodeName("run", 256, "The run id", core), 0)).toBeGreaterThanOrEqual(0);
+    }
+    for (let i = 0; i < 3; i++) {
+      expect(put(core, "run", LARGE)).toBeGreaterThan(0);
+      expect(core.deleteRun(runOf(core, "run"), 0)).toBeGreaterThan(0);
+    }
+    expect(core.verify(), `at access ${step}`).toBe(0);
+    expect(usedBytes(core), `at access ${step}`).toBeLessThan(used + 200_000);
+  }
+  expect(deaths).toBeGreaterThan(20);
+});
+
+it("a lack of memory is told as such, also after somebody has waited for a lock in vain", () => {
+  // That somebody had waited was remembered until it was asked for: the next lack of memory was called BUSY.
+  const { core, victim } = scene();
+  expect(put(core, "run", "small")).toBeGreaterThan(0);
+  expect(victim.core.takeTurn(TURN_WRITE)).toBe(true);
+  expect(core.takeTurn(TURN_WRITE)).toBe(false);
+  victim.core.giveTurn(TURN_WRITE);
+  core.reserveValue(4_000_000);
+  core.refuseGrowth(1);
+  expect(put(core, "run", "y".repeat(4_000_000))).toBe(-STATUS_STORE_FULL);
+});

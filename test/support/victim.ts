@@ -1,0 +1,80 @@
+/**
+ * A worker that dies at an access to memory of one's choice: an instance of the core in this very thread that asks before each,
+ * and is left where it stands when its time has come. What it has stored by then is stored, what it holds it goes on holding.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { encodeKey, encodeName, encodeValue, type Value } from "../../src/host/codec.js";
+import { Core } from "../../src/host/core.js";
+import type { CoreExports } from "../../src/host/core-loader.js";
+import { everyAccess } from "../interleavings/every-access.mjs";
+
+const STEPPED = "build/stepped.wasm";
+const FOLDER = "build/interleavings";
+
+/** The core that asks before every access to memory, made of the stepped one. */
+export async function everyAccessModule(): Promise<WebAssembly.Module> {
+  mkdirSync(FOLDER, { recursive: true });
+  const bytes = everyAccess(readFileSync(STEPPED));
+  writeFileSync(`${FOLDER}/every-access.wasm`, bytes);
+  return WebAssembly.compile(bytes as BufferSource);
+}
+
+const DEATH = new Error("dead");
+
+export class Victim {
+  readonly core: Core;
+  readonly exports: CoreExports;
+  #left = Number.POSITIVE_INFINITY;
+  #steps = 0;
+  /** Called before each access, with how many there have been. */
+  onStep: ((step: number) => void) | undefined;
+
+  constructor(module: WebAssembly.Module, memory: WebAssembly.Memory) {
+    const step = (): void => {
+      const taken = this.#steps++;
+      this.onStep?.(taken);
+      if (--this.#left < 0) throw DEATH;
+    };
+    this.exports = new WebAssembly.Instance(module, { env: { memory }, step: { step } }).exports as CoreExports;
+    this.core = Core.attach(this.exports, memory, undefined, true);
+  }
+
+  /** Accesses since the last {@link Victim.run}. */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  /** Does something until the access at `step`, which is not made any more; whether it has died of that. */
+  run(action: (victim: Victim) => void, step = Number.POSITIVE_INFINITY): boolean {
+    this.#steps = 0;
+    this.#left = step;
+    try {
+      action(this);
+      return false;
+    } catch (error) {
+      if (!isDeath(error)) throw error;
+      return true;
+    } finally {
+      this.#left = Number.POSITIVE_INFINITY;
+    }
+  }
+
+  /** The run, made if it is not there. */
+  runOf(id: string): { pointer: number; generation: number } {
+    this.core.renew();
+    return this.core.createRun(encodeName(id, 256, "The run id", this.core));
+  }
+
+  /** Commits a put into the key-values of a run, in a mode by its number; the version or a status negated. */
+  put(run: { pointer: number; generation: number }, key: string, value: Value, mode: number): number {
+    const { core } = this;
+    core.renew();
+    const valueBytes = encodeValue(value, core);
+    return core.put(run.pointer, run.generation, 0, encodeKey(key, core), valueBytes, mode, -1);
+  }
+}
+
+function isDeath(error: unknown): boolean {
+  for (let at: unknown = error; at !== undefined; at = (at as Error).cause) if (at === DEATH) return true;
+  return false;
+}
