@@ -43,11 +43,22 @@ export function holdPlace(database: string, worker: number, incarnation: number)
   });
 }
 
-/** Calls `ended` when a worker has ended, where its object tells that. */
-function onEnd(worker: object, ended: () => void): void {
-  const target = worker as { once?: unknown; addEventListener?: unknown };
-  if (typeof target.once === "function") target.once("exit", ended);
-  else if (typeof target.addEventListener === "function") target.addEventListener("close", ended, { once: true });
+/**
+ * Calls `ended` when a worker has ended, where its object tells that, until the signal is aborted: a worker that outlives a
+ * database must not keep its memory.
+ */
+function onEnd(worker: object, ended: () => void, signal: AbortSignal): void {
+  const target = worker as { once?: unknown; off?: unknown; addEventListener?: unknown };
+  if (typeof target.once === "function" && typeof target.off === "function") {
+    target.once("exit", ended);
+    signal.addEventListener("abort", () => (target as EventEmitterLike).off("exit", ended));
+  } else if (typeof target.addEventListener === "function") {
+    target.addEventListener("close", ended, { once: true, signal });
+  }
+}
+
+interface EventEmitterLike {
+  off(event: "exit", listener: () => void): void;
 }
 
 export interface EvidenceParts {
@@ -89,12 +100,13 @@ export class Evidence {
 
   /** Clears up behind the worker of a promised place, or takes the promise back, when its object tells that it has ended. */
   watchObject(object: object, worker: number, incarnation: number): void {
-    onEnd(object, () => {
+    const ended = (): void => {
       if (this.#abort.signal.aborted || !this.#core.isSound) return;
       // Some runtimes tell so while the worker still runs: where there are locks, its lock tells the truth.
       if (canSeeEnds() && this.#core.workerIn(worker).state === WORKER_ATTACHED) this.#look();
       else this.#bury(worker, incarnation);
-    });
+    };
+    onEnd(object, ended, this.#abort.signal);
   }
 
   /** Ends all of it. */
