@@ -116,7 +116,8 @@ export function systemArena(): Arena {
   return changetype<Arena>(SYSTEM_ARENA_BASE);
 }
 
-function lockOf(run: Run): usize {
+/** Where the lock of a run stands. */
+export function lockOf(run: Run): usize {
   return changetype<usize>(run) + LOCK_OFFSET;
 }
 

@@ -5,7 +5,7 @@ import { banish, bury } from "./burial";
 import { CLOSED_TO_WRITES, STATUS_BUSY_LOCK, STATUS_NOTHING, WORKER_NONE } from "./constants";
 import { lockAcquire, lockRelease } from "./lock";
 import { logLockAlways, logUnlock } from "./queue";
-import { directoryLock, directoryUnlock, runFind } from "./run";
+import { directoryLock, directoryUnlock, lockOf, Run, runFind } from "./run";
 import { scratchKey } from "./scratch";
 import { Superblock, superblock } from "./superblock";
 import { workerReserve, workerWord } from "./workers";
@@ -59,6 +59,21 @@ export function closedAddress(): usize {
 function turnWord(turn: u32): usize {
   const sb = changetype<usize>(superblock());
   return sb + (turn == 0 ? offsetof<Superblock>("drainLock") : offsetof<Superblock>("syncLock"));
+}
+
+/**
+ * Where a lock's word stands, for those who look at who waits for whom: of the turns to write and to sync, the directory, the
+ * allocator and the log, then of one run after another; 0 behind the last.
+ */
+export function lockAddress(index: u32): usize {
+  const sb = changetype<usize>(superblock());
+  if (index < 2) return turnWord(index);
+  if (index == 2) return sb + offsetof<Superblock>("directoryLock");
+  if (index == 3) return sb + offsetof<Superblock>("allocatorLock");
+  if (index == 4) return sb + offsetof<Superblock>("logLock");
+  let run = superblock().firstRun;
+  for (let skip: u32 = 5; run && skip < index; skip++) run = changetype<Run>(run).nextRun;
+  return run ? lockOf(changetype<Run>(run)) : 0;
 }
 
 /** Takes the turn to write to the storage (0) or to sync it (1); false when it could not be had in time. */

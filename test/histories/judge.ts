@@ -1,0 +1,94 @@
+/**
+ * What has to hold of everything that the workers of a history have told, and of what was found afterwards.
+ *
+ *   each run is strictly serializable                          the list-append checker
+ *   what is seen at a version is all of it, and nothing newer   by the versions of those commits that tell theirs
+ *   what was acknowledged as durable is in what was kept        by the clock, and by the mode
+ *   what was kept is a beginning of the order of commits        both of the first, with what was found as one more read
+ */
+import { checkListAppend, type ListTransaction, type Micro } from "../support/list-append.js";
+import type { Mode, Told } from "./diary.js";
+
+/** All lists of some runs as they were found from outside, at one instant. */
+export interface Finding {
+  readonly where: string;
+  readonly lists: ReadonlyMap<string, readonly Micro[]>;
+  /** When the look began, by the common clock: what was acknowledged before has to be there, if its mode is one of these. */
+  readonly began: number;
+  readonly holds: readonly Mode[];
+  /** Whether it has to show what was acknowledged before: otherwise it may be older. */
+  readonly isNewest: boolean;
+  /** The highest version in it: everything up to that has to be there. */
+  readonly version?: number | undefined;
+}
+
+const TOLD_MAX = 3;
+
+/** Everything that is wrong, for people; nothing where nothing is. */
+export function faultsOf(told: readonly Told[], findings: readonly Finding[], runs: readonly string[]): string[] {
+  return runs.flatMap((run) => {
+    const ofRun = told.filter((transaction) => transaction.run === run);
+    return [
+      ...anomaliesOf(run, ofRun, findings),
+      ...ofRun.flatMap((reader) => versionFaults(`T(${reader.began}) of ${run}`, reader.micros, reader.reads, ofRun)),
+      ...findings.flatMap((finding) => foundFaults(run, finding, ofRun)),
+    ].slice(0, TOLD_MAX);
+  });
+}
+
+function anomaliesOf(run: string, told: readonly Told[], findings: readonly Finding[]): string[] {
+  const history: ListTransaction[] = told.map(({ micros, began, ending }) => ({
+    status: ending?.status ?? "indeterminate",
+    micros,
+    began,
+    ended: ending?.ended,
+  }));
+  for (const { lists, began, isNewest } of findings) {
+    const micros = lists.get(run);
+    if (micros !== undefined) history.push({ status: "committed", micros, began: isNewest ? began : undefined });
+  }
+  return checkListAppend(history).map(({ explanation }) => `${run}: ${explanation}`);
+}
+
+function valuesOf(micros: readonly Micro[]): Set<number> {
+  return new Set(micros.flatMap((micro) => (micro.do === "read" ? micro.list : [])));
+}
+
+function appendsOf({ micros }: Told): number[] {
+  return micros.flatMap((micro) => (micro.do === "append" ? [micro.value] : []));
+}
+
+/** What is wrong with what was read of all keys at a version: it has to be all that was committed up to then, and no more. */
+function versionFaults(
+  who: string,
+  micros: readonly Micro[],
+  version: number | undefined,
+  told: readonly Told[],
+): string[] {
+  if (version === undefined) return [];
+  const values = valuesOf(micros);
+  return told.flatMap((writer) => {
+    const { ending } = writer;
+    if (ending?.status !== "committed" || ending.version === undefined) return [];
+    const is = appendsOf(writer).filter((value) => values.has(value)).length;
+    const should = ending.version <= version ? appendsOf(writer).length : 0;
+    if (is === should) return [];
+    const what = `${is} of the ${appendsOf(writer).length} values of the commit of version ${ending.version}`;
+    return [`${who} at version ${version} shows ${what}: ${JSON.stringify(writer).slice(0, 400)}`];
+  });
+}
+
+function foundFaults(run: string, { where, lists, began, holds, version }: Finding, told: readonly Told[]): string[] {
+  const micros = lists.get(run);
+  if (micros === undefined) return [];
+  const values = valuesOf(micros);
+  const lost = told.filter((writer) => {
+    const { ending, mode } = writer;
+    const isHeld = ending?.status === "committed" && ending.ended < began && holds.includes(mode);
+    return isHeld && appendsOf(writer).some((value) => !values.has(value));
+  });
+  const faults = lost.map(
+    (writer) => `${where} misses what was acknowledged in ${run}: ${JSON.stringify(writer).slice(0, 400)}`,
+  );
+  return [...faults, ...versionFaults(`${where}, ${run}`, micros, version, told)];
+}
