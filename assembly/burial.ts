@@ -32,6 +32,7 @@ import {
   directoryRebuild,
   directoryReturn,
   directorySeize,
+  directoryTryLock,
   directoryUnlock,
   RUN_POISONED,
   Run,
@@ -39,6 +40,7 @@ import {
   runBanish,
   runLock,
   runSeize,
+  runsForgetUnused,
   runUnlock,
 } from "./run";
 import { snapshotsOfDead } from "./snapshots";
@@ -78,6 +80,7 @@ export function bury(index: u32, word: u32): u32 {
   for (let dead: u32 = 0; dead < WORKERS_MAX; dead++) {
     if (stateIn(workerWord(dead)) == WORKER_DEAD) buryOne(dead);
   }
+  runsForgetUnused();
   directoryUnlock();
   return STATUS_OK;
 }
@@ -130,7 +133,6 @@ function buryOne(dead: u32): void {
   store64(changetype<usize>(worker) + offsetof<Worker>("bound"), 0);
   transactionsOfDead(dead);
   snapshotsOfDead(dead);
-  store32(changetype<usize>(worker) + offsetof<Worker>("open"), 0);
   if (!extentsOf(changetype<usize>(worker)) || !extentsLaterOf(dead)) return;
   workerMove(dead, WORKER_DEAD, WORKER_FREE);
 }
@@ -169,6 +171,10 @@ function leave(word: u32): u32 {
   if (lockTokenOf(index) != lockToken() || stateIn(word) != WORKER_ATTACHED) return STATUS_NOTHING;
   transactionsOfDead(index);
   snapshotsOfDead(index);
+  if (directoryTryLock()) {
+    runsForgetUnused();
+    directoryUnlock();
+  }
   extentsOf(changetype<usize>(workerAt(index)));
   workerMoveFrom(index, word, WORKER_FREE);
   return STATUS_OK;

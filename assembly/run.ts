@@ -492,6 +492,19 @@ function retiredPop(sb: Superblock): Run {
   return run;
 }
 
+/**
+ * Forgets all that were never written to and that nobody is using: whoever had made them died, and will not do it. The
+ * directory's lock is held.
+ */
+export function runsForgetUnused(): void {
+  for (let at = superblock().firstRun; at; at = changetype<Run>(at).nextRun) {
+    const run = changetype<Run>(at);
+    // What is in a poisoned one nobody can say, and it is not to be taken for one that was never there.
+    const isWhole = run.entry != 0 && run.deleted == 0 && (run.flags & RUN_POISONED) == 0;
+    if (isWhole && run.installed == 0) runForgetUnused(run, run.generation);
+  }
+}
+
 /** Deletes a run that nobody can hold a snapshot of: while a log is read back. */
 export function runDrop(run: Run, version: u64): void {
   runRetire(run, version);

@@ -137,8 +137,8 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "the snapshots of a dead worker are held on",
     file: "burial.ts",
-    find: "  snapshotsOfDead(dead);\n  store32(",
-    replace: "  store32(",
+    find: "  snapshotsOfDead(dead);\n  if (",
+    replace: "  if (",
     kills: true,
   },
   {

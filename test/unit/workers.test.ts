@@ -4,6 +4,7 @@
 import { Worker } from "node:worker_threads";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { memory } from "../../src/adapters/memory.js";
+import { WORKER_INCARNATION_SHIFT } from "../../src/host/abi.js";
 import type { Instrument } from "../../src/host/instrument.js";
 import { Database } from "../../src/index.js";
 import type { Context } from "../contract/context.js";
@@ -63,6 +64,38 @@ test("a worker that outlives a database does not keep its memory", async () => {
   }
   expect(worker.listenerCount("exit")).toBe(before);
   await worker.terminate();
+});
+
+test("memory that a worker has grown before it died is used, and not left out", async () => {
+  // It was counted as in use by nobody until the heap came to be grown the next time.
+  const owner = await Database.open({ storage: memory(), shared: true });
+  opened.push(owner);
+  const handle = owner.share();
+  const dead = await Database.attach(handle);
+  const { lockAddress, workerSlot } = (await WebAssembly.instantiate(handle.module, { env: { memory: handle.memory } }))
+    .exports as Record<string, (index: number) => number>;
+  const free = owner.stats().memoryFreeBytes;
+  handle.memory.grow(4);
+  const allocator = 3;
+  const word = ((lockAddress?.(allocator) ?? 0) >>> 0) / 4;
+  const incarnation = (workerSlot?.(dead.workerId) ?? 0) >>> WORKER_INCARNATION_SHIFT;
+  new Int32Array(handle.memory.buffer)[word] = (dead.workerId + 1) | (incarnation << 10);
+  expect(owner.detach(dead.workerId)).toBe(true);
+  expect(owner.stats().memoryFreeBytes).toBeGreaterThanOrEqual(free + 4 * 65536);
+  expect(owner.verify()).toEqual({ valid: true });
+});
+
+test.each(["died", "left"])("a run that a worker had only begun to make is gone once that has %s", async (how) => {
+  // Its header, its name and its place among the runs that live were kept for ever.
+  const owner = await Database.open({ storage: memory(), shared: true });
+  opened.push(owner);
+  const other = await Database.attach(owner.share());
+  other.run("begun").begin().kv.put("key", 1);
+  expect(owner.stats().runs).toBe(1);
+  if (how === "left") await other.close();
+  else owner.detach(other.workerId);
+  expect(owner.stats()).toMatchObject({ runs: 0, transactionsOpen: 0, snapshotsHeld: 0 });
+  expect(owner.verify()).toEqual({ valid: true });
 });
 
 test("a snapshot of a run that another worker makes meanwhile says of no version what is not so", async () => {
