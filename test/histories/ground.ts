@@ -76,3 +76,8 @@ export class Crew {
     await Promise.all(this.#idle.splice(0).map((hand) => hand.terminate()));
   }
 }
+
+/** Whether a worker that was terminated is known to be dead when that call has resolved; in Deno and browsers it may run on. */
+export function terminatesForSure(runtime: string): boolean {
+  return runtime === "node" || runtime === "bun";
+}

@@ -18,7 +18,7 @@ import type { Micro } from "../support/list-append.js";
 import { randomFrom } from "../support/seeded-random.js";
 import { type Mode, Reader } from "./diary.js";
 import type { Crew, Ground } from "./ground.js";
-import { type Finding, faultsOf } from "./judge.js";
+import { type Finding, faultsOf, lossesOf } from "./judge.js";
 import { Locks } from "./locks.js";
 import type { Part } from "./part.js";
 
@@ -66,6 +66,8 @@ const WORKERS_MIN = 2;
 const DIARY_BYTES = 16 * 1024 * 1024;
 const STALL_MS = 10_000;
 const LOOK_MS = 20;
+/** Faults of one history that are told. */
+const TOLD_MAX = 3;
 /** Longer than clearing up behind a worker takes once it is known to be dead, and longer than that takes to be known. */
 const BURIED_MS_MAX = 8_000;
 /** Attempts of who must not sleep: a page's main thread spins for milliseconds only. */
@@ -76,8 +78,23 @@ const ATTEMPTS_MAX = 2_000;
  * workers, and not more with each history. Where a worker was terminated, the directory may have been made anew, and what it
  * stood in before is left where it is.
  */
-const LEFT_BYTES_MAX = 64 * 1024;
-const LEFT_BYTES_EACH_KILL = 64 * 1024;
+const LEFT_BYTES_MAX = 16 * 1024;
+const LEFT_BYTES_EACH_KILL = 32 * 1024;
+
+/** How long what has failed may take to be cleared away. */
+const GIVEN_UP_MS_MAX = 2_000;
+
+/** What is wrong with a history, by the columns of the table about durability. */
+export type FaultKind = "lost" | "reordered" | "silentlyCorrupt" | "untyped" | "hung";
+
+export class Fault extends Error {
+  readonly kind: FaultKind;
+
+  constructor(kind: FaultKind, message: string) {
+    super(message);
+    this.kind = kind;
+  }
+}
 
 interface Player {
   readonly hand: Hand;
@@ -128,10 +145,24 @@ class History {
       await this.#unlessStalled(this.#play());
       await this.#end();
     } catch (error) {
-      const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      throw new Error(`history ${this.#shape.seed} (${this.#ground.name}): ${why}`, { cause: error });
+      await Promise.race([this.#giveUp(), pause(GIVEN_UP_MS_MAX)]);
+      const { seed, killsMax } = this.#shape;
+      const kind = error instanceof Fault ? error.kind : "untyped";
+      const why =
+        error instanceof Fault ? error.message : `${(error as Error)?.name}: ${(error as Error)?.stack ?? error}`;
+      throw new Fault(
+        kind,
+        `history ${seed} ${this.#ground.name}, ${killsMax === 0 ? "without" : "with"} kills: ${why}`,
+      );
     }
     return this.#tally;
+  }
+
+  /** Leaves nothing running behind a history that has failed, as far as that can be. */
+  async #giveUp(): Promise<void> {
+    await Promise.all(this.#players.map(({ hand }) => hand.terminate()));
+    await this.#db?.close().catch(() => {});
+    await this.#ground.remove().catch(() => {});
   }
 
   #below(bound: number): number {
@@ -178,8 +209,11 @@ class History {
       }),
     );
     for (const [index, player] of players.entries()) {
-      player.done = player.hand.call("playPart", this.#part(player, index)).then(() => {
+      player.done = player.hand.call("playPart", this.#part(player, index)).then((refusal) => {
         player.isDone = true;
+        // Without the log nobody can close well; and it is lost only where somebody was terminated in the middle of it.
+        if (refusal !== undefined && this.#tally.killed === 0)
+          throw new Fault("untyped", `closing was refused: ${refusal}`);
       });
       player.done.catch(() => {});
     }
@@ -190,7 +224,6 @@ class History {
       this.#lookNow(),
       ...survivors.map(({ done }) => done),
     ]);
-    for (const { hand } of survivors) this.#crew.give(hand);
   }
 
   #part({ diary, isVictim }: Player, index: number): Part {
@@ -254,7 +287,7 @@ class History {
         const now = Atomics.load(new Int32Array(this.#clock), 0);
         if (now !== seen) [seen, sinceMs] = [now, performance.now()];
         if (performance.now() - sinceMs > STALL_MS)
-          throw new Error(`nothing has moved for ${STALL_MS} ms\n${this.#state()}`);
+          throw new Fault("hung", `nothing has moved for ${STALL_MS} ms\n${this.#state()}`);
         await pause(LOOK_MS);
       }
     };
@@ -280,6 +313,7 @@ class History {
     if (keeps) await this.#findAgain();
     this.#judge();
     await this.#ground.remove();
+    for (const { hand, isVictim } of this.#players) if (!isVictim) this.#crew.give(hand);
   }
 
   /** Waits until everybody who has gone is cleared up behind: nobody has a place, and nobody holds anything. */
@@ -287,7 +321,8 @@ class History {
     const until = performance.now() + BURIED_MS_MAX;
     while (this.#locks.places().length + this.#locks.held().length > 0 && performance.now() < until) await pause(10);
     const left = [...this.#locks.places(), ...this.#locks.held()];
-    if (left.length > 0) throw new Error(`all have gone, and there is still\n  ${left.join("\n  ")}\n${this.#state()}`);
+    if (left.length > 0)
+      throw new Fault("hung", `all have gone, and there is still\n  ${left.join("\n  ")}\n${this.#state()}`);
   }
 
   async #judgeLive(): Promise<void> {
@@ -301,10 +336,13 @@ class History {
     const began = this.#now();
     this.#find("the memory", this.#db, { began, holds: ["in-memory", "buffered", "strict"], isNewest: true });
     const report = this.#db.verify();
-    if (!report.valid) throw new Error(`the heap is broken: fault ${report.fault}`);
+    if (!report.valid) throw new Fault("silentlyCorrupt", `the heap is broken: fault ${report.fault}`);
     const { snapshotsHeld, transactionsOpen } = this.#db.stats();
     if (snapshotsHeld + transactionsOpen > 0) {
-      throw new Error(`${snapshotsHeld} snapshots and ${transactionsOpen} transactions are held by nobody`);
+      throw new Fault(
+        "silentlyCorrupt",
+        `${snapshotsHeld} snapshots and ${transactionsOpen} transactions are held by nobody`,
+      );
     }
   }
 
@@ -337,14 +375,19 @@ class History {
     for (const run of [...RUNS, ...ofWorkers]) await patiently(() => this.#db.deleteRun(run));
     await this.#db.flush();
     const { entries, runs } = this.#db.stats();
-    if (entries + runs > 0) throw new Error(`all is deleted, and there are ${entries} entries in ${runs} runs`);
+    if (entries + runs > 0)
+      throw new Fault("silentlyCorrupt", `all is deleted, and there are ${entries} entries in ${runs} runs`);
     const left = this.#used() - this.#usedBefore;
     this.#tally.leftMax = Math.max(this.#tally.leftMax, left);
     const leftMax = LEFT_BYTES_MAX + LEFT_BYTES_EACH_KILL * this.#tally.killed;
     if (left > leftMax)
-      throw new Error(`all is deleted, and ${left} bytes more are in use than before, of ${leftMax} that may`);
+      throw new Fault(
+        "silentlyCorrupt",
+        `all is deleted, and ${left} bytes more are in use than before, of ${leftMax} that may`,
+      );
     const report = this.#db.verify();
-    if (!report.valid) throw new Error(`when all was deleted the heap was broken: fault ${report.fault}`);
+    if (!report.valid)
+      throw new Fault("silentlyCorrupt", `when all was deleted the heap was broken: fault ${report.fault}`);
   }
 
   async #close(): Promise<void> {
@@ -363,10 +406,11 @@ class History {
     const db = (await this.#ground.kept?.reopen()) as Database;
     try {
       const { recovered } = db.storageInfo;
-      if (!lost && recovered !== undefined) throw new Error(`it was closed, and recovers ${JSON.stringify(recovered)}`);
+      if (!lost && recovered !== undefined)
+        throw new Fault("silentlyCorrupt", `it was closed, and recovers ${JSON.stringify(recovered)}`);
       this.#find("the database, opened again,", db, { began, holds, isNewest: !lost });
       const report = db.verify();
-      if (!report.valid) throw new Error(`opened again, the heap is broken: fault ${report.fault}`);
+      if (!report.valid) throw new Fault("silentlyCorrupt", `opened again, the heap is broken: fault ${report.fault}`);
       this.#tally.reopened++;
     } finally {
       await db.close();
@@ -376,12 +420,15 @@ class History {
   #judge(): void {
     const told = this.#players.flatMap(({ reader }) => reader.transactions());
     for (const { ending } of told) this.#tally[ending?.status ?? "indeterminate"]++;
+    const lost = lossesOf(told, this.#findings, RUNS);
+    if (lost.length > 0) throw new Fault("lost", `${lost.length} lost\n${lost.slice(0, TOLD_MAX).join("\n")}`);
     const faults = faultsOf(told, this.#findings, RUNS);
     if (this.#tally.killed === 0) {
       const waited = told.filter(({ ending }) => ending?.code !== undefined && ending.code !== "CONFLICT");
       faults.push(...waited.map((one) => `refused, and nobody was terminated: ${JSON.stringify(one)}`));
     }
-    if (faults.length > 0) throw new Error(`${faults.length} faults\n${faults.slice(0, 3).join("\n\n")}`);
+    if (faults.length > 0)
+      throw new Fault("reordered", `${faults.length} faults\n${faults.slice(0, TOLD_MAX).join("\n\n")}`);
   }
 }
 

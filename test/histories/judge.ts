@@ -22,18 +22,36 @@ export interface Finding {
   readonly version?: number | undefined;
 }
 
-const TOLD_MAX = 3;
+/** Characters of a transaction that is told of. */
+const TOLD_CHARACTERS_MAX = 400;
 
-/** Everything that is wrong, for people; nothing where nothing is. */
+function tell(transaction: Told): string {
+  return JSON.stringify(transaction).slice(0, TOLD_CHARACTERS_MAX);
+}
+
+function inEach<T>(told: readonly Told[], runs: readonly string[], work: (run: string, ofRun: Told[]) => T[]): T[] {
+  return runs.flatMap((run) =>
+    work(
+      run,
+      told.filter((transaction) => transaction.run === run),
+    ),
+  );
+}
+
+/** Everything that could not be so if transactions came one after another; for people. */
 export function faultsOf(told: readonly Told[], findings: readonly Finding[], runs: readonly string[]): string[] {
-  return runs.flatMap((run) => {
-    const ofRun = told.filter((transaction) => transaction.run === run);
-    return [
-      ...anomaliesOf(run, ofRun, findings),
-      ...ofRun.flatMap((reader) => versionFaults(`T(${reader.began}) of ${run}`, reader.micros, reader.reads, ofRun)),
-      ...findings.flatMap((finding) => foundFaults(run, finding, ofRun)),
-    ].slice(0, TOLD_MAX);
-  });
+  return inEach(told, runs, (run, ofRun) => [
+    ...anomaliesOf(run, ofRun, findings),
+    ...ofRun.flatMap((reader) => versionFaults(`T(${reader.began}) of ${run}`, reader.micros, reader.reads, ofRun)),
+    ...findings.flatMap(({ where, lists, version }) =>
+      versionFaults(`${where}, ${run}`, lists.get(run) ?? [], lists.has(run) ? version : undefined, ofRun),
+    ),
+  ]);
+}
+
+/** Everything that was acknowledged, and is not where it has to be. */
+export function lossesOf(told: readonly Told[], findings: readonly Finding[], runs: readonly string[]): string[] {
+  return inEach(told, runs, (run, ofRun) => findings.flatMap((finding) => lostFrom(run, finding, ofRun)));
 }
 
 function anomaliesOf(run: string, told: readonly Told[], findings: readonly Finding[]): string[] {
@@ -74,11 +92,11 @@ function versionFaults(
     const should = ending.version <= version ? appendsOf(writer).length : 0;
     if (is === should) return [];
     const what = `${is} of the ${appendsOf(writer).length} values of the commit of version ${ending.version}`;
-    return [`${who} at version ${version} shows ${what}: ${JSON.stringify(writer).slice(0, 400)}`];
+    return [`${who} at version ${version} shows ${what}: ${tell(writer)}`];
   });
 }
 
-function foundFaults(run: string, { where, lists, began, holds, version }: Finding, told: readonly Told[]): string[] {
+function lostFrom(run: string, { where, lists, began, holds }: Finding, told: readonly Told[]): string[] {
   const micros = lists.get(run);
   if (micros === undefined) return [];
   const values = valuesOf(micros);
@@ -87,8 +105,5 @@ function foundFaults(run: string, { where, lists, began, holds, version }: Findi
     const isHeld = ending?.status === "committed" && ending.ended < began && holds.includes(mode);
     return isHeld && appendsOf(writer).some((value) => !values.has(value));
   });
-  const faults = lost.map(
-    (writer) => `${where} misses what was acknowledged in ${run}: ${JSON.stringify(writer).slice(0, 400)}`,
-  );
-  return [...faults, ...versionFaults(`${where}, ${run}`, micros, version, told)];
+  return lost.map((writer) => `${where} misses what was acknowledged in ${run}: ${tell(writer)}`);
 }

@@ -67,7 +67,7 @@ class Player {
     this.#value = part.index * VALUES + 1;
   }
 
-  async play(): Promise<void> {
+  async play(): Promise<string | undefined> {
     for (let i = 0; i < this.#part.transactions; i++) {
       this.#diary.at("between two transactions");
       if (i % YIELD_EVERY === YIELD_EVERY - 1) await new Promise((resolve) => setTimeout(resolve, 0));
@@ -81,8 +81,12 @@ class Player {
       else this.#inCallback();
     }
     this.#diary.at("closing");
-    await this.#db.close();
+    const refusal = await this.#db.close().then(
+      () => undefined,
+      (error: unknown) => outcomeOf(error).code,
+    );
     this.#diary.at("done");
+    return refusal;
   }
 
   #below(bound: number): number {
@@ -284,7 +288,7 @@ class Player {
   }
 }
 
-/** Plays a part on a database, and closes that. */
-export function playPart(db: Database, part: Part): Promise<void> {
+/** Plays a part on a database, and closes that; the code of what closing was refused with. */
+export function playPart(db: Database, part: Part): Promise<string | undefined> {
   return new Player(db, part).play();
 }
