@@ -66,6 +66,8 @@ const WORKERS_MIN = 2;
 const DIARY_BYTES = 16 * 1024 * 1024;
 const STALL_MS = 10_000;
 const LOOK_MS = 20;
+/** How often a worker may wait in vain where others are terminated: each time for as long as a lock is waited for. */
+const BUSY_MAX = 8;
 /** Faults of one history that are told. */
 const TOLD_MAX = 3;
 /** Longer than clearing up behind a worker takes once it is known to be dead, and longer than that takes to be known. */
@@ -238,6 +240,7 @@ class History {
       transactions: isVictim ? Number.POSITIVE_INFINITY : Math.ceil(transactions / this.#players.length),
       modes: this.#ground.modes,
       bulkPercent: isVictim ? 60 : 2,
+      busyMax: this.#shape.killsMax === 0 ? 0 : BUSY_MAX,
     };
   }
 
@@ -291,8 +294,13 @@ class History {
         await pause(LOOK_MS);
       }
     };
-    await Promise.race([over, watch()]);
-    await over;
+    try {
+      await Promise.race([over, watch()]);
+      await over;
+    } catch (error) {
+      if (error instanceof Fault) throw error;
+      throw new Fault("untyped", `${(error as Error)?.stack ?? error}\n  ${this.#state()}`);
+    }
   }
 
   /** Who is at what, and who holds what. */

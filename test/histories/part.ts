@@ -24,6 +24,8 @@ export interface Part {
   readonly modes: readonly Mode[];
   /** In how many of a hundred transactions it writes a lot besides: so that it is mostly in the middle of that when it is terminated. */
   readonly bulkPercent: number;
+  /** How often it may have waited for another one in vain: not at all, unless somebody is terminated who may hold something. */
+  readonly busyMax: number;
 }
 
 /** Values of one worker. */
@@ -42,13 +44,6 @@ interface Outcome {
   readonly code?: string | undefined;
 }
 
-/** What an error says of the transaction that it ended. Whatever else is thrown goes through. */
-function outcomeOf(error: unknown): Outcome {
-  if (HoldfastError.is(error, "COMMIT_INDETERMINATE")) return { status: "indeterminate", code: error.code };
-  if (HoldfastError.is(error) && REFUSALS.has(error.code)) return { status: "aborted", code: error.code };
-  throw error;
-}
-
 class Player {
   readonly #db: Database;
   readonly #part: Part;
@@ -57,6 +52,7 @@ class Player {
   readonly #random: () => number;
   #value: number;
   #count = 0;
+  #busy = 0;
 
   constructor(db: Database, part: Part) {
     this.#db = db;
@@ -83,7 +79,7 @@ class Player {
     this.#diary.at("closing");
     const refusal = await this.#db.close().then(
       () => undefined,
-      (error: unknown) => outcomeOf(error).code,
+      (error: unknown) => this.#outcomeOf(error).code,
     );
     this.#diary.at("done");
     return refusal;
@@ -138,6 +134,14 @@ class Player {
     return { name: this.#part.runs[place] as string, place };
   }
 
+  /** What an error says of the transaction that it ended. Whatever else is thrown goes through. */
+  #outcomeOf(error: unknown): Outcome {
+    if (HoldfastError.is(error, "BUSY") && ++this.#busy > this.#part.busyMax) throw error;
+    if (HoldfastError.is(error, "COMMIT_INDETERMINATE")) return { status: "indeterminate", code: error.code };
+    if (HoldfastError.is(error) && REFUSALS.has(error.code)) return { status: "aborted", code: error.code };
+    throw error;
+  }
+
   #end(ends: number, outcome: Outcome, version?: number): void {
     this.#diary.write({ ends, ...outcome, version, ended: this.#now() });
   }
@@ -156,7 +160,7 @@ class Player {
         this.#end(of, { status: "committed" });
       }
     } catch (error) {
-      this.#end(this.#count++, outcomeOf(error));
+      this.#end(this.#count++, this.#outcomeOf(error));
     }
   }
 
@@ -206,7 +210,7 @@ class Player {
       this.#db.run(name).events.append("made", this.#count, { durability });
       this.#db.deleteRun(name, { durability });
     } catch (error) {
-      this.#end(this.#count++, outcomeOf(error));
+      this.#end(this.#count++, this.#outcomeOf(error));
     }
   }
 
@@ -227,7 +231,7 @@ class Player {
         transaction.rollback();
       }
     } catch (error) {
-      outcome = outcomeOf(error);
+      outcome = this.#outcomeOf(error);
     }
     this.#end(of, outcome, micros.some((micro) => micro.do === "append") ? version : undefined);
   }
@@ -253,7 +257,7 @@ class Player {
         { durability: mode },
       );
     } catch (error) {
-      outcome = error === undo ? { status: "aborted" } : outcomeOf(error);
+      outcome = error === undo ? { status: "aborted" } : this.#outcomeOf(error);
     }
     this.#end(of, outcome);
   }
@@ -282,7 +286,7 @@ class Player {
         { durability: mode },
       );
     } catch (error) {
-      outcome = outcomeOf(error);
+      outcome = this.#outcomeOf(error);
     }
     this.#end(of, outcome);
   }
