@@ -11,9 +11,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { WorkerPort } from "../contract/hand.js";
 import { Crew, type Ground, inMemory, onFiles } from "../histories/ground.js";
-import { addTally, emptyTally, followHistory } from "../histories/history.js";
+import { addTally, emptyTally, Fault, type FaultKind, followHistory } from "../histories/history.js";
 import { moduleOf, SHARED } from "../support/builds.js";
-import { SCALE, SEED } from "../support/durability-report.js";
+import { SCALE, SEED, writeReport } from "../support/durability-report.js";
 import { buildHands } from "../support/hands.js";
 
 const IN_MEMORY = Math.ceil(200 * SCALE);
@@ -32,7 +32,29 @@ beforeAll(async () => {
   startWorker = await buildHands("histories");
 });
 
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const begunMs = performance.now();
+const counted = emptyTally();
+const faults: FaultKind[] = [];
+
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+  const count = (kind: FaultKind): number => faults.filter((fault) => fault === kind).length;
+  writeReport({
+    suite: "histories",
+    what: "histories of real workers",
+    cases: counted.histories + faults.length,
+    goal: IN_MEMORY + ON_FILES,
+    acknowledged: counted.committed,
+    lost: count("lost"),
+    partial: 0,
+    reordered: count("reordered"),
+    silentlyCorrupt: count("silentlyCorrupt"),
+    untyped: count("untyped"),
+    hung: count("hung"),
+    seed: SEED,
+    seconds: (performance.now() - begunMs) / 1000,
+  });
+});
 
 async function follow(count: number, groundOf: (seed: number) => Ground): Promise<void> {
   const crew = new Crew(() => startWorker(), true);
@@ -44,8 +66,12 @@ async function follow(count: number, groundOf: (seed: number) => Ground): Promis
       const shape = { seed, transactions: TRANSACTIONS, workersMax: WORKERS_MAX, killsMax };
       addTally(total, await followHistory(groundOf(seed), crew, shape));
     }
+  } catch (error) {
+    faults.push(error instanceof Fault ? error.kind : "untyped");
+    throw error;
   } finally {
     await crew.close();
+    addTally(counted, total);
     console.info(`histories: seed ${SEED}, ${JSON.stringify(total)}`);
   }
   expect(total.committed).toBeGreaterThan(count * TRANSACTIONS * 0.2);
