@@ -114,6 +114,7 @@ function freeLogOf(dead: u32): void {
   // In the middle of the queue nobody can tell what is whole: what is in the log stays, nothing more is written.
   if (logSeize(token)) {
     superblock().logFailed = 1;
+    superblock().queueLost = 1;
     logUnlock();
   }
   turnRelease(offsetof<Superblock>("drainLock"), token);

@@ -4,7 +4,7 @@
 import { banish, bury } from "./burial";
 import { CLOSED_TO_WRITES, STATUS_BUSY_LOCK, STATUS_NOTHING, WORKER_NONE } from "./constants";
 import { lockAcquire, lockRelease } from "./lock";
-import { logLockAlways, logUnlock } from "./queue";
+import { logLock, logUnlock } from "./queue";
 import { directoryLock, directoryUnlock, lockOf, Run, runFind } from "./run";
 import { scratchKey } from "./scratch";
 import { Superblock, superblock } from "./superblock";
@@ -25,11 +25,15 @@ export function workerBury(index: u32, word: u32): u32 {
   return bury(index, word);
 }
 
-/** Notes that the database is being closed: once this returns nothing more is installed, or placed in the log. */
-export function closeAll(): void {
-  logLockAlways();
+/**
+ * Notes that the database is being closed: once this returns true nothing more is installed, or placed in the log. False where
+ * somebody has been in the middle of the log for too long.
+ */
+export function closeAll(): bool {
+  if (!logLock()) return false;
   superblock().closed = CLOSED_TO_WRITES;
   logUnlock();
+  return true;
 }
 
 /** Takes the poisoned run whose id is in the key scratch away, with all that is in it; a status. */

@@ -185,6 +185,8 @@ export class Superblock {
   undoing: u32;
   /** Runs whose deletion was just published: a stack, until somebody with the directory's lock takes them over. */
   retiredNew: usize;
+  /** Set once a worker has died in the middle of changing the queue: nobody can say what is whole in it, and nobody looks. */
+  queueLost: u32;
 }
 
 /** The one superblock of this memory. */

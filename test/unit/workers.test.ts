@@ -1,12 +1,16 @@
 /**
  * The suite of many workers on the sources, in threads of Node's; `test/runtimes/` runs the same on every runtime.
  */
+import { EventEmitter } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { memory } from "../../src/adapters/memory.js";
 import { WORKER_INCARNATION_SHIFT } from "../../src/host/abi.js";
 import type { Instrument } from "../../src/host/instrument.js";
-import { Database } from "../../src/index.js";
+import { Database, type DatabaseHandle } from "../../src/index.js";
 import type { Context } from "../contract/context.js";
 import type { WorkerPort } from "../contract/hand.js";
 import { workersContract } from "../contract/workers-contract.js";
@@ -14,6 +18,7 @@ import { buildHands } from "../support/hands.js";
 
 let startWorker: () => WorkerPort;
 const opened: Database[] = [];
+const folders: string[] = [];
 
 beforeAll(async () => {
   startWorker = await buildHands("workers");
@@ -21,6 +26,7 @@ beforeAll(async () => {
 
 afterEach(async () => {
   for (const database of opened.splice(0).reverse()) await database.close();
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
 
 function context(): Context {
@@ -40,6 +46,12 @@ function context(): Context {
     open,
     reopen: open,
   };
+}
+
+/** Where things stand in a memory that is shared, for a test that puts something there. */
+async function addressesOf({ memory: ofDatabase, module }: DatabaseHandle) {
+  const { exports } = await WebAssembly.instantiate(module, { env: { memory: ofDatabase } });
+  return exports as unknown as { lockAddress(index: number): number; workerSlot(index: number): number };
 }
 
 describe("many workers", () => {
@@ -66,19 +78,52 @@ test("a worker that outlives a database does not keep its memory", async () => {
   await worker.terminate();
 });
 
+describe("a database that is closed while a worker that has died holds", () => {
+  const LOCKS = { "the turn to write": 0, "the turn to sync": 1, "the log": 4 };
+
+  /** A database on files with a worker that is attached, and has died with one of its locks held. */
+  async function withDead(lock: number, worker?: EventEmitter): Promise<Database> {
+    const path = mkdtempSync(join(tmpdir(), "holdfast-dead-"));
+    folders.push(path);
+    const shared = await Database.open({ path, shared: true, durability: "buffered" });
+    shared.run("run").kv.put("key", 1);
+    const handle = shared.share(worker);
+    const { workerId } = await Database.attach(handle);
+    const { lockAddress, workerSlot } = await addressesOf(handle);
+    const word = (lockAddress(lock) >>> 0) / 4;
+    const incarnation = workerSlot(workerId) >>> WORKER_INCARNATION_SHIFT;
+    new Int32Array(handle.memory.buffer)[word] = (workerId + 1) | (incarnation << 10);
+    return shared;
+  }
+
+  test.each(Object.entries(LOCKS))("%s waits until it is told of that end", async (name, lock) => {
+    // It waited for the log's lock without a turn of the event loop, in which it would have been told, and so for ever.
+    const worker = Object.assign(new EventEmitter(), { postMessage: () => {} });
+    const db = await withDead(lock, worker);
+    setTimeout(() => worker.emit("exit"), 10);
+    const closing = db.close();
+    if (name === "the log") await expect(closing).rejects.toMatchObject({ code: "COMMIT_INDETERMINATE" });
+    else await closing;
+  });
+
+  test("the log does not wait for ever if nobody tells", async () => {
+    const db = await withDead(LOCKS["the log"]);
+    await expect(db.close()).rejects.toMatchObject({ code: "COMMIT_INDETERMINATE" });
+  });
+});
+
 test("memory that a worker has grown before it died is used, and not left out", async () => {
   // It was counted as in use by nobody until the heap came to be grown the next time.
   const owner = await Database.open({ storage: memory(), shared: true });
   opened.push(owner);
   const handle = owner.share();
   const dead = await Database.attach(handle);
-  const { lockAddress, workerSlot } = (await WebAssembly.instantiate(handle.module, { env: { memory: handle.memory } }))
-    .exports as Record<string, (index: number) => number>;
+  const { lockAddress, workerSlot } = await addressesOf(handle);
   const free = owner.stats().memoryFreeBytes;
   handle.memory.grow(4);
   const allocator = 3;
-  const word = ((lockAddress?.(allocator) ?? 0) >>> 0) / 4;
-  const incarnation = (workerSlot?.(dead.workerId) ?? 0) >>> WORKER_INCARNATION_SHIFT;
+  const word = (lockAddress(allocator) >>> 0) / 4;
+  const incarnation = workerSlot(dead.workerId) >>> WORKER_INCARNATION_SHIFT;
   new Int32Array(handle.memory.buffer)[word] = (dead.workerId + 1) | (incarnation << 10);
   expect(owner.detach(dead.workerId)).toBe(true);
   expect(owner.stats().memoryFreeBytes).toBeGreaterThanOrEqual(free + 4 * 65536);
