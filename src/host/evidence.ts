@@ -7,7 +7,8 @@
  * very attachment is free" is true of the dead alone.
  *
  * Web Locks are used where there are any (Deno, browsers, Node from 24 on); elsewhere a worker's end is told by its own object,
- * or by the application.
+ * or by the application. In Deno a lock is free as soon as its worker has been told to end, which is some milliseconds before
+ * that has noticed: there the lock is the evidence, and what is done on it waits for a moment.
  */
 import { HoldfastError } from "../errors.js";
 import { WORKER_ATTACHED, WORKERS_MAX } from "./abi.js";
@@ -16,6 +17,8 @@ import type { Environment } from "./environment.js";
 
 /** How often is looked for workers that have attached since, to be told of their ends. */
 const LOOK_INTERVAL_MS = 500;
+/** Many times as long as a worker in Deno goes on after it has been told to end: to the next loop or call. */
+const LINGER_MS = 300;
 /** How long to wait before clearing up is tried again which could not be done. */
 const RETRY_MS = 100;
 
@@ -141,7 +144,8 @@ export class Evidence {
     const { signal } = this.#abort;
     const dead = locks()?.request(name, { signal }, () => {
       this.#watched.delete(name);
-      this.#bury(worker, incarnation);
+      if ("Deno" in globalThis) this.#environment.schedule(LINGER_MS, () => this.#bury(worker, incarnation));
+      else this.#bury(worker, incarnation);
     });
     // Aborted when the database is closed.
     dead?.catch(() => this.#watched.delete(name));

@@ -379,8 +379,15 @@ class History {
   async #deleteAll(): Promise<void> {
     const ofWorkers = this.#players.map((_, index) => `of ${index}`);
     // A log would bring back what a worker has left unfinished, so that it cannot be deleted there.
-    if (this.#hasLostLog || (this.#ground.kept !== undefined && this.#tally.poisoned > 0)) return;
-    for (const run of [...RUNS, ...ofWorkers]) await patiently(() => this.#db.deleteRun(run));
+    if (this.#hasLostLog) return;
+    try {
+      for (const run of [...RUNS, ...ofWorkers]) await patiently(() => this.#db.deleteRun(run));
+    } catch (error) {
+      const isUnfinished = this.#tally.killed > 0 && HoldfastError.is(error, "CORRUPTION");
+      if (this.#ground.kept === undefined || !isUnfinished) throw error;
+      this.#tally.poisoned++;
+      return;
+    }
     await this.#db.flush();
     const { entries, runs } = this.#db.stats();
     if (entries + runs > 0)
