@@ -287,6 +287,9 @@ export function heapRebuild(): void {
     if (changetype<Extent>(at).owner == 0) release(sb, at, order);
     at += (1 as usize) << order;
   }
+  // It may have died after it had grown the memory, and before that was part of the heap.
+  const end = min((memory.grow(0) as u64) * PAGE_BYTES, sb.memoryLimit as u64) & ~((1 << BUDDY_ORDER_MIN) - 1);
+  if (end > (sb.heapEnd as u64)) adopt(sb, end as usize);
 }
 
 /** Gives back what a dead worker was about to put on the stack of extents to be freed; false as extentsOf. */

@@ -34,11 +34,13 @@ import {
   directoryRebuild,
   directoryReturn,
   directorySeize,
+  directoryTryLock,
   directoryUnlock,
   headersMend,
   RUN_POISONED,
   Run,
   runSeize,
+  runsForgetUnused,
   runUnlock,
 } from "./run";
 import { snapshotsOfDead } from "./snapshots";
@@ -84,6 +86,7 @@ export function bury(index: u32, word: u32): u32 {
   for (let dead: u32 = 0; dead < WORKERS_MAX; dead++) {
     if (stateIn(workerWord(dead)) == WORKER_DEAD) buryOne(dead);
   }
+  runsForgetUnused();
   directoryUnlock();
   return STATUS_OK;
 }
@@ -125,7 +128,10 @@ function freeLogOf(dead: u32): void {
   const token = lockTokenOf(dead);
   if (logSeize(token)) {
     // Where nobody can tell what is whole, what is in the log stays, and nothing more is written.
-    if (!logMend()) superblock().logFailed = 1;
+    if (!logMend()) {
+      superblock().logFailed = 1;
+      superblock().queueLost = 1;
+    }
     logUnlock();
   }
   turnRelease(offsetof<Superblock>("drainLock"), token);
@@ -145,7 +151,6 @@ function buryOne(dead: u32): void {
   store64(changetype<usize>(worker) + offsetof<Worker>("bound"), 0);
   transactionsOfDead(dead);
   snapshotsOfDead(dead);
-  store32(changetype<usize>(worker) + offsetof<Worker>("open"), 0);
   if (!extentsOf(changetype<usize>(worker)) || !extentsLaterOf(dead)) return;
   workerMove(dead, WORKER_DEAD, WORKER_FREE);
 }
@@ -172,6 +177,10 @@ function leave(word: u32): u32 {
   if (lockTokenOf(index) != lockToken() || stateIn(word) != WORKER_ATTACHED) return STATUS_NOTHING;
   transactionsOfDead(index);
   snapshotsOfDead(index);
+  if (directoryTryLock()) {
+    runsForgetUnused();
+    directoryUnlock();
+  }
   extentsOf(changetype<usize>(workerAt(index)));
   workerMoveFrom(index, word, WORKER_FREE);
   return STATUS_OK;

@@ -46,7 +46,7 @@ import { lockRanOut } from "./lock";
 import { READS_MAX, readAbandon, readBegin, readHolds } from "./optimistic";
 import { deadBytes, PRUNE_CHAINS_PER_RELEASE, pruneStep, raisedFloor, runTrim } from "./prune";
 import { publishReady, undoUnwritten } from "./publish";
-import { drainAccept, drainNext, logLock, logUnlock, queueFormat, queueSynced, queueWatermark } from "./queue";
+import { drainAccept, drainNext, logUnlock, queueFormat, queueLock, queueSynced, queueWatermark } from "./queue";
 import { foundEntry, foundVersion, readAt, readHeld, readLatest } from "./reads";
 import { recoverRecords, recoverReseal, recoverWatermark } from "./recovery";
 import { restoreEnd, restoreRecords } from "./restore";
@@ -688,7 +688,7 @@ export function versionRaise(version: f64): void {
 
 /** Seals the next records to write; their bytes, 0 when all are written. They stand at drainPointer. */
 export function drain(bytesMax: u32): u32 {
-  if (!logLock()) return LOG_BUSY;
+  if (!queueLock()) return LOG_BUSY;
   const bytes = drainNext(bytesMax);
   logUnlock();
   return bytes;
@@ -696,7 +696,7 @@ export function drain(bytesMax: u32): u32 {
 
 /** The sealed records are written. Publishes what that makes durable enough; 1 if more is queued. */
 export function drained(): u32 {
-  if (!logLock()) return LOG_BUSY;
+  if (!queueLock()) return LOG_BUSY;
   const sb = superblock();
   drainAccept(sb.drainBytes);
   publishReady();
@@ -716,7 +716,7 @@ function unlockPublished(): void {
  * Returns how many commits were.
  */
 export function drainFailed(bytes: u32): u32 {
-  if (!logLock()) return LOG_BUSY;
+  if (!queueLock()) return LOG_BUSY;
   drainAccept(bytes);
   const undone = undoUnwritten();
   unlockPublished();
@@ -725,7 +725,7 @@ export function drainFailed(bytes: u32): u32 {
 
 /** Everything below a log position is durable. Publishes what waited for that. */
 export function synced(position: f64): u32 {
-  if (!logLock()) return LOG_BUSY;
+  if (!queueLock()) return LOG_BUSY;
   queueSynced(position as u64);
   publishReady();
   unlockPublished();
@@ -734,7 +734,7 @@ export function synced(position: f64): u32 {
 
 /** Queues a watermark record; a status. */
 export function watermark(mode: u32): u32 {
-  if (!logLock()) return STATUS_BUSY_LOCK;
+  if (!queueLock()) return STATUS_BUSY_LOCK;
   // Behind the note that it was closed stands nothing.
   const isLate = SHARED && superblock().closed != 0 && mode != WATERMARK_CLOSED;
   const status = isLate ? STATUS_CLOSED : queueWatermark(mode);

@@ -32,6 +32,7 @@ export const ITEM_WRITTEN: u8 = 2;
 export const ITEM_SYNCED: u8 = 3;
 export const ITEM_UNDONE: u8 = 4;
 
+const SHARED: bool = ASC_FEATURE_THREADS;
 const ITEMS_MIN: u32 = 64;
 const CHUNK_ORDER_MIN: u32 = 16;
 
@@ -79,6 +80,14 @@ function logLockAddress(): usize {
 /** Takes the log's lock; false when it could not be had in time. */
 export function logLock(): bool {
   return lockAcquire(logLockAddress());
+}
+
+/** The same for who looks into the queue; false also where nobody can say what is in it. */
+export function queueLock(): bool {
+  if (!logLock()) return false;
+  if (!SHARED || superblock().queueLost == 0) return true;
+  logUnlock();
+  return false;
 }
 
 /** The same for who had it a moment ago and cannot leave things as they are. */

@@ -120,7 +120,8 @@ export function systemArena(): Arena {
   return changetype<Arena>(SYSTEM_ARENA_BASE);
 }
 
-function lockOf(run: Run): usize {
+/** Where the lock of a run stands. */
+export function lockOf(run: Run): usize {
   return changetype<usize>(run) + LOCK_OFFSET;
 }
 
@@ -555,6 +556,19 @@ function retiredPop(sb: Superblock): Run {
   sb.retiredRuns = run.nextFree;
   if (sb.retiredRuns == 0) sb.retiredLast = 0;
   return run;
+}
+
+/**
+ * Forgets all that were never written to and that nobody is using: whoever had made them died, and will not do it. The
+ * directory's lock is held.
+ */
+export function runsForgetUnused(): void {
+  for (let at = superblock().firstRun; at; at = changetype<Run>(at).nextRun) {
+    const run = changetype<Run>(at);
+    // What is in a poisoned one nobody can say, and it is not to be taken for one that was never there.
+    const isWhole = run.entry != 0 && run.deleted == 0 && (run.flags & RUN_POISONED) == 0;
+    if (isWhole && run.installed == 0) runForgetUnused(run, run.generation);
+  }
 }
 
 /** Deletes a run that nobody can hold a snapshot of: while a log is read back. */

@@ -7,8 +7,8 @@ import { CLOSED_TO_WRITES, LOG_PLACE_PLAN_OFFSET, STATUS_BUSY_LOCK, STATUS_NOTHI
 import { banish, finish, readOnlyRun, refill, renew } from "./healing";
 import { logBegin } from "./index";
 import { lockAcquire, lockRelease } from "./lock";
-import { logLockAlways, logUnlock } from "./queue";
-import { directoryLock, directoryUnlock, Run, runFind } from "./run";
+import { logLock, logUnlock } from "./queue";
+import { directoryLock, directoryUnlock, lockOf, Run, runFind } from "./run";
 import { scratchKey } from "./scratch";
 import { Superblock, superblock } from "./superblock";
 import { workerReserve, workerWord } from "./workers";
@@ -28,11 +28,15 @@ export function workerBury(index: u32, word: u32): u32 {
   return bury(index, word);
 }
 
-/** Notes that the database is being closed: once this returns nothing more is installed, or placed in the log. */
-export function closeAll(): void {
-  logLockAlways();
+/**
+ * Notes that the database is being closed: once this returns true nothing more is installed, or placed in the log. False where
+ * somebody has been in the middle of the log for too long.
+ */
+export function closeAll(): bool {
+  if (!logLock()) return false;
   superblock().closed = CLOSED_TO_WRITES;
   logUnlock();
+  return true;
 }
 
 /**
@@ -114,6 +118,21 @@ export function segmentBegin(): void {
 function turnWord(turn: u32): usize {
   const sb = changetype<usize>(superblock());
   return sb + (turn == 0 ? offsetof<Superblock>("drainLock") : offsetof<Superblock>("syncLock"));
+}
+
+/**
+ * Where a lock's word stands, for those who look at who waits for whom: of the turns to write and to sync, the directory, the
+ * allocator and the log, then of one run after another; 0 behind the last.
+ */
+export function lockAddress(index: u32): usize {
+  const sb = changetype<usize>(superblock());
+  if (index < 2) return turnWord(index);
+  if (index == 2) return sb + offsetof<Superblock>("directoryLock");
+  if (index == 3) return sb + offsetof<Superblock>("allocatorLock");
+  if (index == 4) return sb + offsetof<Superblock>("logLock");
+  let run = superblock().firstRun;
+  for (let skip: u32 = 5; run && skip < index; skip++) run = changetype<Run>(run).nextRun;
+  return run ? lockOf(changetype<Run>(run)) : 0;
 }
 
 /** Takes the turn to write to the storage (0) or to sync it (1); false when it could not be had in time. */

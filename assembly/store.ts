@@ -42,9 +42,9 @@ import {
   announceVersion,
   deferredIsFull,
   Item,
-  logLock,
   logUnlock,
   placeIsWhole,
+  queueLock,
   queuePlace,
   queueRelease,
   queueReserve,
@@ -131,7 +131,7 @@ function nameOf(run: Run): Entry {
 function reservePlace(sb: Superblock, length: u32, mode: u32): u32 {
   const waits = mode == MODE_IN_MEMORY && (sb.capabilities & CAPABILITY_SYNC_APPEND) != 0;
   if (waits && deferredIsFull(length) && keeps(RULE_DEFERRED_BOUNDED)) return STATUS_DRAIN_FIRST;
-  if (!logLock()) return STATUS_BUSY_LOCK;
+  if (!queueLock()) return STATUS_BUSY_LOCK;
   let status = SHARED && sb.closed != 0 ? STATUS_CLOSED : SHARED && sb.undoing != 0 ? STATUS_BUSY_LOCK : STATUS_OK;
   if (status == STATUS_OK) status = queueReserve(length);
   if (status != STATUS_OK) logUnlock();

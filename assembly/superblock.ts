@@ -198,6 +198,8 @@ export class Superblock {
   headersTorn: u32;
   /** While a log is read back for one run alone (healing.ts): an entry whose key is its name; 0 otherwise. */
   onlyRun: usize;
+  /** Set once a worker has died in the middle of changing the queue: nobody can say what is whole in it, and nobody looks. */
+  queueLost: u32;
 }
 
 /** The one superblock of this memory. */

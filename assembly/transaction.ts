@@ -274,6 +274,7 @@ export function transactionsOfDead(index: u32): void {
     transaction.next = dead.pool;
     dead.pool = at;
   }
+  store32(changetype<usize>(dead) + offsetof<Worker>("open"), 0);
 }
 
 /** Empties a context and gives it back; beyond the pool's size its buffers go. */

@@ -1,22 +1,32 @@
 /**
- * `npm run soak -- --minutes N`: the suites about durability, again and again, with fresh seeds, for so long.
+ * `npm run soak -- --minutes N`: the histories of many workers on every runtime, and the suites about durability, again and again,
+ * with fresh seeds, for so long.
  *
  * - each round runs every suite once, one after another; `HOLDFAST_SCALE` says how many times as many cases each has;
+ * - the histories say after each runtime what they have counted there;
  * - a goal is not asked for here: it is that of one whole run, whatever its scale;
- * - a line after each suite says what it has counted and, where it failed, the seed that shows that again;
+ * - a line after each suite says what it has counted and, where it failed, the seed or the command that shows that again;
  * - the end, also by Ctrl-C, is the table over everything; exit code 1 if anything was wrong, 2 for flags it does not know.
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { build } from "./build.mjs";
 import { addReport, clearReports, conclude, faultsOf, readReports } from "./durability.mjs";
 import { explainFailures, isMain, ROOT, tool } from "./steps.mjs";
 
-const USAGE = "npm run soak -- [--minutes N] [--scale X] [--suite simulation|damage|crash|interleavings|model]";
+const HISTORIES = "histories";
+/** By their directory under `test/`, each with a vitest configuration of its own; those that are missing are left out. */
+const SUITES_OF_VITEST = ["simulation", "damage", "crash", "interleavings", "model"];
+/** Readers, writers and workers that are terminated, on every runtime: first, so that a short run has them too. */
+const SUITES = [HISTORIES, ...SUITES_OF_VITEST];
+const USAGE = `npm run soak -- [--minutes N] [--scale X] [--suite ${SUITES.join("|")}]`;
 const MINUTES = 10;
-/** Suites by their directory under `test/`, each with a vitest configuration of its own; those that are missing are left out. */
-const SUITES = ["simulation", "damage", "crash", "interleavings", "model"];
+/** How long one row of histories takes, over all runtimes together, at scale 1. */
+const HISTORIES_SECONDS = 120;
+/** What starting and ending its runtimes takes beyond that. */
+const HISTORIES_END_MS = 20_000;
 const SEEDS = 2 ** 31;
 const LOGS = join(ROOT, "build/soak");
 /** From the time that ends a run to the kill of a suite that does not end by itself. */
@@ -41,6 +51,17 @@ function positive(flag, value) {
   const number = Number(value);
   if (value !== undefined && value.trim() !== "" && Number.isFinite(number) && number > 0) return number;
   throw new UsageError(`${flag} ${value ?? ""}: it takes a number above 0; usage: ${USAGE}`);
+}
+
+/** What Node is given to run a suite; `undefined` where the suite is not there. */
+function commandOf(suite, scale, msLeft) {
+  if (suite !== HISTORIES) {
+    const args = suiteArgs(suite);
+    return args && [tool("vitest/vitest.mjs"), "run", ...args];
+  }
+  // It ends by itself, so that what every runtime has counted is told.
+  const seconds = Math.max(1, Math.min(HISTORIES_SECONDS * scale, (msLeft - HISTORIES_END_MS) / 1000));
+  return [join(ROOT, "test/runtimes/histories.mjs"), "--seconds", String(Math.floor(seconds))];
 }
 
 /** The configuration of a suite; the model tests of a tree without one of their own are run by that of the unit tests. */
@@ -69,7 +90,7 @@ class Soak {
   constructor({ minutes, scale, suites }) {
     this.#endMs = this.#begunMs + minutes * 60_000;
     this.#scale = scale;
-    this.#suites = suites.filter((suite) => suiteArgs(suite) !== undefined);
+    this.#suites = suites.filter((suite) => commandOf(suite, scale, 0) !== undefined);
   }
 
   get #isOver() {
@@ -96,7 +117,9 @@ class Soak {
   async #runSuite(suite) {
     const seed = Math.floor(Math.random() * SEEDS);
     clearReports();
-    this.#child = startVitest(suiteArgs(suite), seed, this.#scale, this.#endMs);
+    const command = commandOf(suite, this.#scale, this.#endMs - performance.now());
+    const told = suite === HISTORIES ? (line) => console.log(`         ${line}`) : () => {};
+    this.#child = startSuite(command, seed, this.#scale, this.#endMs, told);
     const { code, output, isCutShort } = await this.#child.ended;
     this.#child = undefined;
     const reports = readReports();
@@ -108,7 +131,7 @@ class Soak {
     const log = join(LOGS, `${suite}-${seed}.log`);
     writeFileSync(log, output);
     const failure = `${suite} FAILED, HOLDFAST_SEED=${seed} HOLDFAST_SCALE=${this.#scale}, see ${log}`;
-    this.#failures.push(failure, ...faults);
+    this.#failures.push(failure, ...faults, ...(output.match(/^again: .*$/gm) ?? []));
     return this.#say(suite, failure, reports);
   }
 
@@ -130,10 +153,10 @@ class Soak {
   }
 }
 
-/** One run of vitest in a process group of its own, so that stopping it ends its workers and their children too. */
-function startVitest(args, seed, scale, endMs) {
+/** One run of a suite in a process group of its own, so that stopping it ends its workers and their children too. */
+function startSuite(command, seed, scale, endMs, told) {
   const env = { ...process.env, NO_COLOR: "1", HOLDFAST_SEED: String(seed), HOLDFAST_SCALE: String(scale) };
-  const child = spawn(process.execPath, [tool("vitest/vitest.mjs"), "run", ...args], {
+  const child = spawn(process.execPath, command, {
     cwd: ROOT,
     env,
     detached: true,
@@ -145,6 +168,7 @@ function startVitest(args, seed, scale, endMs) {
     output += chunk;
   };
   child.stdout.setEncoding("utf8").on("data", collect);
+  createInterface({ input: child.stdout }).on("line", told);
   child.stderr.setEncoding("utf8").on("data", collect);
   const signal = (name) => {
     try {

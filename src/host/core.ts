@@ -271,9 +271,9 @@ export class Core implements Scratch {
     return status === abi.STATUS_OK;
   }
 
-  /** From now on nobody can install anything, in whichever worker. */
-  closeAll(): void {
-    this.#call("closeAll");
+  /** From now on nobody can install anything, in whichever worker; false where that could not be said in time. */
+  closeAll(): boolean {
+    return this.#call("closeAll") !== 0;
   }
 
   /**

@@ -413,7 +413,7 @@ export class Database implements AsyncDisposable {
     this.#engine.beginClosing("The database is closed.");
     try {
       await this.#engine.drainInFlight();
-      this.#sharing?.closeAll();
+      await this.#sharing?.closeAll();
       if (this.#engine.isLive) await this.#engine.log?.shutdown();
     } finally {
       this.#engine.close("The database is closed.");

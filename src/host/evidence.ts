@@ -8,7 +8,9 @@
  *
  * Web Locks are used where there are any (Deno, browsers, Node from 24 on); elsewhere a worker's end is told by its own object,
  * or by the application. A lock that is asked for is had as soon as its holder is dead, but for Node, where a request that waits
- * may be forgotten when the holder's thread is ended: so who holds the locks is looked up now and then as well.
+ * may be forgotten when the holder's thread is ended: so who holds the locks is looked up now and then as well. In Deno a lock is
+ * free as soon as its worker has been told to end, which is some milliseconds before that has noticed: there the lock is the
+ * evidence, and what is done on it waits for a moment.
  */
 import { HoldfastError } from "../errors.js";
 import { WORKER_ATTACHED, WORKERS_MAX } from "./abi.js";
@@ -17,6 +19,8 @@ import type { Environment } from "./environment.js";
 
 /** How often is looked for workers that have attached since, to be told of their ends. */
 const LOOK_INTERVAL_MS = 500;
+/** Many times as long as a worker in Deno goes on after it has been told to end: to the next loop or call. */
+const LINGER_MS = 300;
 /** How long to wait before clearing up is tried again which could not be done. */
 const RETRY_MS = 100;
 
@@ -44,11 +48,22 @@ export function holdPlace(database: string, worker: number, incarnation: number)
   });
 }
 
-/** Calls `ended` when a worker has ended, where its object tells that. */
-function onEnd(worker: object, ended: () => void): void {
-  const target = worker as { once?: unknown; addEventListener?: unknown };
-  if (typeof target.once === "function") target.once("exit", ended);
-  else if (typeof target.addEventListener === "function") target.addEventListener("close", ended, { once: true });
+/**
+ * Calls `ended` when a worker has ended, where its object tells that, until the signal is aborted: a worker that outlives a
+ * database must not keep its memory.
+ */
+function onEnd(worker: object, ended: () => void, signal: AbortSignal): void {
+  const target = worker as { once?: unknown; off?: unknown; addEventListener?: unknown };
+  if (typeof target.once === "function" && typeof target.off === "function") {
+    target.once("exit", ended);
+    signal.addEventListener("abort", () => (target as EventEmitterLike).off("exit", ended));
+  } else if (typeof target.addEventListener === "function") {
+    target.addEventListener("close", ended, { once: true, signal });
+  }
+}
+
+interface EventEmitterLike {
+  off(event: "exit", listener: () => void): void;
 }
 
 /** Who is attached where, and the lock that says that it lives. */
@@ -78,7 +93,7 @@ export class Evidence {
   readonly #onBuried: () => void;
   /** Whose locks have been asked for, by their names, with what takes the request back: each is had when its holder is dead. */
   readonly #watched = new Map<string, AbortController>();
-  #isStopped = false;
+  readonly #ended = new AbortController();
   #cancelLook: (() => void) | undefined;
 
   constructor({ core, database, environment, report, onBuried }: EvidenceParts) {
@@ -90,6 +105,10 @@ export class Evidence {
     if (canSeeEnds()) whenBusy.add(this.#look);
   }
 
+  get #isStopped(): boolean {
+    return this.#ended.signal.aborted;
+  }
+
   /** From now on whoever attaches is watched. */
   watchAll(): void {
     if (this.#cancelLook === undefined && canSeeEnds()) this.#lookAgain();
@@ -97,19 +116,20 @@ export class Evidence {
 
   /** Clears up behind the worker of a promised place, or takes the promise back, when its object tells that it has ended. */
   watchObject(object: object, worker: number, incarnation: number): void {
-    onEnd(object, () => {
+    const ended = (): void => {
       if (this.#isStopped || !this.#core.isSound) return;
       // Some runtimes tell so while the worker still runs: where there are locks, its lock tells the truth.
       if (canSeeEnds() && this.#core.workerIn(worker).state === WORKER_ATTACHED) this.#look();
       else this.#bury(worker, incarnation);
-    });
+    };
+    onEnd(object, ended, this.#ended.signal);
   }
 
   /** Ends all of it. */
   stop(): void {
     whenBusy.delete(this.#look);
     this.#cancelLook?.();
-    this.#isStopped = true;
+    this.#ended.abort();
     for (const request of this.#watched.values()) request.abort();
   }
 
@@ -141,7 +161,7 @@ export class Evidence {
     this.#watched.set(name, request);
     const forget = (): unknown => this.#watched.delete(name);
     locks()
-      ?.request(name, { signal: request.signal }, () => this.#bury(worker, incarnation))
+      ?.request(name, { signal: request.signal }, () => this.#isFree(worker, incarnation))
       .then(forget, forget);
   }
 
@@ -151,8 +171,14 @@ export class Evidence {
     for (const { worker, incarnation, name } of attachments) {
       if (held === undefined || held.some((lock) => lock.name === name)) continue;
       this.#watched.get(name)?.abort();
-      this.#bury(worker, incarnation);
+      this.#isFree(worker, incarnation);
     }
+  }
+
+  /** The lock of an attachment is free. */
+  #isFree(worker: number, incarnation: number): void {
+    if ("Deno" in globalThis) this.#environment.schedule(LINGER_MS, () => this.#bury(worker, incarnation));
+    else this.#bury(worker, incarnation);
   }
 
   /** Clears up behind an attachment that is known to be dead, or a promise that nobody keeps any more. */

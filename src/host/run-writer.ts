@@ -49,6 +49,7 @@ export class RunWriter implements Writer {
   readonly #id: string;
   /** Where the run is in the core. Replaced as a whole, because commits in flight keep the one they were made with. */
   #handle: RunHandle = { pointer: 0, generation: 0 };
+  #takenAt = 0;
   /** The writer of the last step, which nobody has kept. */
   #spare: TransactionWriter | undefined;
 
@@ -135,16 +136,48 @@ export class RunWriter implements Writer {
     // Nothing else runs between the reads unless other workers share the memory.
     if (!engine.core.shared) return body(this);
     const slot = this.takeSnapshot(true);
-    return viewOnSnapshot(engine, slot, this.#handle, body);
+    return viewOnSnapshot(engine, slot, this.#handle, this.#takenAt, body);
   }
 
-  /** Takes a snapshot of the run as it is now, `reserved` if it is let go of within this call; its slot. What it was taken of is then {@link RunWriter.handle}. */
+  /**
+   * Takes a snapshot of the run as it is now, `reserved` if it is let go of within this call; its slot. What it was taken of, and
+   * at which version, is then {@link RunWriter.taken} and {@link RunWriter.takenAt}.
+   */
   takeSnapshot(reserved: boolean): number {
     const { core } = this.#engine;
     for (let run = this.handle(); ; run = this.resolve()) {
       const slot = core.takeSnapshot(run.pointer, run.generation, reserved);
-      if (slot !== SLOT_RUN_STALE) return slot;
+      if (slot === SLOT_RUN_STALE) continue;
+      if (run.pointer !== 0) this.#takenAt = core.resultVersion();
+      else if (!this.#isAbsent(slot)) continue;
+      return slot;
     }
+  }
+
+  /**
+   * Whether a run that was not there still is not, so that it is empty at the newest version between the two looks: another
+   * worker may have made it meanwhile. Otherwise lets go of the slot.
+   */
+  #isAbsent(slot: number): boolean {
+    const { core } = this.#engine;
+    this.#takenAt = core.version();
+    let isAbsent = !core.shared;
+    try {
+      isAbsent ||= this.resolve().pointer === 0;
+      return isAbsent;
+    } finally {
+      if (!isAbsent) core.dropSnapshot(slot, 0, 0);
+    }
+  }
+
+  /** What the last snapshot was taken of, without another look. */
+  get taken(): RunHandle {
+    return this.#handle;
+  }
+
+  /** The version that it was taken at. */
+  get takenAt(): number {
+    return this.#takenAt;
   }
 
   has(table: number, key: string): boolean {

@@ -67,7 +67,7 @@ export class Run extends Primitives {
   snapshot(): Snapshot {
     this.#engine.assertOpen();
     const slot = this.#writer.takeSnapshot(false);
-    return new Snapshot(this.#engine, slot, this.#writer.handle(), this.id);
+    return new Snapshot(this.#engine, slot, this.#writer.taken, this.#writer.takenAt, this.id);
   }
 
   /**

@@ -4,16 +4,21 @@
  *
  * Loaded only where memory is shared.
  */
-import type { HoldfastError } from "../errors.js";
+import { HoldfastError } from "../errors.js";
 import { WORKERS_MAX } from "./abi.js";
 import { describe, refuseArgument } from "./arguments.js";
-import type { Core } from "./core.js";
+import { type Core, TURN_SYNC, TURN_WRITE } from "./core.js";
 import type { DurableLog } from "./durability.js";
 import type { Environment } from "./environment.js";
 import { Evidence } from "./evidence.js";
 import type { DatabaseHandle } from "./handle.js";
 import { healRun } from "./healing.js";
 import { unsupported } from "./unsupported.js";
+
+/** How often something is tried that a dead worker may stand in the way of, each time for as long as the core waits. */
+const ATTEMPTS_MAX = 3;
+/** Between two attempts, so that the end of a worker can be told, and it be cleared up behind. */
+const PAUSE_MS = 50;
 
 export interface SharingParts {
   readonly core: Core;
@@ -33,6 +38,7 @@ export class Sharing {
   readonly #handle: DatabaseHandle;
   readonly #isOwner: boolean;
   readonly #onBuried: () => void;
+  readonly #environment: Environment;
   readonly #evidence: Evidence;
 
   constructor(parts: SharingParts) {
@@ -40,6 +46,7 @@ export class Sharing {
     this.#handle = parts.handle;
     this.#isOwner = parts.isOwner;
     this.#onBuried = parts.onBuried;
+    this.#environment = parts.environment;
     this.#evidence = new Evidence({ ...parts, database: parts.handle.name });
   }
 
@@ -83,9 +90,26 @@ export class Sharing {
     return log.withFiles((files) => healRun(this.#core, this.#handle.module, files, id));
   }
 
-  /** Nobody can install anything any more, in whichever worker, if this is where the database was opened. */
-  closeAll(): void {
-    if (this.#isOwner && this.#core.isSound) this.#core.closeAll();
+  /**
+   * Nobody can install anything any more, in whichever worker, if this is where the database was opened, and nobody is in the
+   * middle of the log. One who has died there is given the time to be known as dead: that is told between two attempts alone.
+   * @throws HoldfastError `COMMIT_INDETERMINATE` where somebody stays in the middle of it.
+   */
+  async closeAll(): Promise<void> {
+    const core = this.#core;
+    if (!this.#isOwner) return;
+    const had = (turn: typeof TURN_WRITE): boolean => {
+      if (!core.takeTurn(turn)) return false;
+      core.giveTurn(turn);
+      return true;
+    };
+    const steps = [() => core.closeAll(), () => had(TURN_WRITE), () => had(TURN_SYNC)];
+    for (const step of steps) {
+      for (let attempt = 1; core.isSound && !step(); attempt++) {
+        if (attempt === ATTEMPTS_MAX) throw stuck();
+        await new Promise<void>((resolve) => this.#environment.schedule(PAUSE_MS, resolve, true));
+      }
+    }
   }
 
   /** Gives the place back with all that is held in it. Nothing else is called afterwards. */
@@ -94,4 +118,11 @@ export class Sharing {
     if (this.#isOwner) this.#core.leaveStorage();
     if (this.#core.isSound) this.#core.leave();
   }
+}
+
+function stuck(): HoldfastError {
+  return new HoldfastError(
+    "COMMIT_INDETERMINATE",
+    "The database is closed, but another worker is in the middle of its log: what was not yet durable shows when it is opened again. If that worker was dead, db.detach(its id) would have said so.",
+  );
 }

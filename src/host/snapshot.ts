@@ -32,14 +32,8 @@ class Hold implements Holder, Disposable {
   /** Where it stands among the open handles that the engine watches. @internal */
   place = -1;
 
-  /** Right after the slot was taken. @internal */
-  constructor(
-    engine: Engine,
-    slot: number,
-    pointer: number,
-    generation: number,
-    version = engine.core.resultVersion(),
-  ) {
+  /** @internal */
+  constructor(engine: Engine, slot: number, pointer: number, generation: number, version: number) {
     this.#engine = engine;
     this.#slot = slot;
     this.#pointer = pointer;
@@ -204,11 +198,9 @@ export class Snapshot extends Hold {
   /** The run's name. */
   readonly id: string;
 
-  /** Right after the slot was taken. @internal */
-  constructor(engine: Engine, slot: number, run: RunHandle, id: string) {
-    // A run that is not there is empty up to the newest version, also where it was deleted above the horizon.
-    const { core } = engine;
-    super(engine, slot, run.pointer, run.generation, run.pointer === 0 ? core.version() : core.resultVersion());
+  /** @internal */
+  constructor(engine: Engine, slot: number, run: RunHandle, version: number, id: string) {
+    super(engine, slot, run.pointer, run.generation, version);
     this.#run = run;
     this.id = id;
     engine.watch(this);
@@ -246,8 +238,14 @@ export class Snapshot extends Hold {
 }
 
 /** Reads several things of one run as of one instant, by a slot that was just taken and that nobody else gets hold of. */
-export function viewOnSnapshot<T>(engine: Engine, slot: number, run: RunHandle, body: (reader: Reader) => T): T {
-  const hold = new Hold(engine, slot, run.pointer, run.generation);
+export function viewOnSnapshot<T>(
+  engine: Engine,
+  slot: number,
+  run: RunHandle,
+  version: number,
+  body: (reader: Reader) => T,
+): T {
+  const hold = new Hold(engine, slot, run.pointer, run.generation, version);
   try {
     return body(new SnapshotReader(hold, run));
   } finally {
@@ -261,7 +259,8 @@ export class DatabaseSnapshot extends Hold implements RunsReader {
 
   /** @internal */
   constructor(engine: Engine) {
-    super(engine, engine.core.takeSnapshot(0, 0, false), 0, 0);
+    // In this order: the version stands where the next call may overwrite it.
+    super(engine, engine.core.takeSnapshot(0, 0, false), 0, 0, engine.core.resultVersion());
     engine.watch(this);
   }
 

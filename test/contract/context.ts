@@ -39,6 +39,8 @@ export interface Case {
   readonly name: string;
   /** Whether the case applies to such a storage; where it does not, it counts as skipped. */
   readonly needs?: (capabilities: StorageCapabilities) => boolean;
+  /** How long it may take, where that is more than usual. */
+  readonly msMax?: number;
   run(context: Context): Promise<void> | void;
 }
 

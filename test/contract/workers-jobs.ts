@@ -5,6 +5,7 @@
  * Those that go on until they are told to stop look for a key in a run of its own, which is a use of the database too.
  */
 import { type Database, HoldfastError, type Snapshot } from "../../src/index.js";
+import { type Part, playPart } from "../histories/part.js";
 
 export const CONTROL = "control";
 const STOP = "stop";
@@ -311,6 +312,9 @@ export const jobs = {
     }
     return wrong;
   },
+
+  /** Plays a part in a history, and closes the database. */
+  playPart: (db: Database, part: Part) => playPart(db, part),
 
   /** Writes without end, in small and large commits: to be killed in the middle of. */
   writeForEver(db: Database, run: string, bytes: number) {

@@ -137,8 +137,8 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "the snapshots of a dead worker are held on",
     file: "burial.ts",
-    find: "  snapshotsOfDead(dead);\n  store32(",
-    replace: "  store32(",
+    find: "  snapshotsOfDead(dead);\n  if (",
+    replace: "  if (",
     kills: true,
   },
   {
@@ -148,6 +148,32 @@ export const PLANTS: readonly Plant[] = [
     replace: "",
     kills: true,
     everyAccess: true,
+  },
+];
+
+/** Faults that histories of real workers have to find, which nobody schedules. */
+export const PLANTS_FOR_HISTORIES: readonly (Plant & { readonly onFiles?: boolean })[] = [
+  ...PLANTS.filter(({ name }) =>
+    [
+      "a reader does not look a second time",
+      "a transaction is not validated",
+      "a lock is taken by two",
+      "the snapshots of a dead worker are held on",
+    ].includes(name),
+  ),
+  {
+    name: "a lock is not given back where a transaction is refused",
+    file: "store.ts",
+    find: "  const result = commitTransactionLocked(run, transaction, mode, cursors, range);\n  runUnlock(run);\n",
+    replace:
+      "  const result = commitTransactionLocked(run, transaction, mode, cursors, range);\n  if (result != -(STATUS_CONFLICT as i64)) runUnlock(run);\n",
+  },
+  {
+    name: "a run's visible version moves over a commit that is not published",
+    file: "publish.ts",
+    find: "  if (run.unpublished != 1 || !isDurableEnough(sb, item)) return;\n",
+    replace: "  if (!isDurableEnough(sb, item)) return;\n",
+    onFiles: true,
   },
 ];
 
@@ -213,18 +239,29 @@ export function planted({ name, file, find, replace }: Plant): string {
   return parts.join(replace);
 }
 
-/** Compiles a stepped core with a plant in it; its file. */
-export async function build(plant: Plant, index: number): Promise<string> {
-  const directory = join(VARIANTS, `${index}`);
+/** Compiles a core with a plant in it, as a target of asconfig.json and further options say; its file. */
+async function compile(plant: Plant, name: string, target: string, further: readonly string[] = []): Promise<string> {
+  const directory = join(VARIANTS, name);
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
   cpSync(join(ROOT, "assembly"), join(directory, "assembly"), { recursive: true });
   writeFileSync(join(directory, "assembly", plant.file), planted(plant));
-  const outFile = join(directory, "stepped.wasm");
+  const outFile = join(directory, `${target}.wasm`);
   const asc = join(ROOT, "node_modules/assemblyscript/bin/asc.js");
   const entry = join(directory, "assembly/shared-debug.ts");
-  const options = ["--config", "asconfig.json", "--target", "stepped", "--outFile", outFile];
+  const options = ["--config", "asconfig.json", "--target", target, "--outFile", outFile, ...further];
   await promisify(execFile)(process.execPath, [asc, entry, ...options], { cwd: ROOT });
+  return outFile;
+}
+
+/** Compiles a core with a plant in it that real workers can share, without asserts, as it ships. */
+export function buildShared(plant: Plant): Promise<string> {
+  return compile(plant, `shared ${plant.name}`.replaceAll(" ", "-"), "shared-debug", ["--noAssert"]);
+}
+
+/** Compiles a stepped core with a plant in it; its file. */
+export async function build(plant: Plant, index: number): Promise<string> {
+  const outFile = await compile(plant, `${index}`, "stepped");
   if (plant.everyAccess === true) writeFileSync(outFile, everyAccess(readFileSync(outFile)));
   return outFile;
 }

@@ -117,7 +117,7 @@ async function onServer(runtime) {
 }
 
 /** Browsers, with what finds each and what names one that is elsewhere. */
-const BROWSERS = [
+export const BROWSERS = [
   { name: "firefox", find: findFirefox, variable: "FIREFOX_PATH" },
   { name: "chromium", find: findChromium, variable: "CHROME_PATH" },
 ];

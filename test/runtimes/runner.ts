@@ -54,6 +54,7 @@ interface Job {
   /** Whether success is worth a line: the first phase of two is not. */
   readonly counts: boolean;
   readonly closes: boolean;
+  readonly msMax: number;
   readonly work: (context: Context) => Promise<void> | void;
 }
 
@@ -92,6 +93,7 @@ function jobOfCase(suite: string, mount: Mount, item: Case, index: number): Job 
     skipped: item.needs?.(mount.capabilities) === false,
     counts: true,
     closes: true,
+    msMax: item.msMax ?? CASE_TIMEOUT_MS,
     work: (context) => item.run(context),
   };
 }
@@ -106,6 +108,7 @@ function jobOfPhase(suite: string, mount: Mount, item: ReloadCase, index: number
     skipped: item.needs?.(mount.capabilities) === false,
     counts: !first,
     closes: !first,
+    msMax: CASE_TIMEOUT_MS,
     work: (context) => (first ? item.before(context) : item.after(context)),
   };
 }
@@ -122,13 +125,13 @@ async function runJob(job: Job): Promise<Outcome> {
   const context = contextOf(job, opened);
   let error: string | undefined;
   try {
-    await withinTime(async () => job.work(context));
+    await withinTime(job.msMax, async () => job.work(context));
   } catch (thrown) {
     error = describe(thrown);
   }
   if (job.closes) {
     try {
-      await withinTime(async () => {
+      await withinTime(CASE_TIMEOUT_MS, async () => {
         for (const database of opened.reverse()) await database.close();
       });
     } catch (thrown) {
@@ -164,10 +167,10 @@ function contextOf(job: Job, opened: Database[]): Context {
 }
 
 /** A case that never ends keeps running in the background: the timeout frees those behind it, not what it holds. */
-async function withinTime(work: () => Promise<void>): Promise<void> {
+async function withinTime(msMax: number, work: () => Promise<void>): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not over after ${CASE_TIMEOUT_MS} ms`)), CASE_TIMEOUT_MS);
+    timer = setTimeout(() => reject(new Error(`not over after ${msMax} ms`)), msMax);
   });
   try {
     await Promise.race([work(), timeout]);

@@ -5,6 +5,7 @@ import { durabilityContract, durabilityReloadCases } from "../contract/durabilit
 import { eventsContract } from "../contract/events-contract.js";
 import { fastPathContract } from "../contract/fast-path-contract.js";
 import { goldenContract } from "../contract/golden-contract.js";
+import { historiesContract } from "../contract/histories-contract.js";
 import { isolationContract } from "../contract/isolation-contract.js";
 import { kvContract } from "../contract/kv-contract.js";
 import { opfsContract } from "../contract/opfs-contract.js";
@@ -43,5 +44,6 @@ export const suites: readonly Suite[] = [
   { name: "portable", opens: true, cases: portableContract },
   { name: "golden", opens: true, cases: goldenContract },
   { name: "workers", opens: true, shares: true, cases: workersContract },
+  { name: "histories", opens: true, shares: true, cases: historiesContract },
   { name: "durability", opens: true, cases: durabilityContract, reloadCases: durabilityReloadCases },
 ];
