@@ -99,7 +99,6 @@ import {
   snapshotAcquire,
   snapshotRelease,
   snapshotVersion,
-  startFloor,
 } from "./snapshots";
 import { commitDeletion, commitOne, commitTransaction, wouldCommit } from "./store";
 import { SUPERBLOCK_MAGIC, Superblock, superblock } from "./superblock";
@@ -530,8 +529,9 @@ export function snapshotTake(run: usize, generation: u32, reserved: u32): u32 {
   if (run != 0 && !runIs(header, generation)) return SLOT_RUN_STALE;
   let slot = NO_SLOT;
   for (let attempt = 0; slot == NO_SLOT && attempt < 1024; attempt++) {
-    let version = run == 0 ? publishedHorizon() : keeps(RULE_START_AT_HORIZON) ? runSeen(header) : visibleOf(header);
-    if (run != 0 && keeps(RULE_START_AT_HORIZON)) version = max(version, startFloor());
+    const horizon = publishedHorizon();
+    const version =
+      run == 0 ? horizon : keeps(RULE_START_AT_HORIZON) ? max(runSeen(header), horizon) : visibleOf(header);
     slot = snapshotAcquire(version, reserved != 0);
   }
   if (SHARED && slot != NO_SLOT && run != 0 && !runIs(header, generation)) {

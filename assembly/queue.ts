@@ -32,7 +32,6 @@ export const ITEM_WRITTEN: u8 = 2;
 export const ITEM_SYNCED: u8 = 3;
 export const ITEM_UNDONE: u8 = 4;
 
-const SHARED: bool = ASC_FEATURE_THREADS;
 const ITEMS_MIN: u32 = 64;
 const CHUNK_ORDER_MIN: u32 = 16;
 
