@@ -1,5 +1,6 @@
 /**
- * A page's session: a worker of its own does the work, since only workers have synchronous access to files.
+ * A session that lives in a worker of its own: because only workers have synchronous access to files, or because several
+ * workers share the database and one writes for all.
  *
  * What it keeps true:
  *  - calls are sent when they are made, over a copy of their bytes, and the worker does them in that order;
@@ -10,9 +11,9 @@
 
 import { HoldfastError } from "../errors.js";
 import { refuseAborted, sessionClosed, storeFailed } from "./failures.js";
-import { type Calls, type OpenedInfo, type Response, receivedError } from "./opfs-messages.js";
+import { type Calls, type OpenedInfo, type Response, receivedError } from "./shared-messages.js";
 import { onPutAside } from "./shared-owner-lock.js";
-import type { CheckpointWriter, SegmentInfo, StorageOpenOptions, StorageSession, VanishedInfo } from "./storage.js";
+import type { ApartSession, CheckpointWriter, SegmentInfo, StorageOpenOptions, VanishedInfo } from "./storage.js";
 
 interface Waiting {
   resolve(value: unknown): void;
@@ -41,7 +42,8 @@ class WorkerLink {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     this.#count += 1;
     const id = this.#count;
-    const moved = args.filter((arg) => arg instanceof Uint8Array).map((bytes) => bytes.buffer as ArrayBuffer);
+    const given: readonly unknown[] = args;
+    const moved = given.flatMap((arg) => (arg instanceof Uint8Array ? [arg.buffer as ArrayBuffer] : []));
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
       this.#worker.postMessage({ id, call, args }, moved);
@@ -77,9 +79,10 @@ class WorkerLink {
 /** Starts a worker, which takes ownership of the database of that name. */
 export async function openProxied(
   name: string,
+  segmentBytesTarget: number,
   makeWorker: () => Worker,
   options: StorageOpenOptions,
-): Promise<StorageSession> {
+): Promise<ApartSession> {
   let link: WorkerLink;
   try {
     link = new WorkerLink(makeWorker());
@@ -87,7 +90,7 @@ export async function openProxied(
     throw storeFailed("The storage's worker could not be started", error);
   }
   try {
-    const info = await link.call("open", name);
+    const info = await link.call("open", name, segmentBytesTarget);
     refuseAborted(options.signal);
     return new ProxiedSession(link, info, options.onLockedOut);
   } catch (error) {
@@ -100,7 +103,7 @@ export async function openProxied(
 /** A copy that may be moved away: of a view it takes no more than the view, and it is never shared. */
 const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);
 
-class ProxiedSession implements StorageSession {
+class ProxiedSession implements ApartSession {
   readonly epoch: number;
   readonly fresh: boolean;
   readonly persisted: boolean | undefined;
@@ -202,6 +205,10 @@ class ProxiedSession implements StorageSession {
     return this.#call("removeCheckpoint", "removeCheckpoint", number);
   }
 
+  ask(what: string, given?: unknown): Promise<unknown> {
+    return this.#call(what, "ask", what, given);
+  }
+
   createSegmentSync(): never {
     throw synchronous("createSegmentSync");
   }
@@ -243,6 +250,6 @@ function copied(from: Uint8Array, into: Uint8Array): number {
 function synchronous(what: string): HoldfastError {
   return new HoldfastError(
     "SYNC_COMMIT_UNSUPPORTED",
-    `${what}: in a page the origin private file system only works asynchronously. Open the database in a dedicated worker for synchronous commits.`,
+    `${what}: the storage is in another worker and only works asynchronously. In a page, open the database in a dedicated worker for synchronous commits.`,
   );
 }
