@@ -299,7 +299,8 @@ export class DurableLog {
    */
   checkpoint(): Promise<void> {
     if (this.#state.isJoined === true) {
-      throw unsupported("db.checkpoint in a worker that has attached", "Call it where the database was opened.");
+      const next = "Call it where the database was opened.";
+      return Promise.reject(unsupported("db.checkpoint in a worker that has attached", next));
     }
     const next = this.#checkpointing.then(() => this.#makeCheckpoint());
     this.#checkpointing = next.catch(() => {});
