@@ -88,6 +88,7 @@ class Drainer {
       { ...listener, onFailed: (error) => this.#failed(error) },
       order.state,
     );
+    this.#post.setWriter(core.worker, core.workerIn(core.worker).word);
     this.#evidence = new Evidence({
       core,
       database: order.name,

@@ -7,6 +7,7 @@
  *   WRITE_CALLED  calls to write        WRITE_DONE   how many of them have been answered
  *   SYNC_CALLED   calls to write and sync   SYNC_DONE   the same
  *   SYNCS         syncs that were made, for those who count
+ *   WRITER        who writes: its place in the core, and what that place's word is while it lives
  *
  * Whoever calls has installed its commit before, so a round that begins after the call writes that as well. Counters wrap around.
  * A caller that dies leaves nothing behind but a count. Where a thread may not sleep, it is told by `Atomics.waitAsync`, or, where
@@ -20,6 +21,8 @@ const WRITE_DONE = 3;
 const SYNC_CALLED = 4;
 const SYNC_DONE = 5;
 const SYNCS = 6;
+const WRITER = 7;
+const WRITER_WORD = 8;
 const WORDS = 16;
 
 /** How long the one who writes sleeps at a time where it cannot be woken while it does other things. */
@@ -65,6 +68,11 @@ export class LogPost {
     return ((this.#load(durably ? SYNC_DONE : WRITE_DONE) - ticket) | 0) >= 0;
   }
 
+  /** The place of the one who writes, as it is for as long as that lives. */
+  get writer(): { readonly worker: number; readonly word: number } {
+    return { worker: this.#load(WRITER), word: this.#load(WRITER_WORD) >>> 0 };
+  }
+
   get round(): number {
     return this.#load(ROUND);
   }
@@ -103,6 +111,11 @@ export class LogPost {
   }
 
   // For the one who writes.
+
+  setWriter(worker: number, word: number): void {
+    Atomics.store(this.#words, WRITER_WORD, word);
+    Atomics.store(this.#words, WRITER, worker);
+  }
 
   get called(): number {
     return this.#load(CALLED);

@@ -137,12 +137,19 @@ export class RemoteLog implements Log {
     if (!this.#post.isDone(durably, ticket)) {
       const { failure } = this;
       if (failure !== undefined) throw indeterminate(failure);
-      if (!this.#core.hasLeftStorage) return false;
+      if (!this.#core.hasLeftStorage) return this.#assertWritten();
       // Whoever has opened it has written and synced what was installed before.
       if (!this.#isDone(true)) throw closedMeanwhile();
     }
     this.#listener.onPublished();
     return true;
+  }
+
+  /** Throws if the one who writes is known to be dead. */
+  #assertWritten(): false {
+    const { worker, word } = this.#post.writer;
+    if (this.#core.workerIn(worker).word !== word) throw this.fail(new Error("The worker that writes has ended."));
+    return false;
   }
 
   // In the background.

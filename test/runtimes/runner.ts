@@ -38,7 +38,7 @@ export interface Settings {
   readonly where?: "page" | "worker";
   /** Only what is over shared memory, or only what is not. */
   readonly shared?: boolean;
-  /** Only storages whose name begins so. */
+  /** Only what begins so: the storage, and behind a slash the suite. */
   readonly only?: string;
   /** Names the way in which the ground is taken away; part of the place and of the reported name. */
   readonly variant: string;
@@ -65,8 +65,8 @@ export async function runSuites(settings: Settings, report: (line: Line) => void
   const failed: string[] = [];
   const mounts = await mountsOf(detectRuntime(), settings.root);
   const { shared: ofKind, only = "" } = settings;
-  for (const mount of mounts.filter(({ shared, name }) => shared === (ofKind ?? shared) && name.startsWith(only))) {
-    const wanted = suites.filter((suite) => isWanted(suite, mount));
+  for (const mount of mounts.filter(({ shared }) => shared === (ofKind ?? shared))) {
+    const wanted = suites.filter((suite) => isWanted(suite, mount) && `${mount.name}/${suite.name}`.startsWith(only));
     for (const job of wanted.flatMap((suite) => jobsOf(suite, mount, settings))) {
       await report({ running: `${job.suite} / ${mount.name} / ${job.name}` });
       const outcome = await runJob(job);
