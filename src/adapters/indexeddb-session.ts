@@ -181,8 +181,8 @@ function openDatabase(name: string, existingOnly: boolean): Promise<IDBDatabase>
 }
 
 /**
- * A store in the sense of idb-keyval whose transactions have that durability. A writing one settles with its transaction
- * and not before: a request that has succeeded may yet be undone when the commit fails.
+ * A store in the sense of idb-keyval whose transactions have that durability. What it does settles with its transaction and not
+ * before: a request that has succeeded may yet be undone when the commit fails.
  */
 function useStore(database: IDBDatabase, durability: Durability, prepare?: (store: IDBObjectStore) => void): UseStore {
   return async (mode, callback) => {
@@ -206,7 +206,9 @@ function useStore(database: IDBDatabase, durability: Durability, prepare?: (stor
       });
       throw error;
     }
-    if (mode !== "readonly") await over;
+    // Also of one that only reads: until it has ended it is in the way of others, who may be in another worker that the caller
+    // goes on to wait for.
+    await over;
     return value;
   };
 }

@@ -774,7 +774,7 @@ function failureCases(): Case[] {
           db.run(RUN).kv.put("a", 1);
           await db.flush();
           storage.arm();
-          if (context.capabilities.syncFlush) {
+          if (storage.capabilities.syncFlush) {
             throwsCode("COMMIT_INDETERMINATE", () => db.run(RUN).kv.put("in flight", 1));
           } else {
             await commitThatFails(db);

@@ -98,6 +98,8 @@ async function opfsMount(where: "page" | "worker"): Promise<Mount> {
 
 async function indexedDbMount(): Promise<Mount> {
   const { indexedDb } = await import("../../src/adapters/indexeddb.js");
-  const path = (place: string): string => (isInWorker() ? `worker-${place}` : place);
-  return mount((place) => indexedDb(path(place)), path);
+  const name = (place: string): string => (isInWorker() ? `worker-${place}` : place);
+  // By a path a page gets this storage, a worker the one in its files.
+  const path = (place: string): string | undefined => (isInWorker() ? undefined : name(place));
+  return mount((place) => indexedDb(name(place)), path);
 }
