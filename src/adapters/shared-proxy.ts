@@ -15,6 +15,12 @@ import { type Calls, type OpenedInfo, type Response, receivedError } from "./sha
 import { onPutAside } from "./shared-owner-lock.js";
 import type { ApartSession, CheckpointWriter, SegmentInfo, StorageOpenOptions, VanishedInfo } from "./storage.js";
 
+/**
+ * How long the worker may take to close its session. One that has ended without anybody being told never answers; ending it gives
+ * up all that it holds as well, and whatever had to be written was written before.
+ */
+const CLOSE_MS_MAX = 3000;
+
 interface Waiting {
   resolve(value: unknown): void;
   reject(error: unknown): void;
@@ -232,7 +238,12 @@ class ProxiedSession implements ApartSession {
 
   async #close(): Promise<void> {
     this.#stopListening();
-    await this.#link.call("close").catch(() => {});
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, CLOSE_MS_MAX);
+    });
+    await Promise.race([this.#link.call("close").catch(() => {}), late]);
+    clearTimeout(timer);
     this.#link.end(sessionClosed("The storage"));
   }
 

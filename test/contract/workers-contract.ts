@@ -197,9 +197,61 @@ const countingCases = (): Case[] =>
     }),
   );
 
+/** Opens a database, and says which workers its storage has started for that. */
+async function openWatched(context: Context): Promise<{ db: Database; started: readonly Worker[] }> {
+  const started: Worker[] = [];
+  const Real = globalThis.Worker;
+  globalThis.Worker = class extends Real {
+    constructor(...given: ConstructorParameters<typeof Worker>) {
+      super(...given);
+      started.push(this);
+    }
+  };
+  try {
+    const db = await Database.open({ storage: context.storage(), shared: true, durability: "buffered" });
+    return { db, started };
+  } finally {
+    globalThis.Worker = Real;
+  }
+}
+
+/** Where another worker writes the log, that may end as well. */
+async function loseWriter(context: Context): Promise<void> {
+  if (context.isWrittenElsewhere !== true) return;
+  const { db, started } = await openWatched(context);
+  equal(started.length, 1, "workers that were started");
+  const told: HoldfastError[] = [];
+  db.on("error", (error) => told.push(error));
+  const hand = hire(context);
+  try {
+    await hand.attach(db.share(hand.object));
+    await hand.call("put", "run", "kept", "yes");
+    await db.flush();
+    started[0]?.terminate();
+    let code: string | undefined;
+    // It may do a little more before it ends.
+    while (code === undefined) code = await hand.call("codeOfPut", "run");
+    ok(["COMMIT_INDETERMINATE", "STORE_FAILED"].includes(code), `that it has ended, got ${code}`);
+    equal(await hand.call("codeOfPut", "run"), "STORE_FAILED");
+    throwsCode("STORE_FAILED", () => db.run("run").kv.put("key", 1));
+    equal(db.run("run").kv.get("kept"), "yes", "what is read");
+    equal(told[0]?.code, "STORE_FAILED", "what listeners were told");
+  } finally {
+    await hand.terminate();
+    await db.close().catch(() => {});
+  }
+  equal((await context.open()).run("run").kv.get("kept"), "yes", "what is kept");
+}
+
 export function workersContract(): Case[] {
   return [
     ...countingCases(),
+
+    {
+      name: "once the worker that writes has ended all are told, and what was acknowledged is kept",
+      needs: ({ persistent }) => persistent,
+      run: loseWriter,
+    },
 
     withHands("what one worker writes the others read, each by an id of its own", 2, async ({ db, hands }) => {
       const [a, b] = [handAt(hands, 0), handAt(hands, 1)];

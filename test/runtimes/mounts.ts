@@ -37,6 +37,8 @@ export function detectRuntime(): Runtime {
  */
 export async function mountsOf(runtime: Runtime, root: string): Promise<readonly Mount[]> {
   const single = runtime === "browser" ? await browserMounts() : [await memoryMount(), await filesMount(root)];
+  // Firefox 153 loses its tab now and then when workers end that a worker has started, whatever they did.
+  if (runtime === "browser" && isInWorker() && navigator.userAgent.includes("Firefox")) return single;
   const shared = single.map(overSharedMemory);
   if (runtime !== "browser") return [...single, ...shared];
   // In a worker one can wait for the worker that writes to it, and so do there what it cannot do by itself.
