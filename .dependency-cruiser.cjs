@@ -40,7 +40,7 @@ const assemblyRules = ASSEMBLY_LAYERS.slice(1).map((layer, index) => ({
   to: { path: assembly([...ASSEMBLY_LAYERS.slice(0, index + 1).flat(), ...(index === 0 ? [] : ASSEMBLY_WATCHERS)]) },
 }));
 
-const CORE = "^src/host/core(-loader)?\\.ts$";
+const CORE = "^src/host/core(-loader|-instance)?\\.ts$";
 const ABI = "^src/host/abi\\.ts$";
 const INTERFACE = "^src/host/(reader-writer|codec|value-bytes|scan|durability-mode)\\.ts$";
 const GROUND = "^src/(errors|host/(arguments|environment|names|utf8))\\.ts$";
@@ -52,7 +52,12 @@ const nodeFs = (part) => `^src/adapters/node-fs-${part}\\.ts$`;
 /** The adapter over the origin private file system, likewise. */
 const OPFS = "^src/adapters/opfs[^/]*\\.ts$";
 const opfs = (part) => `^src/adapters/opfs-${part}\\.ts$`;
-const PLATFORM = "^src/host/(database|opening|attaching|platform)\\.ts$";
+/** The adapter over IndexedDB, likewise. */
+const INDEXEDDB = "^src/adapters/indexeddb[^/]*\\.ts$";
+/** Where the workers start that a storage lives in, with the host's part that writes the log there. */
+const STORAGE_WORKER = "^src/adapters/(opfs|indexeddb)-worker\\.ts$";
+const DRAINER = "^src/host/drainer\\.ts$";
+const PLATFORM = "^src/host/(database|opening|apart|attaching|platform)\\.ts$";
 const NPM = "^node_modules/";
 
 module.exports = {
@@ -118,18 +123,40 @@ module.exports = {
       comment:
         "An adapter can be taken away, and a foreign one put in: it knows storage.ts and errors.ts, no host, no other adapter.",
       severity: "error",
-      from: { path: "^src/adapters/" },
+      from: { path: "^src/adapters/", pathNot: STORAGE_WORKER },
       to: {
         pathNot: [
           CONTRACT,
           nodeFs("[^/]+"),
           opfs("[^/]+"),
+          INDEXEDDB,
           "^src/adapters/(failures|shared-[^/]+)\\.ts$",
           "^src/errors\\.ts$",
           NPM,
         ],
         dependencyTypesNot: ["core"],
       },
+    },
+    {
+      name: "a-storage-worker-puts-two-together",
+      comment: "Its entry knows the storage and the one part of the host that lives beside it; nobody imports either.",
+      severity: "error",
+      from: { path: STORAGE_WORKER },
+      to: { path: "^src/", pathNot: [DRAINER, "^src/adapters/"] },
+    },
+    {
+      name: "nobody-imports-a-storage-worker",
+      comment: "A bundler would run its entry in the page, and the drainer is no part of what a page loads.",
+      severity: "error",
+      from: { path: "^src/", pathNot: STORAGE_WORKER },
+      to: { path: [STORAGE_WORKER, DRAINER], dependencyTypesNot: ["type-only"] },
+    },
+    {
+      name: "only-indexeddb-knows-its-session",
+      comment: "How a database stands in IndexedDB is this adapter's alone.",
+      severity: "error",
+      from: { path: "^src/", pathNot: INDEXEDDB },
+      to: { path: INDEXEDDB, pathNot: "^src/adapters/indexeddb\\.ts$" },
     },
     {
       name: "only-node-fs-knows-its-lock",

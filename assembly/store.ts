@@ -92,6 +92,7 @@ import {
   transactionIsDoomed,
 } from "./transaction";
 import { TOMBSTONE, Version, valueAt, versionFree, versionInstall, versionMake, versionValue } from "./versions";
+import { mayWait } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
 
@@ -110,7 +111,9 @@ function hasLog(sb: Superblock): bool {
 function standsBehind(sb: Superblock, run: Run): bool {
   // Behind the deletion of its run nothing can be installed at all.
   if (run.flags & RUN_DELETING) return true;
-  return run.unpublished != 0 && (sb.capabilities & CAPABILITY_SYNC_FLUSH) == 0 && keeps(RULE_BUSY_BEFORE_INSTALL);
+  // Where another worker writes the log for all, syncing is waiting.
+  const canSync = (sb.capabilities & CAPABILITY_SYNC_FLUSH) != 0 && (!SHARED || mayWait());
+  return run.unpublished != 0 && !canSync && keeps(RULE_BUSY_BEFORE_INSTALL);
 }
 
 /**

@@ -31,10 +31,10 @@ export const SHARING_BYTES_MAX = 6 * KIB;
 
 /** Modules that only servers load. */
 const SERVER_ONLY = /[\\/]adapters[\\/]node-fs/;
-/** Modules that are loaded where a database is opened in the origin private file system. */
-const OPFS_ONLY = /[\\/]adapters[\\/]opfs/;
+/** Modules that are loaded where a database is opened in the origin private file system, or, the proxy, where one is shared. */
+const OPFS_ONLY = /[\\/]adapters[\\/](opfs|shared-proxy)/;
 /** Modules that are loaded where memory is shared. */
-const SHARING_ONLY = /[\\/]host[\\/](attaching|evidence|handle|healing|sharing)\.js/;
+const SHARING_ONLY = /[\\/]host[\\/](apart|attaching|entering|evidence|handle|healing|log-post|remote-log|sharing)\.js/;
 
 const gzipBytes = (content) => gzipSync(content, { level: GZIP_LEVEL }).length;
 

@@ -2,7 +2,7 @@
  * A storage in the browser's origin private file system: a directory per database, a file per segment and per checkpoint.
  *
  *     in a dedicated worker     synchronous, strict commits included: `opfs-session.ts`
- *     in a page                 asynchronous, through a worker that the adapter starts for itself: `opfs-proxy.ts`
+ *     in a page, or shared      through a worker that the adapter starts for itself: `shared-proxy.ts`
  *     read-only, in either      by plain files, beside a live owner: `opfs-reader.ts`
  *
  * What it keeps true:
@@ -18,16 +18,14 @@
 
 import { HoldfastError } from "../errors.js";
 import { refuseAborted } from "./failures.js";
+import { CAPABILITIES, OwnedStorage } from "./opfs-owned.js";
 import { encodedName, hasSyncHandles, unsupported } from "./opfs-place.js";
-import { openProxied } from "./opfs-proxy.js";
 import { openReader } from "./opfs-reader.js";
-import type { OpfsSession } from "./opfs-session.js";
-import { openOwned } from "./opfs-storage.js";
-import type { Storage, StorageCapabilities, StorageOpenOptions, StorageSession } from "./storage.js";
+import { openProxied } from "./shared-proxy.js";
+import type { ApartSession, Storage, StorageCapabilities, StorageOpenOptions, StorageSession } from "./storage.js";
 
 export { removeOpfs } from "./opfs-place.js";
 
-const RECORD_BYTES_MAX = 64 * 1024 * 1024;
 const SEGMENT_BYTES_TARGET = 64 * 1024 * 1024;
 
 /** Options of {@link opfs}. */
@@ -35,7 +33,7 @@ export interface OpfsOptions {
   /** A segment that has reached this many bytes is closed and a new one begun; 64 MiB if left out. */
   readonly segmentBytesTarget?: number | undefined;
   /**
-   * In a page: makes the worker, for bundlers that do not find `new Worker(new URL("./opfs-worker.js", import.meta.url))` in
+   * In a page, and with `shared: true`: makes the worker, for bundlers that do not find `new Worker(new URL("./opfs-worker.js", import.meta.url))` in
    * a package, or where a content security policy asks for a script of one's own. It has to be a module worker whose script
    * imports `holdfast/adapters/opfs-worker`.
    */
@@ -54,52 +52,37 @@ export function opfs(name: string, options: OpfsOptions = {}): Storage {
   if (!Number.isSafeInteger(target) || target < 1) {
     throw new HoldfastError("INVALID_ARGUMENT", `opfs: segmentBytesTarget must be a positive integer, not ${target}.`);
   }
-  return hasSyncHandles() ? new WorkerStorage(name, target) : new PageStorage(name, target, options.worker);
+  const { worker = startWorker } = options;
+  return hasSyncHandles() ? new WorkerStorage(name, target, worker) : new PageStorage(name, target, worker);
 }
-
-const CAPABILITIES = {
-  kind: "opfs",
-  mechanism: "flush",
-  persistent: true,
-  asyncFlush: true,
-  recordBytesMax: RECORD_BYTES_MAX,
-} as const;
 
 class WorkerStorage implements Storage {
   readonly capabilities: StorageCapabilities;
+  readonly openApart: ((options: StorageOpenOptions) => Promise<ApartSession>) | undefined;
   readonly #name: string;
-  #session: OpfsSession | undefined;
+  readonly #owned: OwnedStorage;
 
-  constructor(name: string, target: number) {
-    const isReady = (): boolean => this.#session?.canCreateSync !== false;
+  constructor(name: string, target: number, makeWorker: () => Worker) {
     this.#name = name;
-    this.capabilities = {
-      ...CAPABILITIES,
-      syncAppend: true,
-      syncFlush: true,
-      flushBlocks: true,
-      get segmentBytesTarget() {
-        return isReady() ? target : Number.MAX_SAFE_INTEGER;
-      },
-    };
+    this.#owned = new OwnedStorage(name, target);
+    this.capabilities = this.#owned.capabilities;
+    this.openApart = apart(name, target, makeWorker);
   }
 
   async open(options: StorageOpenOptions): Promise<StorageSession> {
     refuseAborted(options.signal);
-    if (options.readOnly) return openReader(this.#name);
-    this.#session = await openOwned(this.#name, options);
-    return this.#session;
+    return options.readOnly ? openReader(this.#name) : this.#owned.open(options);
   }
 }
 
 class PageStorage implements Storage {
   readonly capabilities: StorageCapabilities;
+  readonly openApart: ((options: StorageOpenOptions) => Promise<ApartSession>) | undefined;
   readonly #name: string;
-  readonly #makeWorker: (() => Worker) | undefined;
 
-  constructor(name: string, segmentBytesTarget: number, makeWorker: (() => Worker) | undefined) {
+  constructor(name: string, segmentBytesTarget: number, makeWorker: () => Worker) {
     this.#name = name;
-    this.#makeWorker = makeWorker;
+    this.openApart = typeof document === "undefined" ? undefined : apart(name, segmentBytesTarget, makeWorker);
     this.capabilities = {
       ...CAPABILITIES,
       syncAppend: false,
@@ -113,11 +96,21 @@ class PageStorage implements Storage {
     refuseAborted(options.signal);
     if (typeof globalThis.navigator?.storage?.getDirectory !== "function") throw unsupported("no such file system");
     if (options.readOnly) return openReader(this.#name);
-    if (typeof document === "undefined" || typeof Worker === "undefined") {
+    if (this.openApart === undefined) {
       throw unsupported("no synchronous access to its files, which only dedicated workers of some browsers have");
     }
-    return openProxied(this.#name, this.#makeWorker ?? startWorker, options);
+    return this.openApart(options);
   }
+}
+
+/** How it is opened in a worker of its own, where one can be started. */
+function apart(
+  name: string,
+  segmentBytesTarget: number,
+  makeWorker: () => Worker,
+): ((options: StorageOpenOptions) => Promise<ApartSession>) | undefined {
+  if (typeof Worker === "undefined") return undefined;
+  return (options) => openProxied(name, segmentBytesTarget, makeWorker, options);
 }
 
 /** In the form in which bundlers look for workers. */

@@ -58,6 +58,24 @@ export interface Storage {
    * @throws HoldfastError `LOCKED` with the owner's details while another owner lives; `STORE_FAILED`, `READ_ONLY`.
    */
   open(options: StorageOpenOptions): Promise<StorageSession>;
+  /**
+   * The same in a worker of the storage's own, which runs a part of the host beside the session: there the log is written for all
+   * workers that share the memory. Set where such a worker can be started; never called for reading only.
+   */
+  readonly openApart?: ((options: StorageOpenOptions) => Promise<ApartSession>) | undefined;
+}
+
+/** A session that lives in a worker of its own, with the host's {@link Companion} beside it. It works asynchronously. */
+export interface ApartSession extends StorageSession {
+  /** Asks the companion there; both ways go by `postMessage`. What it throws arrives as a typed error. */
+  ask(what: string, given?: unknown): Promise<unknown>;
+}
+
+/** The host's part beside a session, in the worker that the session lives in. */
+export interface Companion {
+  ask(what: string, given: unknown): Promise<unknown>;
+  /** Comes before the session is closed. Never throws. */
+  close(): Promise<void>;
 }
 
 /** One segment, or one checkpoint, as it stands in the storage. */

@@ -1,31 +1,28 @@
 /**
  * Attaching: the database of another worker, over the same memory.
  *
- * A place is taken only once the lock is held that says that its worker lives, where there are such locks (evidence.ts); both
- * are given back where a later part fails.
+ * The place that was taken (entering.ts) is given back where a later part fails.
  */
-import { HoldfastError } from "../errors.js";
-import { Core, firstFreePlace, noPlace, type WorkerPlace, workerPlace } from "./core.js";
-import { type CoreExports, instantiateCore } from "./core-loader.js";
-import { DurableLog } from "./durability.js";
+import type { StorageSession } from "../adapters/storage.js";
+import type { HoldfastError } from "../errors.js";
+import { apartCapabilities } from "./apart.js";
+import type { Core } from "./core.js";
+import { instantiateCore } from "./core-instance.js";
+import { DurableLog, type LogCapabilities } from "./durability.js";
 import { Engine } from "./engine.js";
+import { enter } from "./entering.js";
 import { type Environment, platformEnvironment } from "./environment.js";
-import { canSeeEnds, holdPlace } from "./evidence.js";
-import { type DatabaseHandle, readHandle, type SharedLog } from "./handle.js";
+import { type DatabaseHandle, readHandle } from "./handle.js";
 import { Listeners } from "./listeners.js";
+import type { Log, LogListener } from "./log.js";
+import { LogPost } from "./log-post.js";
+import { LogWriter } from "./log-writer.js";
 import { type Opened, openFailed, throwIfAborted } from "./opening.js";
 import { type AttachOptions, parseAttachOptions } from "./options.js";
-import { assertSharedMemory, canWait, type JoinedStorage, joinStorage } from "./platform.js";
+import { assertSharedMemory, canWait, joinStorage } from "./platform.js";
+import type { LogState } from "./recovery.js";
+import { RemoteLog } from "./remote-log.js";
 import { Sharing } from "./sharing.js";
-
-/** Attempts to find a free place: each that fails means that another worker has just got one. */
-const PLACES_TRIED_MAX = 1000;
-
-/** This worker's instance of the core, and what gives back the lock that says that it lives. */
-interface Entered {
-  readonly core: Core;
-  readonly letGo: () => void;
-}
 
 /**
  * Attaches to the database that a handle is of.
@@ -47,12 +44,12 @@ async function attach(handle: DatabaseHandle, options: AttachOptions): Promise<O
   const environment = options.environment ?? platformEnvironment();
   const bare = await instantiateCore(handle.module, handle.memory);
   const exports = options.trace?.attach(bare, false).exports ?? bare;
-  const { core, letGo } = await enter(exports, handle);
+  const { core, letGo } = await enter(exports, handle, canWait());
   const listeners = new Listeners();
   const { storage, durability: mode, readOnly } = handle;
-  const joined = handle.log === undefined ? undefined : await joinStorage(handle.log.ticket);
+  const joined = await joinLog(core, handle, environment);
   const report = (error: HoldfastError): void => listeners.emit("error", error);
-  const log = joined && joinedLog(core, joined, handle, environment, report);
+  const log = joined && new DurableLog({ ...joined, core, session: undefined, mode, environment, onError: report });
   const sharing = new Sharing({
     core,
     environment,
@@ -64,7 +61,7 @@ async function attach(handle: DatabaseHandle, options: AttachOptions): Promise<O
   if (options.signal?.aborted) {
     sharing.leave();
     letGo();
-    await joined?.session.close();
+    await joined?.session?.close();
     throwIfAborted(options.signal);
   }
   return {
@@ -83,38 +80,39 @@ async function attach(handle: DatabaseHandle, options: AttachOptions): Promise<O
     sharing,
     commitsAtOpen: core.commits,
     release: async () => {
-      await joined?.session.close();
+      await joined?.session?.close();
       letGo();
     },
   };
 }
 
-/** The log as this worker writes to it. */
-function joinedLog(
-  core: Core,
-  { session, capabilities }: JoinedStorage,
-  { log, durability }: DatabaseHandle,
-  environment: Environment,
-  onError: (error: HoldfastError) => void,
-): DurableLog {
-  const state = { ...(log as SharedLog).state, isJoined: true };
-  return new DurableLog(core, session, capabilities, state, durability, environment, { onError });
+/** What this worker's log is made of. */
+interface JoinedLog {
+  readonly capabilities: LogCapabilities;
+  readonly state: LogState;
+  readonly makeWriter: (listener: LogListener) => Log;
+  /** Its own, where it writes by itself. */
+  readonly session: StorageSession | undefined;
 }
 
-/** Takes the place that was promised, or any. */
-async function enter(exports: CoreExports, handle: DatabaseHandle): Promise<Entered> {
-  const promised = handle.place === undefined ? undefined : workerPlace(handle.place.worker, handle.place.word);
-  const take = (place: WorkerPlace | undefined): Core => Core.attach(exports, handle.memory, place, canWait());
-  if (!canSeeEnds()) return { core: take(promised), letGo: () => {} };
-  for (let attempt = 1; ; attempt++) {
-    const place = promised ?? firstFreePlace(exports);
-    const letGo = await holdPlace(handle.name, place.worker, place.seen.incarnation);
-    try {
-      if (letGo !== undefined) return { core: take(place), letGo };
-    } catch (error) {
-      letGo?.();
-      if (promised !== undefined || !HoldfastError.is(error, "BUSY")) throw error;
-    }
-    if (promised !== undefined || attempt === PLACES_TRIED_MAX) throw noPlace();
+/** The log as this worker comes to it: through the one that writes for all, or with a session of its own. */
+async function joinLog(
+  core: Core,
+  { log, storage, name }: DatabaseHandle,
+  environment: Environment,
+): Promise<JoinedLog | undefined> {
+  if (log === undefined) return undefined;
+  const state = { ...log.state, isJoined: true };
+  if (log.post !== undefined) {
+    const post = new LogPost(name, log.post);
+    return {
+      capabilities: apartCapabilities({ kind: storage.kind }),
+      state,
+      makeWriter: (listener) => new RemoteLog({ core, post, listener, state, environment }),
+      session: undefined,
+    };
   }
+  const { capabilities, session } = await joinStorage(log.ticket);
+  const makeWriter = (listener: LogListener): Log => new LogWriter(core, session, capabilities, listener, state);
+  return { capabilities, state, makeWriter, session };
 }

@@ -6,12 +6,12 @@
  */
 import { instantiate } from "@assemblyscript/loader";
 import { HoldfastError } from "../errors.js";
+import type { CoreExports } from "./core-instance.js";
+
+export type { CoreExports } from "./core-instance.js";
 
 /** What `open` takes as `wasm`: a module, its bytes, or where to find it. */
 export type WasmSource = WebAssembly.Module | ArrayBuffer | ArrayBufferView | URL | string;
-
-/** The raw exports of the core. */
-export type CoreExports = Record<string, (...numbers: number[]) => number>;
 
 function locate(shared: boolean): URL {
   return shared
@@ -36,18 +36,6 @@ async function compile(source: WasmSource | undefined, shared: boolean): Promise
   }
   const url = source === undefined ? locate(shared) : new URL(source, import.meta.url);
   return WebAssembly.compile((await bytesAt(url)) as BufferSource);
-}
-
-/**
- * Instantiates the core of another worker over its memory.
- * @throws HoldfastError `INVALID_ARGUMENT` if the module is no core for shared memory.
- */
-export async function instantiateCore(module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<CoreExports> {
-  try {
-    return (await instantiate(module, { env: { memory } })).instance.exports as CoreExports;
-  } catch (cause) {
-    throw new HoldfastError("INVALID_ARGUMENT", "The handle's module is no core over shared memory.", { cause });
-  }
 }
 
 /** The core, and what it was instantiated from, which other workers are given. */

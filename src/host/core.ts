@@ -12,7 +12,7 @@ import { HoldfastError } from "../errors.js";
 import * as abi from "./abi.js";
 import type { Value } from "./codec.js";
 import { decodeText, decodeValue, type Scratch } from "./codec.js";
-import type { CoreExports } from "./core-loader.js";
+import type { CoreExports } from "./core-instance.js";
 
 /** A run as the core knows it: the address of its header and the incarnation that the address was taken for. */
 export interface RunHandle {

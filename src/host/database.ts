@@ -70,8 +70,8 @@ export interface ExportOptions {
   readonly runs?: readonly string[] | undefined;
 }
 
-/** What to do as long as a log is not shared. */
-const SHARED_INSTEAD = "Share a database in memory or on files, or let one worker own this one and ask it by messages.";
+/** What to do where a log is not shared. */
+const SHARED_INSTEAD = "Share one that can be written to, in memory or on the platform's own storage.";
 
 const EVENTS = new Set<string>(["error", "locked-out", "recovered"]);
 
@@ -299,9 +299,10 @@ export class Database implements AsyncDisposable {
   /**
    * A handle that other workers attach to this database with: post it to them by `postMessage`, and call
    * {@link Database.attach} there. With a worker given the handle is for it alone and good once; its end is then noticed, and
-   * what it held is let go of. The database must have been opened with `shared: true`.
-   * @throws HoldfastError `SHARED_MEMORY_UNAVAILABLE`, `INVALID_ARGUMENT`, `BUSY` if 64 workers are attached, `UNSUPPORTED` on
-   *   a storage that only one worker can write to, `CLOSED`.
+   * what it held is let go of. The database must have been opened with `shared: true`; in a browser's storage one worker, which
+   * was started then, writes for all who are attached.
+   * @throws HoldfastError `SHARED_MEMORY_UNAVAILABLE`, `INVALID_ARGUMENT`, `BUSY` if 64 workers are attached, `UNSUPPORTED` if
+   *   it is only read, or on a storage that only one worker can write to, `CLOSED`.
    */
   share(worker?: object): DatabaseHandle {
     this.#engine.assertOpen();

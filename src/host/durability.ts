@@ -13,8 +13,8 @@ import { bufferedDefault, type DurabilityMode, type DurabilityName, parseDurabil
 import type { Environment } from "./environment.js";
 import { Flusher } from "./flusher.js";
 import { GroupCommit } from "./group-commit.js";
+import { installedError, type Log, type LogListener } from "./log.js";
 import type { CheckpointHeader } from "./log-format.js";
-import { installedError, LogWriter } from "./log-writer.js";
 import type { LogState } from "./recovery.js";
 import { unsupported } from "./unsupported.js";
 
@@ -26,15 +26,10 @@ export interface Durability {
   commit(run: RunHandle, version: number): void;
 }
 
-/** Told what happens in the background. */
-export interface DurabilityListener {
-  onError(error: HoldfastError): void;
-}
-
 /** The files of a log while it is written to. */
 export interface LogFilesInUse {
   readonly session: StorageSession;
-  readonly writer: LogWriter;
+  readonly writer: Log;
   readonly state: LogState;
   readonly environment: Environment;
 }
@@ -90,15 +85,32 @@ class Strict implements Durability {
   }
 }
 
+/** What a worker can do with the log in a synchronous call, and how it is told apart. */
+export type LogCapabilities = Pick<StorageCapabilities, "kind" | "syncAppend" | "syncFlush" | "flushBlocks">;
+
+/** What a {@link DurableLog} is made of. */
+export interface DurableLogParts {
+  readonly core: Core;
+  /** Where checkpoints go; only where the database was opened. */
+  readonly session: StorageSession | undefined;
+  readonly capabilities: LogCapabilities;
+  readonly state: LogState;
+  readonly mode: DurabilityMode;
+  readonly environment: Environment;
+  readonly onError: (error: HoldfastError) => void;
+  /** Makes what the log is written by. */
+  readonly makeWriter: (listener: LogListener) => Log;
+}
+
 /** The log of a persistent database with everything that moves it on: the modes, the flusher, group commit. */
 export class DurableLog {
   readonly #core: Core;
-  readonly #capabilities: StorageCapabilities;
-  readonly #writer: LogWriter;
+  readonly #capabilities: LogCapabilities;
+  readonly #writer: Log;
   readonly #flusher: Flusher;
   readonly #group: GroupCommit;
   readonly #modes: readonly Durability[];
-  readonly #session: StorageSession;
+  readonly #session: StorageSession | undefined;
   readonly #environment: Environment;
   readonly #state: LogState;
   #marked = 0;
@@ -110,40 +122,26 @@ export class DurableLog {
   /** Set once the log is being ended: what came now would stand behind the note that it was closed. */
   #isEnding = false;
 
-  constructor(
-    core: Core,
-    session: StorageSession,
-    capabilities: StorageCapabilities,
-    state: LogState,
-    mode: DurabilityMode,
-    environment: Environment,
-    listener: DurabilityListener,
-  ) {
+  constructor({ core, session, capabilities, state, mode, environment, onError, makeWriter }: DurableLogParts) {
     this.#core = core;
     this.#capabilities = capabilities;
     this.#session = session;
     this.#environment = environment;
     this.#state = state;
     this.#checkpoint = state.checkpoint;
-    this.#writer = new LogWriter(
-      core,
-      session,
-      capabilities,
-      {
-        onPublished: () => this.#group.onPublished(),
-        onSynced: () => this.#group.onSynced(),
-        onUndoing: () => this.#group.onUndoing(),
-        onUndone: (error) => {
-          this.#group.onUndone(error);
-          if (!capabilities.syncAppend) listener.onError(error);
-        },
-        onFailed: (error) => {
-          this.#group.onFailed(this.#writer.fail(error));
-          listener.onError(error);
-        },
+    this.#writer = makeWriter({
+      onPublished: () => this.#group.onPublished(),
+      onSynced: () => this.#group.onSynced(),
+      onUndoing: () => this.#group.onUndoing(),
+      onUndone: (error) => {
+        this.#group.onUndone(error);
+        if (!capabilities.syncAppend) onError(error);
       },
-      state,
-    );
+      onFailed: (error) => {
+        this.#group.onFailed(this.#writer.fail(error));
+        onError(error);
+      },
+    });
     this.#group = new GroupCommit(core, this.#writer, {
       canChain: capabilities.syncAppend && capabilities.flushBlocks !== true,
       monotonicMs: () => environment.monotonicMs(),
@@ -183,13 +181,13 @@ export class DurableLog {
   }
 
   /** Writes everything that is queued; swallows a lack of room that has not hit this commit, which is installed. */
-  handOver(run: RunHandle, version: number): void {
+  handOver(run: RunHandle, version: number, durably = false): void {
     if (!this.#capabilities.syncAppend) {
       this.#writer.pump();
       return;
     }
     try {
-      this.#writer.drainSync();
+      this.#writer.drainSync(durably);
     } catch (error) {
       const spared = HoldfastError.is(error, "STORAGE_FULL") && this.#isSpared(run, version);
       if (!spared) throw installedError(error);
@@ -202,9 +200,9 @@ export class DurableLog {
 
   /** Writes and syncs everything up to a commit, so that it is published. */
   makeDurable(run: RunHandle, version: number): void {
-    this.handOver(run, version);
+    this.handOver(run, version, true);
     try {
-      this.#writer.syncSync();
+      if (!this.isPublished(run, version)) this.#writer.syncSync();
     } catch (error) {
       throw installedError(error);
     }
@@ -217,7 +215,7 @@ export class DurableLog {
    */
   settlePending(): boolean {
     if (!this.#capabilities.syncFlush) return false;
-    this.#writer.drainSync();
+    this.#writer.drainSync(true);
     this.#writer.syncSync();
     return true;
   }
@@ -283,7 +281,7 @@ export class DurableLog {
       );
     }
     if (this.#isMarked()) return;
-    this.#writer.drainSync();
+    this.#writer.drainSync(true);
     this.#writer.syncSync();
     this.#afterFlush();
   }
@@ -313,7 +311,8 @@ export class DurableLog {
    */
   checkpoint(): Promise<void> {
     if (this.#state.isJoined === true) {
-      throw unsupported("db.checkpoint in a worker that has attached", "Call it where the database was opened.");
+      const next = "Call it where the database was opened.";
+      return Promise.reject(unsupported("db.checkpoint in a worker that has attached", next));
     }
     return this.withFiles(() => this.#makeCheckpoint());
   }
@@ -321,7 +320,12 @@ export class DurableLog {
   /** Does something with the files of the log while no checkpoint takes any away, one after another. */
   withFiles<T>(body: (files: LogFilesInUse) => Promise<T>): Promise<T> {
     const next = this.#checkpointing.then(() =>
-      body({ session: this.#session, writer: this.#writer, state: this.#state, environment: this.#environment }),
+      body({
+        session: this.#session as StorageSession,
+        writer: this.#writer,
+        state: this.#state,
+        environment: this.#environment,
+      }),
     );
     this.#checkpointing = next.then(
       () => {},
@@ -332,12 +336,11 @@ export class DurableLog {
 
   async #makeCheckpoint(): Promise<void> {
     const core = this.#core;
+    const session = this.#session as StorageSession;
     if (!this.#writer.hasLog && core.unwrittenBytes === 0) return;
-    if (this.#checkpoint !== 0 && this.#writer.restsAt?.number === this.#checkpoint) {
-      await this.#removeOld();
-      return;
-    }
     const start = await this.#writer.rotate();
+    // Nothing was written since the newest one.
+    if (start.number === this.#checkpoint) return this.#removeOld();
     // All that stands before the segment is published, so that the version that is held now sees it (COMMIT 19).
     const slot = core.takeSnapshot(0, 0, true);
     try {
@@ -356,7 +359,7 @@ export class DurableLog {
         commits: core.commits,
       };
       const stream = new CheckpointStream(core, header, core.runsAt(version));
-      await storeCheckpoint(this.#session, start.number, stream, this.#environment);
+      await storeCheckpoint(session, start.number, stream, this.#environment);
     } finally {
       core.dropSnapshot(slot, 0, 0);
     }
@@ -367,7 +370,7 @@ export class DurableLog {
 
   /** Removes what the newest checkpoint has taken the place of; what it could not remove is its own again the next time. */
   async #removeOld(): Promise<void> {
-    if (!this.#hasOldFiles) return;
+    if (!this.#hasOldFiles || this.#session === undefined) return;
     await removeBefore(this.#session, this.#checkpoint);
     this.#hasOldFiles = false;
   }

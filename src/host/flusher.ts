@@ -6,10 +6,10 @@
  * not run: then the writing call that finds a sync overdue makes it. Its errors end the store and are told to the listener.
  */
 import type { Environment } from "./environment.js";
-import type { LogWriter } from "./log-writer.js";
+import type { Log } from "./log.js";
 
 export class Flusher {
-  readonly #log: LogWriter;
+  readonly #log: Log;
   readonly #environment: Environment;
   readonly #canSyncNow: boolean;
   readonly #intervalMs: number;
@@ -21,7 +21,7 @@ export class Flusher {
   #inFlight: Promise<void> | undefined;
   #stopped = false;
 
-  constructor(log: LogWriter, environment: Environment, canSyncNow: boolean, intervalMs: number, pendingMax: number) {
+  constructor(log: Log, environment: Environment, canSyncNow: boolean, intervalMs: number, pendingMax: number) {
     this.#log = log;
     this.#environment = environment;
     this.#canSyncNow = canSyncNow;

@@ -6,7 +6,7 @@
  */
 import { HoldfastError } from "../errors.js";
 import type { Core, RunHandle } from "./core.js";
-import { installedError, type LogWriter } from "./log-writer.js";
+import { installedError, type Log } from "./log.js";
 
 interface Waiter {
   readonly run: RunHandle;
@@ -78,14 +78,14 @@ class Crowd {
 
 export class GroupCommit {
   readonly #core: Core;
-  readonly #log: LogWriter;
+  readonly #log: Log;
   #waiters: Waiter[] = [];
   /** Those whose version was undone, until that may be told. */
   #undone: Waiter[] = [];
   #cycle: Promise<void> | undefined;
   readonly #crowd: Crowd;
 
-  constructor(core: Core, log: LogWriter, surroundings: Surroundings) {
+  constructor(core: Core, log: Log, surroundings: Surroundings) {
     this.#core = core;
     this.#log = log;
     this.#crowd = new Crowd(surroundings);

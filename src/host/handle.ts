@@ -18,9 +18,10 @@ export interface PromisedPlace {
   readonly word: number;
 }
 
-/** How another worker comes to write to the log of a persistent database. */
+/** How another worker comes to write to the log of a persistent database: by itself, or through the one that writes for all. */
 export interface SharedLog {
-  readonly ticket: JoinTicket;
+  readonly ticket?: JoinTicket | undefined;
+  readonly post?: SharedArrayBuffer | undefined;
   /** How the log was found; where it goes on by now stands in the memory. */
   readonly state: LogState;
 }
@@ -73,9 +74,14 @@ function isWhole({ memory, module, name, storage, log, place }: DatabaseHandle):
     module instanceof WebAssembly.Module &&
     typeof name === "string" &&
     typeof storage?.kind === "string" &&
-    (log === undefined || (typeof log.ticket?.path === "string" && log.state?.databaseId instanceof Uint8Array)) &&
+    (log === undefined || isWholeLog(log)) &&
     (place === undefined || (isIndex(place.worker) && isIndex(place.word)))
   );
+}
+
+function isWholeLog({ ticket, post, state }: SharedLog): boolean {
+  const hasWay = post === undefined ? typeof ticket?.path === "string" : post instanceof SharedArrayBuffer;
+  return hasWay && state?.databaseId instanceof Uint8Array;
 }
 
 function isIndex(value: unknown): boolean {

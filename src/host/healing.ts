@@ -12,7 +12,7 @@ import * as abi from "./abi.js";
 import { breathe, CheckpointStream } from "./checkpoint.js";
 import { encodeName } from "./codec.js";
 import { Core, statusError } from "./core.js";
-import { instantiateCore } from "./core-loader.js";
+import { instantiateCore } from "./core-instance.js";
 import type { LogFilesInUse } from "./durability.js";
 import type { CheckpointHeader } from "./log-format.js";
 import { beginReading } from "./recovery.js";

@@ -3,7 +3,7 @@
  * storage's session. Without it both are used as they are, so that it costs nothing where it is not asked for.
  */
 import type { StorageSession } from "../adapters/storage.js";
-import type { CoreExports } from "./core-loader.js";
+import type { CoreExports } from "./core-instance.js";
 
 /** What stands between one database and what it stands on. */
 export interface Attachment {

@@ -14,6 +14,7 @@ import type { StorageSession } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
 import * as abi from "./abi.js";
 import { type Core, TURN_SYNC, TURN_WRITE, type Turn } from "./core.js";
+import { closedMeanwhile, indeterminate, type Log, type LogListener, type SegmentStart, storeFailed } from "./log.js";
 import { encodeSegmentHeader } from "./log-format.js";
 import type { LogState } from "./recovery.js";
 
@@ -31,31 +32,7 @@ const DRAIN_BYTES_MAX = 4 * 1024 * 1024;
 /** How often a turn is waited for, each time for as long as the core waits: some ten seconds together. */
 const TURN_ATTEMPTS_MAX = 5;
 
-/** Told what becomes of commits: published, undone, or lost with the store. */
-export interface LogListener {
-  /** Something was published. */
-  onPublished(): void;
-  /** A sync in the background has ended well, and what waited for it was published. Nobody has been let go on yet. */
-  onSynced(): void;
-  /** An append failed for want of room: commits above `writtenVersion` that were not published have just been undone. */
-  onUndoing(): void;
-  /** What that has left in the file is cut off, and the cut is durable: now it may be told. */
-  onUndone(error: HoldfastError): void;
-  /** Nothing will be written any more. */
-  onFailed(error: HoldfastError): void;
-}
-
-/** Where a segment begins, and what stands before it. */
-export interface SegmentStart {
-  readonly number: number;
-  readonly position: number;
-  /** The checksum that what stands before it ends with. */
-  readonly chain: number;
-  /** The highest version that was written before it. */
-  readonly writtenVersion: number;
-}
-
-export class LogWriter {
+export class LogWriter implements Log {
   readonly #core: Core;
   readonly #session: StorageSession;
   readonly #capabilities: LogCapabilities;
@@ -298,7 +275,7 @@ export class LogWriter {
   }
 
   /** Where the segment under way begins, if it was begun in this session and nothing stands behind that or is queued. */
-  get restsAt(): SegmentStart | undefined {
+  get #restsAt(): SegmentStart | undefined {
     const start = this.#start;
     const isEmpty = start?.position === this.#core.logPosition && this.#core.unwrittenBytes === 0 && !this.#isPumping;
     return isEmpty ? start : undefined;
@@ -314,11 +291,11 @@ export class LogWriter {
       this.drainSync();
       while (!this.#canChangeSegment) await this.sync();
       this.#inTurn(TURN_WRITE, () => {
-        if (this.restsAt === undefined) this.#beginSegmentSync();
+        if (this.#restsAt === undefined) this.#beginSegmentSync();
       });
       return this.#start as SegmentStart;
     }
-    this.#isRotating = this.restsAt === undefined;
+    this.#isRotating = this.#restsAt === undefined;
     try {
       while (this.#isRotating) await this.#pumpAll();
     } finally {
@@ -356,9 +333,20 @@ export class LogWriter {
       if (bytes === undefined) break;
       this.#appendSync(bytes);
       this.#segmentBytes += bytes.length;
-      more = this.#core.drained();
+      more = this.#noteWritten();
     }
     this.#listener.onPublished();
+  }
+
+  /** Has the core take what was sealed for written, since it would be written once more otherwise. Whether more is queued. */
+  #noteWritten(): boolean {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return this.#core.drained();
+      } catch (cause) {
+        if (attempt === TURN_ATTEMPTS_MAX || !HoldfastError.is(cause, "BUSY")) throw this.fail(cause);
+      }
+    }
   }
 
   /**
@@ -449,7 +437,7 @@ export class LogWriter {
         await this.#append(bytes, durably);
         this.#segmentBytes += bytes.length;
         this.#full = undefined;
-        this.#core.drained();
+        this.#noteWritten();
         // Who writes asynchronously writes alone: the storage has no place for another worker.
         this.#endSeen = this.#core.logPosition;
         // It counts only if no sync has failed meanwhile, like every sync (COMMIT 10).
@@ -469,7 +457,7 @@ export class LogWriter {
     try {
       await (durably ? this.#session.appendDurably?.(bytes) : this.#session.append(bytes));
     } catch (cause) {
-      if (!HoldfastError.is(cause, "STORAGE_FULL")) throw this.fail(cause);
+      if (!this.#canUndoAfter(cause)) throw this.fail(cause);
       // Nothing is taken until the cut is durable.
       this.#full = cause;
       this.#core.drainFailed(0);
@@ -577,43 +565,9 @@ export class LogWriter {
   }
 }
 
-/** What every write gets after the storage has failed. */
-function storeFailed(failure: HoldfastError): HoldfastError {
-  return new HoldfastError(
-    "STORE_FAILED",
-    `The storage has failed and nothing is written any more; reads go on. Close the database, look after the storage, and open it again. (${failure.message})`,
-    { cause: failure },
-  );
-}
-
 function noTurn(): HoldfastError {
   return new HoldfastError(
     "BUSY",
     "Another worker has been in the middle of writing to the storage for too long. If it is dead, db.detach(its id) says so.",
-  );
-}
-
-function closedMeanwhile(): HoldfastError {
-  return new HoldfastError("CLOSED", "The database was closed where it was opened before this could be written.");
-}
-
-/** What a commit gets that was on its way when the storage failed. */
-function indeterminate(failure: HoldfastError): HoldfastError {
-  return new HoldfastError(
-    "COMMIT_INDETERMINATE",
-    `The storage was lost while the commit was on its way: whether it is durable shows when the database is opened again. (${failure.message})`,
-    { cause: failure },
-  );
-}
-
-/** What a commit that is installed is told where it has waited too long for another worker (COMMIT 6). */
-export function installedError(error: unknown): unknown {
-  // In another worker, perhaps, and before this commit had its turn.
-  if (HoldfastError.is(error, "STORE_FAILED") || HoldfastError.is(error, "CLOSED")) return indeterminate(error);
-  if (!HoldfastError.is(error, "BUSY")) return error;
-  return new HoldfastError(
-    "COMMIT_INDETERMINATE",
-    `The commit is on its way, and another worker has been in the middle of the log for too long: it becomes durable once that goes on. (${error.message})`,
-    { cause: error },
   );
 }

@@ -4,10 +4,9 @@
  * Whatever was opened is closed again if a later part fails, and whatever stopped it leaves here as a typed error.
  */
 import { memory } from "../adapters/memory.js";
-import type { Storage, StorageCapabilities, StorageSession } from "../adapters/storage.js";
+import type { Storage, StorageCapabilities, StorageOpenOptions, StorageSession } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
 import {
-  ABI_VERSION,
   CAPABILITY_LOG,
   CAPABILITY_SYNC_APPEND,
   CAPABILITY_SYNC_FLUSH,
@@ -23,13 +22,14 @@ import { DurableLog, databaseMode } from "./durability.js";
 import { type DurabilityMode, parseDurability } from "./durability-mode.js";
 import { Engine } from "./engine.js";
 import { type Environment, platformEnvironment } from "./environment.js";
-import type { DatabaseHandle } from "./handle.js";
 import type { Attachment } from "./instrument.js";
 import { Listeners } from "./listeners.js";
+import type { Log, LogListener } from "./log.js";
+import { LogWriter } from "./log-writer.js";
 import { maxBytesOf, type OpenOptions, parseOptions } from "./options.js";
 import { assertSharedMemory, canWait, platformStorage } from "./platform.js";
 import { type LogState, recoverLog, type SalvagedInfo, salvageLog } from "./recovery.js";
-import type { Sharing } from "./sharing.js";
+import type { Sharing, WayToLog } from "./sharing.js";
 import type { StorageInfo } from "./storage-info.js";
 import { type ByteStream, importStream, refuseExisting, storeImport } from "./transfer.js";
 
@@ -111,7 +111,12 @@ async function chooseStorage(options: OpenOptions): Promise<Storage> {
   );
 }
 
-async function makeCore(options: OpenOptions, storage: StorageCapabilities, environment: Environment): Promise<Made> {
+async function makeCore(
+  options: OpenOptions,
+  storage: StorageCapabilities,
+  capabilities: number,
+  environment: Environment,
+): Promise<Made> {
   const memoryOfCore = await makeMemory(options, environment);
   const { exports: bare, module } = await loadCore(options.wasm, memoryOfCore, options.shared ?? false);
   const attachment = options.trace?.attach(bare, storage.persistent);
@@ -121,32 +126,11 @@ async function makeCore(options: OpenOptions, storage: StorageCapabilities, envi
   const core = Core.format(attachment?.exports ?? bare, memoryOfCore, options.shared ?? false, {
     maxBytes: maxBytesOf(options),
     seed,
-    capabilities: capabilityBits(storage),
+    capabilities,
     recordBytesMax: Math.min(storage.recordBytesMax, RECORD_BYTES_MAX) - overhead,
     canWait: canWait(),
   });
   return { core, attachment, memory: memoryOfCore, module };
-}
-
-/** What gives the database to other workers. */
-async function makeSharing(
-  made: Made,
-  parts: Omit<DatabaseHandle, "holdfast" | "memory" | "module" | "name" | "place">,
-  environment: Environment,
-  listeners: Listeners,
-  log: DurableLog | undefined,
-): Promise<Sharing> {
-  const { Sharing } = await import("./sharing.js");
-  const { core, memory, module } = made;
-  const name = new Uint8Array(DATABASE_ID_BYTES);
-  environment.randomBytes(name);
-  const handle = { ...parts, holdfast: ABI_VERSION, memory, module, name: hex(name), place: undefined };
-  const report = (error: HoldfastError): void => listeners.emit("error", error);
-  return new Sharing({ core, environment, handle, isOwner: true, report, onBuried: () => log?.noteBuffered() });
-}
-
-function hex(bytes: Uint8Array): string {
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /**
@@ -186,13 +170,17 @@ async function openParts(
 ): Promise<Opened> {
   const environment = options.environment ?? platformEnvironment();
   const storage = await chooseStorage(options);
-  const { capabilities } = storage;
-  const mode = databaseMode(options.durability, capabilities);
   const readOnly = options.readOnly ?? false;
-  let made = await makeCore(options, capabilities, environment);
+  // From the start, and not only once it is shared: that is one call, and what has the storage open cannot move in it.
+  const openApart = options.shared === true && !readOnly ? storage.openApart : undefined;
+  const apart = openApart && (await import("./apart.js"));
+  const capabilities = apart?.apartCapabilities(storage.capabilities) ?? storage.capabilities;
+  const bits = apart?.CAPABILITIES_APART ?? capabilityBits(capabilities);
+  const mode = databaseMode(options.durability, capabilities);
+  let made = await makeCore(options, capabilities, bits, environment);
   const listeners = new Listeners();
   const owned: { session?: StorageSession; engine?: Engine; lost?: string } = {};
-  const bareSession = await storage.open({
+  const open: StorageOpenOptions = {
     readOnly,
     signal: options.signal,
     onLockedOut: (reason) => {
@@ -202,7 +190,9 @@ async function openParts(
       // What is still held of the ownership would keep this very page from opening again.
       queueMicrotask(() => owned.session?.close().catch(() => {}));
     },
-  });
+  };
+  const apartSession = await openApart?.(open);
+  const bareSession = apartSession ?? (await storage.open(open));
   const session = made.attachment?.session(bareSession) ?? bareSession;
   owned.session = session;
   try {
@@ -213,16 +203,21 @@ async function openParts(
         break;
       } catch (error) {
         if (!readOnly || attempt === READ_ATTEMPTS_MAX || !HoldfastError.is(error, "NOT_FOUND")) throw error;
-        made = await makeCore(options, capabilities, environment);
+        made = await makeCore(options, capabilities, bits, environment);
       }
     }
     const { state, salvaged } = filled;
     const { core } = made;
-    const listener = { onError: (error: HoldfastError) => listeners.emit("error", error) };
-    const log =
-      state === undefined || readOnly
-        ? undefined
-        : new DurableLog(core, session, capabilities, state, mode, environment, listener);
+    const onError = (error: HoldfastError): void => listeners.emit("error", error);
+    let log: DurableLog | undefined;
+    let way: WayToLog | undefined;
+    if (state !== undefined && !readOnly) {
+      way = apartSession && (await apart?.beginApart(made, apartSession, state, environment));
+      const writer = (listener: LogListener): Log => new LogWriter(core, session, capabilities, listener, state);
+      const makeWriter = way?.makeWriter ?? writer;
+      log = new DurableLog({ core, session, capabilities, state, mode, environment, onError, makeWriter });
+      if (session.ticket !== undefined) way = { log: { ticket: session.ticket, state } };
+    }
     const { syncFlush, kind, mechanism } = capabilities;
     if (owned.lost !== undefined) {
       throw new HoldfastError(
@@ -234,16 +229,15 @@ async function openParts(
     owned.engine = engine;
     const { persisted, fresh, vanished } = session;
     const info = { kind, mechanism, persisted, fresh, vanished, recovered: state?.recovered, salvaged };
-    const { ticket } = session;
-    const sharedLog = log === undefined || state === undefined || ticket === undefined ? undefined : { ticket, state };
-    const parts = { storage: info, durability: mode, readOnly, log: sharedLog };
-    const shares = core.shared && (!capabilities.persistent || sharedLog !== undefined);
+    const shares = core.shared && (!capabilities.persistent || way !== undefined);
+    const parts = { storage: info, durability: mode, readOnly, ...way };
+    const report = { listeners, onBuried: () => log?.noteBuffered() };
     return {
       engine,
       mode,
       info,
       listeners,
-      sharing: shares ? await makeSharing(made, parts, environment, listeners, log) : undefined,
+      sharing: shares ? (await import("./sharing.js")).shareOwned(made, parts, environment, report) : undefined,
       commitsAtOpen: core.commits,
       release: async () => {
         await session.close();

@@ -26,7 +26,7 @@ export interface OpenOptions {
   readonly salvage?: boolean | undefined;
   /** The most memory in bytes that the database may take; by default 4 GiB − 64 KiB, shared 1 GiB. */
   readonly maxBytes?: number | undefined;
-  /** Keep the database in a `SharedArrayBuffer`. */
+  /** Keep the database in a `SharedArrayBuffer`, for `db.share()`; in a browser's storage a worker of its own writes the log. */
   readonly shared?: boolean | undefined;
   /** Told now and then how far a long recovery has come. */
   readonly onProgress?: ((progress: RecoveryProgress) => void) | undefined;

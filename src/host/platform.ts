@@ -95,12 +95,12 @@ export interface JoinedStorage {
 }
 
 /** Joins the storage that a ticket is of. @throws HoldfastError `UNSUPPORTED` where that cannot be reached from here. */
-export async function joinStorage(ticket: JoinTicket): Promise<JoinedStorage> {
-  if (ticket.kind === "files" && hasFiles()) {
+export async function joinStorage(ticket: JoinTicket | undefined): Promise<JoinedStorage> {
+  if (ticket?.kind === "files" && hasFiles()) {
     const { joinFiles } = await import("../adapters/node-fs.js");
     return joinFiles(ticket);
   }
-  throw new HoldfastError("UNSUPPORTED", `This worker cannot write to the storage (${ticket.kind}) of the database.`);
+  throw new HoldfastError("UNSUPPORTED", `This worker cannot write to the storage (${ticket?.kind}) of the database.`);
 }
 
 /** A name that nobody else uses, and what removes everything kept under it. */

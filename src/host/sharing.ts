@@ -5,20 +5,62 @@
  * Loaded only where memory is shared.
  */
 import { HoldfastError } from "../errors.js";
-import { WORKERS_MAX } from "./abi.js";
+import { ABI_VERSION, WORKERS_MAX } from "./abi.js";
 import { describe, refuseArgument } from "./arguments.js";
 import { type Core, TURN_SYNC, TURN_WRITE } from "./core.js";
 import type { DurableLog } from "./durability.js";
 import type { Environment } from "./environment.js";
 import { Evidence } from "./evidence.js";
-import type { DatabaseHandle } from "./handle.js";
+import type { DatabaseHandle, SharedLog } from "./handle.js";
 import { healRun } from "./healing.js";
+import type { Listeners } from "./listeners.js";
+import type { Log, LogListener } from "./log.js";
 import { unsupported } from "./unsupported.js";
 
 /** How often something is tried that a dead worker may stand in the way of, each time for as long as the core waits. */
 const ATTEMPTS_MAX = 3;
 /** Between two attempts, so that the end of a worker can be told, and it be cleared up behind. */
 const PAUSE_MS = 50;
+const NAME_BYTES = 16;
+
+/** What tells one shared database from others. */
+export function newName(environment: Environment): string {
+  const bytes = new Uint8Array(NAME_BYTES);
+  environment.randomBytes(bytes);
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** How other workers come to the log of a persistent database. */
+export interface WayToLog {
+  readonly log: SharedLog;
+  /** What the database is told from others by, where somebody has been told already. */
+  readonly name?: string;
+  /** Makes what writes it here, where this worker does not by itself. */
+  readonly makeWriter?: (listener: LogListener) => Log;
+}
+
+/** How the database was opened, as every handle says it. */
+type OpenedAs = Pick<DatabaseHandle, "storage" | "durability" | "readOnly"> & Partial<WayToLog>;
+
+/** What gives a database to other workers, where it was opened. */
+export function shareOwned(
+  { core, memory, module }: { core: Core; memory: WebAssembly.Memory; module: WebAssembly.Module },
+  { storage, durability, readOnly, log, name }: OpenedAs,
+  environment: Environment,
+  { listeners, onBuried }: { readonly listeners: Listeners; readonly onBuried: () => void },
+): Sharing {
+  const how = { storage, durability, readOnly, log };
+  const handle = {
+    ...how,
+    holdfast: ABI_VERSION,
+    memory,
+    module,
+    name: name ?? newName(environment),
+    place: undefined,
+  };
+  const report = (error: HoldfastError): void => listeners.emit("error", error);
+  return new Sharing({ core, environment, handle, isOwner: true, report, onBuried });
+}
 
 export interface SharingParts {
   readonly core: Core;

@@ -23,6 +23,8 @@ export interface Context {
   storage(): Storage;
   /** What `Database.open` takes as `path` for this very place, where the storage is the platform's own. */
   readonly path: string | undefined;
+  /** Whether another worker writes the log, and publishes at any moment. */
+  readonly isWrittenElsewhere?: boolean;
   /** Opens a database at the place of this case; it is closed when the case is over, if it is still open then. */
   open(options?: OpenOptions): Promise<Database>;
   /**

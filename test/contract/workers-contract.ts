@@ -1,15 +1,15 @@
 /**
  * Many workers over one memory: what holds for a database holds for all who are attached to it together.
  *
- * Every case opens a database in memory, hires workers, lets them attach, and gives them jobs (`workers-jobs.ts`). Jobs that go
- * on until they are told to stop are run beside one another for a while, and say what they have seen that must not be.
+ * Every case opens a database, hires workers, lets them attach, and gives them jobs (`workers-jobs.ts`). Jobs that go on until
+ * they are told to stop are run beside one another for a while, and say what they have seen that must not be.
  */
-import { Database, type DatabaseHandle } from "../../src/index.js";
+import { Database, type DatabaseHandle, HoldfastError } from "../../src/index.js";
 import { deepEqual, equal, ok, rejectsCode, throwsCode } from "./assert.js";
 import type { Case, Context } from "./context.js";
 import { Hand, JobError } from "./hand.js";
 import { pause } from "./samples.js";
-import { openAccounts, patternOf, stopJobs } from "./workers-jobs.js";
+import { COUNTED_RUNS, type Counting, countOnce, openAccounts, patternOf, stopJobs } from "./workers-jobs.js";
 
 /** How long jobs run beside one another. */
 const TOGETHER_MS = 300;
@@ -23,13 +23,24 @@ interface Crew {
   readonly context: Context;
 }
 
-/** A case with a database and so many workers that are attached to it, which it is done with when it is over. */
-function withHands(name: string, hands: number, run: (crew: Crew) => Promise<void>): Case {
+const inMemory: NonNullable<Case["needs"]> = ({ persistent }) => !persistent;
+
+/**
+ * A case with a database and so many workers that are attached to it, which it is done with when it is over. One that is kept is
+ * buffered, in which whoever opened it can write as the others do.
+ */
+function withHands(
+  name: string,
+  hands: number,
+  run: (crew: Crew) => Promise<void>,
+  needs: NonNullable<Case["needs"]> = () => true,
+): Case {
   return {
     name,
-    needs: ({ persistent }) => !persistent,
+    needs,
     async run(context) {
-      const db = await context.open({ shared: true });
+      const mode = context.capabilities.persistent ? ({ durability: "buffered" } as const) : {};
+      const db = await context.open({ shared: true, ...mode });
       const hired = Array.from({ length: hands }, () => hire(context));
       try {
         await Promise.all(hired.map((hand) => hand.attach(db.share(hand.object))));
@@ -108,8 +119,140 @@ async function rejectsJob(code: string, job: Promise<unknown>): Promise<JobError
 
 const WRITTEN_RUNS = ["victim", ...Array.from({ length: 5 }, (_, i) => `victim-${i}`)];
 
+const DURABILITIES = ["strict", "buffered", "in-memory"] as const;
+/** Workers that count together, the first of which is ended in the middle; whoever opened the database counts as well. */
+const COUNTERS = 3;
+const COUNTED_EACH = 60;
+/** What others may be told where the one that was ended had something in hands. */
+const AFTER_AN_END = ["CORRUPTION", "STORE_FAILED", "COMMIT_INDETERMINATE", "BUSY"];
+const LOG_LOST = new Set(["STORE_FAILED", "COMMIT_INDETERMINATE"]);
+
+async function countTogether(context: Context, how: Counting): Promise<void> {
+  const db = await Database.open({ storage: context.storage(), shared: true, durability: "buffered" });
+  const hands = Array.from({ length: COUNTERS }, () => hire(context));
+  const tally = new Int32Array(new SharedArrayBuffer(4 * (COUNTERS + 1)));
+  const refused: string[] = [];
+  try {
+    await Promise.all(hands.map((hand) => hand.attach(db.share(hand.object))));
+    const counting = hands.map((hand, who) => hand.call("count", who, who === 0 ? 1e6 : COUNTED_EACH, how, tally));
+    counting[0]?.catch(() => {});
+    refused.push(...(await countHere(db, context, how, tally)));
+    await until("the first to have counted", () => Atomics.load(tally, 0) > 5);
+    await handAt(hands, 0).terminate();
+    // Elsewhere nobody sees that it has ended.
+    if (!("locks" in (globalThis.navigator ?? {}))) db.detach(1);
+    refused.push(...(await Promise.all(counting.slice(1))).flat());
+    // One that has died in the middle of the queue has left that as it was: nothing is written any more.
+    if (!refused.some((code) => LOG_LOST.has(code))) deepEqual(db.verify(), { valid: true }, "verify");
+  } finally {
+    await Promise.all(hands.map((hand) => hand.terminate()));
+    await db.close().catch((error: HoldfastError) => refused.push(error.code));
+  }
+  const codes = refused.filter((code) => !AFTER_AN_END.includes(code));
+  deepEqual(codes, [], "what was refused");
+  // What only memory has was never promised to last; but where nothing was refused, closing has kept it.
+  const isKept = how.durability !== "in-memory" || refused.length === 0;
+  const again = await context.open();
+  const runs = COUNTED_RUNS.map((id) => again.run(id));
+  for (const [who, acknowledged] of tally.entries()) {
+    ok(acknowledged > 0 || refused.length > 0, `${who} to have counted`);
+    const kept = Math.max(...runs.map(({ kv }) => (kv.get(`by ${who}`) as number | undefined) ?? 0));
+    ok(!isKept || kept >= acknowledged, `${acknowledged} of ${who} to be kept, got ${kept}`);
+  }
+  for (const { kv, events } of runs) {
+    deepEqual(events.verify(), { valid: true, length: (kv.get("n") as number | undefined) ?? 0 });
+  }
+  sound(again);
+}
+
+/** Whoever opened the database counts too: as the others do, where that can be done here. */
+async function countHere(db: Database, context: Context, how: Counting, tally: Int32Array): Promise<string[]> {
+  const asynchronous = how.asynchronous || (how.durability === "strict" && !context.capabilities.syncFlush);
+  for (let i = 0; i < COUNTED_EACH; i++) {
+    for (;;) {
+      try {
+        await countOnce(db, COUNTERS, i, { ...how, asynchronous });
+        break;
+      } catch (error) {
+        if (!HoldfastError.is(error)) throw error;
+        if (error.code !== "BUSY") return [error.code];
+      }
+      await pause(1);
+    }
+    tally[COUNTERS] = i + 1;
+    if (i % 8 === 0) await pause(0);
+  }
+  return [];
+}
+
+const countingCases = (): Case[] =>
+  DURABILITIES.flatMap((durability) =>
+    [false, true].map((asynchronous): Case => {
+      const how = `${durability}, ${asynchronous ? "asynchronous" : "synchronous"}`;
+      return {
+        name: `many count together (${how}), one is ended in the middle, and nothing acknowledged is lost`,
+        needs: ({ persistent }) => persistent,
+        run: (context) => countTogether(context, { durability, asynchronous }),
+      };
+    }),
+  );
+
+/** Opens a database, and says which workers its storage has started for that. */
+async function openWatched(context: Context): Promise<{ db: Database; started: readonly Worker[] }> {
+  const started: Worker[] = [];
+  const Real = globalThis.Worker;
+  globalThis.Worker = class extends Real {
+    constructor(...given: ConstructorParameters<typeof Worker>) {
+      super(...given);
+      started.push(this);
+    }
+  };
+  try {
+    const db = await Database.open({ storage: context.storage(), shared: true, durability: "buffered" });
+    return { db, started };
+  } finally {
+    globalThis.Worker = Real;
+  }
+}
+
+/** Where another worker writes the log, that may end as well. */
+async function loseWriter(context: Context): Promise<void> {
+  if (context.isWrittenElsewhere !== true) return;
+  const { db, started } = await openWatched(context);
+  equal(started.length, 1, "workers that were started");
+  const told: HoldfastError[] = [];
+  db.on("error", (error) => told.push(error));
+  const hand = hire(context);
+  try {
+    await hand.attach(db.share(hand.object));
+    await hand.call("put", "run", "kept", "yes");
+    await db.flush();
+    started[0]?.terminate();
+    let code: string | undefined;
+    // It may do a little more before it ends.
+    while (code === undefined) code = await hand.call("codeOfPut", "run");
+    ok(["COMMIT_INDETERMINATE", "STORE_FAILED"].includes(code), `that it has ended, got ${code}`);
+    equal(await hand.call("codeOfPut", "run"), "STORE_FAILED");
+    throwsCode("STORE_FAILED", () => db.run("run").kv.put("key", 1));
+    equal(db.run("run").kv.get("kept"), "yes", "what is read");
+    equal(told[0]?.code, "STORE_FAILED", "what listeners were told");
+  } finally {
+    await hand.terminate();
+    await db.close().catch(() => {});
+  }
+  equal((await context.open()).run("run").kv.get("kept"), "yes", "what is kept");
+}
+
 export function workersContract(): Case[] {
   return [
+    ...countingCases(),
+
+    {
+      name: "once the worker that writes has ended all are told, and what was acknowledged is kept",
+      needs: ({ persistent }) => persistent,
+      run: loseWriter,
+    },
+
     withHands("what one worker writes the others read, each by an id of its own", 2, async ({ db, hands }) => {
       const [a, b] = [handAt(hands, 0), handAt(hands, 1)];
       const ids = [db.workerId, await a.call("workerId"), await b.call("workerId")];
@@ -275,23 +418,28 @@ export function workersContract(): Case[] {
       }
     }),
 
-    withHands("workers that are killed while they write harm nobody else", 1, async ({ db, hands, context }) => {
-      const bystander = handAt(hands, 0);
-      for (let round = 0; round < 3; round++) {
-        const victim = hire(context);
-        await victim.attach(db.share(victim.object));
-        await victim.call("hold", "victim");
-        victim.call("writeForEver", "victim", 200_000).catch(() => {});
-        await bystander.call("increment", "counter", 50);
-        await pause(30 + 17 * round);
-        await victim.terminate();
-        await until("its snapshot to be let go of", () => db.stats().snapshotsHeld === 0);
-        await bystander.call("increment", "counter", 50);
-        for (const id of WRITTEN_RUNS) aliveOrPoisoned(db, id);
-        equal(db.run("counter").kv.get("n"), 100 * (round + 1));
-        sound(db);
-      }
-    }),
+    withHands(
+      "workers that are killed while they write harm nobody else",
+      1,
+      async ({ db, hands, context }) => {
+        const bystander = handAt(hands, 0);
+        for (let round = 0; round < 3; round++) {
+          const victim = hire(context);
+          await victim.attach(db.share(victim.object));
+          await victim.call("hold", "victim");
+          victim.call("writeForEver", "victim", 200_000).catch(() => {});
+          await bystander.call("increment", "counter", 50);
+          await pause(30 + 17 * round);
+          await victim.terminate();
+          await until("its snapshot to be let go of", () => db.stats().snapshotsHeld === 0);
+          await bystander.call("increment", "counter", 50);
+          for (const id of WRITTEN_RUNS) aliveOrPoisoned(db, id);
+          equal(db.run("counter").kv.get("n"), 100 * (round + 1));
+          sound(db);
+        }
+      },
+      inMemory,
+    ),
 
     withHands("a handle for one worker is good once", 1, async ({ db, hands, context }) => {
       const handle = db.share(handAt(hands, 0).object);

@@ -4,7 +4,7 @@
  *
  * Those that go on until they are told to stop look for a key in a run of its own, which is a use of the database too.
  */
-import { type Database, HoldfastError, type Snapshot } from "../../src/index.js";
+import { type Database, HoldfastError, type Snapshot, type Transaction } from "../../src/index.js";
 import { type Part, playPart } from "../histories/part.js";
 
 export const CONTROL = "control";
@@ -32,6 +32,27 @@ function patiently<T>(act: () => T): T {
 
 function isStopped(db: Database): boolean {
   return db.run(CONTROL).kv.has(STOP);
+}
+
+export const COUNTED_RUNS = ["counted a", "counted b"] as const;
+
+/** How a commit of `count` is made. */
+export interface Counting {
+  readonly durability: "strict" | "buffered" | "in-memory";
+  readonly asynchronous: boolean;
+}
+
+/** One commit of `count`. */
+export async function countOnce(db: Database, who: number, i: number, how: Counting): Promise<void> {
+  const run = db.run(COUNTED_RUNS[i % COUNTED_RUNS.length] as string);
+  const options = { durability: how.durability, retry: { attempts: 100_000, baseMs: 0, maxMs: 1 } };
+  const work = (tx: Transaction): void => {
+    tx.kv.put("n", ((tx.kv.get("n") as number | undefined) ?? 0) + 1);
+    tx.kv.put(`by ${who}`, i + 1);
+    tx.events.append("counted", { who, i });
+  };
+  if (how.asynchronous) await run.transactionAsync(work, options);
+  else run.transaction(work, options);
 }
 
 /** What is held from one job to the next. */
@@ -107,6 +128,27 @@ export const jobs = {
         { retry },
       );
     }
+  },
+
+  /**
+   * Counts in transactions over several runs, each of which also notes who has got how far; says of every commit that was
+   * acknowledged in `tally`, which outlives this worker. The codes of what was refused.
+   */
+  async count(db: Database, who: number, times: number, how: Counting, tally: Int32Array) {
+    const refused: string[] = [];
+    for (let i = 0; i < times; i++) {
+      try {
+        await countOnce(db, who, i, how);
+        Atomics.store(tally, who, i + 1);
+      } catch (error) {
+        if (!HoldfastError.is(error)) throw error;
+        refused.push(error.code);
+        // One that was put aside in the middle of something is waited for again.
+        if (error.code !== "BUSY") break;
+      }
+    }
+    await db.close().catch((error: HoldfastError) => refused.push(error.code));
+    return refused;
   },
 
   /** Uses every primitive of a run, which others use too. */

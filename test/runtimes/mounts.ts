@@ -13,6 +13,10 @@ export interface Mount {
   readonly capabilities: StorageCapabilities;
   /** Whether databases are opened with `shared: true`. */
   readonly shared: boolean;
+  /** Whether the suites get one that is attached to where that was opened. */
+  readonly attached: boolean;
+  /** Whether another worker writes the log. */
+  readonly isApart: boolean;
   /** A new storage object over the place of that name. */
   storage(place: string): Storage;
   /** What `Database.open` takes for that place; `undefined` where the storage is not the platform's own. */
@@ -28,12 +32,18 @@ export function detectRuntime(): Runtime {
 }
 
 /**
- * All storages, each under memory of its own and under shared memory.
+ * All storages, each under memory of its own and under shared memory; in browsers attached to as well.
  * @param root the directory that places are made under, where there are files; ignored in a browser
  */
 export async function mountsOf(runtime: Runtime, root: string): Promise<readonly Mount[]> {
   const single = runtime === "browser" ? await browserMounts() : [await memoryMount(), await filesMount(root)];
-  return [...single, ...single.map(overSharedMemory)];
+  // Firefox 153 loses its tab now and then when workers end that a worker has started, whatever they did.
+  if (runtime === "browser" && isInWorker() && navigator.userAgent.includes("Firefox")) return single;
+  const shared = single.map(overSharedMemory);
+  if (runtime !== "browser") return [...single, ...shared];
+  // In a worker one can wait for the worker that writes to it, and so do there what it cannot do by itself.
+  if (isInWorker()) shared.push(overSharedMemory({ ...(await indexedDbMount()), name: "indexeddb in a worker" }));
+  return [...single, ...shared, ...shared.map(attachedTo)];
 }
 
 /** Whether this is a worker of a page: the same storages, and what they can do there. */
@@ -49,11 +59,20 @@ async function browserMounts(): Promise<readonly Mount[]> {
 
 function mount(storage: (place: string) => Storage, path: (place: string) => string | undefined): Mount {
   const { capabilities } = storage("capabilities");
-  return { name: capabilities.kind, kind: capabilities.kind, capabilities, shared: false, storage, path };
+  const { kind: name } = capabilities;
+  return { name, kind: name, capabilities, shared: false, attached: false, isApart: false, storage, path };
 }
 
 function overSharedMemory(single: Mount): Mount {
-  return { ...single, name: `${single.name}, shared`, shared: true };
+  const { capabilities } = single;
+  const isApart = single.storage("capabilities").openApart !== undefined;
+  const waits = isApart ? { syncAppend: isInWorker(), syncFlush: isInWorker() } : {};
+  const name = `${single.name}, shared`;
+  return { ...single, name, shared: true, isApart, capabilities: { ...capabilities, ...waits } };
+}
+
+function attachedTo(shared: Mount): Mount {
+  return { ...shared, name: shared.name.replace("shared", "attached"), attached: true };
 }
 
 async function memoryMount(): Promise<Mount> {
@@ -81,6 +100,8 @@ async function opfsMount(where: "page" | "worker"): Promise<Mount> {
 
 async function indexedDbMount(): Promise<Mount> {
   const { indexedDb } = await import("../../src/adapters/indexeddb.js");
-  const path = (place: string): string => place;
-  return mount((place) => indexedDb(path(place)), path);
+  const name = (place: string): string => (isInWorker() ? `worker-${place}` : place);
+  // By a path a page gets this storage, a worker the one in its files.
+  const path = (place: string): string | undefined => (isInWorker() ? undefined : name(place));
+  return mount((place) => indexedDb(name(place)), path);
 }

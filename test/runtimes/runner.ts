@@ -7,6 +7,7 @@
  * - phase one of a reload case leaves everything as it is: whoever runs it takes the ground from under it.
  */
 import { Database } from "../../src/index.js";
+import { openAttached } from "../contract/attached.js";
 import type { Case, Context, OpenOptions, ReloadCase } from "../contract/context.js";
 import { startWorker } from "./hire.js";
 import { detectRuntime, type Mount, mountsOf } from "./mounts.js";
@@ -37,6 +38,8 @@ export interface Settings {
   readonly where?: "page" | "worker";
   /** Only what is over shared memory, or only what is not. */
   readonly shared?: boolean;
+  /** Only what begins so: the storage, and behind a slash the suite. */
+  readonly only?: string;
   /** Names the way in which the ground is taken away; part of the place and of the reported name. */
   readonly variant: string;
   /** The directory for files; empty in a browser. */
@@ -62,8 +65,9 @@ interface Job {
 export async function runSuites(settings: Settings, report: (line: Line) => void | Promise<void>): Promise<string[]> {
   const failed: string[] = [];
   const mounts = await mountsOf(detectRuntime(), settings.root);
-  for (const mount of mounts.filter(({ shared }) => shared === (settings.shared ?? shared))) {
-    const wanted = suites.filter(({ opens, shares }) => (mount.shared ? opens : !shares));
+  const { shared: ofKind, only = "" } = settings;
+  for (const mount of mounts.filter(({ shared }) => shared === (ofKind ?? shared))) {
+    const wanted = suites.filter((suite) => isWanted(suite, mount) && `${mount.name}/${suite.name}`.startsWith(only));
     for (const job of wanted.flatMap((suite) => jobsOf(suite, mount, settings))) {
       await report({ running: `${job.suite} / ${mount.name} / ${job.name}` });
       const outcome = await runJob(job);
@@ -73,6 +77,14 @@ export async function runSuites(settings: Settings, report: (line: Line) => void
   }
   await report({ done: true });
   return failed;
+}
+
+/** What is about opening, checkpoints and how it ends is not about who is attached to it. */
+const OF_THE_OWNER = new Set(["golden", "durability", "portable"]);
+
+function isWanted({ opens, shares, name }: Suite, mount: Mount): boolean {
+  if (mount.attached) return opens && !shares && !OF_THE_OWNER.has(name);
+  return mount.shared ? opens : !shares;
 }
 
 function jobsOf(suite: Suite, mount: Mount, settings: Settings): Job[] {
@@ -114,7 +126,7 @@ function jobOfPhase(suite: string, mount: Mount, item: ReloadCase, index: number
 }
 
 function placeOf(name: string, mount: Mount, index: number): string {
-  return `${name}${mount.shared ? " shared" : ""}-${index}`.replaceAll(" ", "-");
+  return `${name}${mount.attached ? " attached" : mount.shared ? " shared" : ""}-${index}`.replaceAll(" ", "-");
 }
 
 async function runJob(job: Job): Promise<Outcome> {
@@ -146,8 +158,9 @@ function contextOf(job: Job, opened: Database[]): Context {
   const { mount, place } = job;
   let last: { database: Database; options: OpenOptions } | undefined;
   const open = async (options: OpenOptions) => {
-    const database = await Database.open({ storage: mount.storage(place), shared: mount.shared, ...options });
-    opened.push(database);
+    const whole = { storage: mount.storage(place), shared: mount.shared, ...options };
+    const database = mount.attached ? await openAttached(whole, opened) : await Database.open(whole);
+    if (!mount.attached) opened.push(database);
     last = { database, options };
     return database;
   };
@@ -155,12 +168,15 @@ function contextOf(job: Job, opened: Database[]): Context {
     runtime: detectRuntime(),
     storageKind: mount.kind,
     capabilities: mount.capabilities,
+    isWrittenElsewhere: mount.isApart,
     storage: () => mount.storage(place),
     path: mount.path(place),
     startWorker,
     open: (options = {}) => open(options),
     reopen: async (options = {}) => {
       await last?.database.close();
+      const beside = last === undefined ? undefined : opened[opened.indexOf(last.database) - 1];
+      if (mount.attached) await beside?.close();
       return open({ ...last?.options, ...options });
     },
   };

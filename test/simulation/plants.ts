@@ -135,8 +135,8 @@ export const PLANTS: readonly Plant[] = [
   ]),
   plant("removes segments before the checkpoint is durable", "crash", [
     "host/durability.ts",
-    "      await storeCheckpoint(this.#session, start.number, stream, this.#environment);\n",
-    "      await removeBefore(this.#session, start.number);\n      await storeCheckpoint(this.#session, start.number, stream, this.#environment);\n",
+    "      await storeCheckpoint(session, start.number, stream, this.#environment);\n",
+    "      await removeBefore(session, start.number);\n      await storeCheckpoint(session, start.number, stream, this.#environment);\n",
   ]),
   plant("does not sync the bytes of a checkpoint", "crash", [
     "adapters/node-fs-checkpoint.ts",

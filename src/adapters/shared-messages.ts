@@ -1,6 +1,6 @@
 /**
- * What a page and its storage worker say to each other: one request, one response, in the order of the calls, and the loss of
- * ownership, which the worker tells by itself. Bytes are moved, not copied; the side that sends them has copied them.
+ * What a session and the worker that it lives in say to each other: one request, one response, in the order of the calls, and
+ * the loss of ownership, which the worker tells by itself. Bytes are moved, not copied; the side that sends them has copied them.
  */
 
 import { type ErrorCode, type ErrorDetails, HoldfastError } from "../errors.js";
@@ -8,7 +8,7 @@ import type { SegmentInfo, VanishedInfo } from "./storage.js";
 
 /** What can be asked, and what comes back. */
 export interface Calls {
-  open(name: string): OpenedInfo;
+  open(name: string, segmentBytesTarget: number): OpenedInfo;
   segments(): readonly SegmentInfo[];
   read(segment: number, offset: number, byteLength: number): Uint8Array;
   createSegment(number: number, content: Uint8Array): void;
@@ -24,6 +24,8 @@ export interface Calls {
   commitCheckpoint(): void;
   abandonCheckpoint(): void;
   removeCheckpoint(number: number): void;
+  /** Something that the host asks of its own part there. */
+  ask(what: string, given: unknown): unknown;
   close(): void;
 }
 

@@ -1,5 +1,6 @@
 /**
- * A page's session: a worker of its own does the work, since only workers have synchronous access to files.
+ * A session that lives in a worker of its own: because only workers have synchronous access to files, or because several
+ * workers share the database and one writes for all.
  *
  * What it keeps true:
  *  - calls are sent when they are made, over a copy of their bytes, and the worker does them in that order;
@@ -10,9 +11,15 @@
 
 import { HoldfastError } from "../errors.js";
 import { refuseAborted, sessionClosed, storeFailed } from "./failures.js";
-import { type Calls, type OpenedInfo, type Response, receivedError } from "./opfs-messages.js";
+import { type Calls, type OpenedInfo, type Response, receivedError } from "./shared-messages.js";
 import { onPutAside } from "./shared-owner-lock.js";
-import type { CheckpointWriter, SegmentInfo, StorageOpenOptions, StorageSession, VanishedInfo } from "./storage.js";
+import type { ApartSession, CheckpointWriter, SegmentInfo, StorageOpenOptions, VanishedInfo } from "./storage.js";
+
+/**
+ * How long the worker may take to close its session. One that has ended without anybody being told never answers; ending it gives
+ * up all that it holds as well, and whatever had to be written was written before.
+ */
+const CLOSE_MS_MAX = 3000;
 
 interface Waiting {
   resolve(value: unknown): void;
@@ -41,7 +48,8 @@ class WorkerLink {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     this.#count += 1;
     const id = this.#count;
-    const moved = args.filter((arg) => arg instanceof Uint8Array).map((bytes) => bytes.buffer as ArrayBuffer);
+    const given: readonly unknown[] = args;
+    const moved = given.flatMap((arg) => (arg instanceof Uint8Array ? [arg.buffer as ArrayBuffer] : []));
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
       this.#worker.postMessage({ id, call, args }, moved);
@@ -77,9 +85,10 @@ class WorkerLink {
 /** Starts a worker, which takes ownership of the database of that name. */
 export async function openProxied(
   name: string,
+  segmentBytesTarget: number,
   makeWorker: () => Worker,
   options: StorageOpenOptions,
-): Promise<StorageSession> {
+): Promise<ApartSession> {
   let link: WorkerLink;
   try {
     link = new WorkerLink(makeWorker());
@@ -87,7 +96,7 @@ export async function openProxied(
     throw storeFailed("The storage's worker could not be started", error);
   }
   try {
-    const info = await link.call("open", name);
+    const info = await link.call("open", name, segmentBytesTarget);
     refuseAborted(options.signal);
     return new ProxiedSession(link, info, options.onLockedOut);
   } catch (error) {
@@ -100,7 +109,7 @@ export async function openProxied(
 /** A copy that may be moved away: of a view it takes no more than the view, and it is never shared. */
 const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);
 
-class ProxiedSession implements StorageSession {
+class ProxiedSession implements ApartSession {
   readonly epoch: number;
   readonly fresh: boolean;
   readonly persisted: boolean | undefined;
@@ -202,6 +211,10 @@ class ProxiedSession implements StorageSession {
     return this.#call("removeCheckpoint", "removeCheckpoint", number);
   }
 
+  ask(what: string, given?: unknown): Promise<unknown> {
+    return this.#call(what, "ask", what, given);
+  }
+
   createSegmentSync(): never {
     throw synchronous("createSegmentSync");
   }
@@ -225,7 +238,12 @@ class ProxiedSession implements StorageSession {
 
   async #close(): Promise<void> {
     this.#stopListening();
-    await this.#link.call("close").catch(() => {});
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, CLOSE_MS_MAX);
+    });
+    await Promise.race([this.#link.call("close").catch(() => {}), late]);
+    clearTimeout(timer);
     this.#link.end(sessionClosed("The storage"));
   }
 
@@ -243,6 +261,6 @@ function copied(from: Uint8Array, into: Uint8Array): number {
 function synchronous(what: string): HoldfastError {
   return new HoldfastError(
     "SYNC_COMMIT_UNSUPPORTED",
-    `${what}: in a page the origin private file system only works asynchronously. Open the database in a dedicated worker for synchronous commits.`,
+    `${what}: the storage is in another worker and only works asynchronously. In a page, open the database in a dedicated worker for synchronous commits.`,
   );
 }
