@@ -33,11 +33,11 @@ describe("a worker that dies inside the log", () => {
       counts.lost += lost;
     }
     counts.deaths += deaths;
-    expect(deaths).toBeGreaterThan(10);
+    expect(deaths).toBeGreaterThan(0);
   });
 
   it("was looked at often enough", () => {
     console.info(`${counts.deaths} deaths inside the log, ${counts.lost} runs lost`);
-    expect(counts.lost).toBeGreaterThan(50);
+    expect(counts.lost).toBeGreaterThan(50 * Math.min(1, SCALE));
   });
 });

@@ -118,7 +118,8 @@ class Slaughter {
         if (ready !== undefined) resolve(ready);
         if (wrong !== undefined) this.wrong.push(wrong);
         if (met === undefined) return;
-        this.met[met] = (this.met[met] ?? 0) + 1;
+        const what = met === "BUSY" ? `BUSY ${message}` : met;
+        this.met[what] = (this.met[what] ?? 0) + 1;
         if (!ALLOWED.includes(met)) this.wrong.push(`a worker met ${met}: ${message}`);
       });
     });

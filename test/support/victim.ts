@@ -2,21 +2,17 @@
  * A worker that dies at an access to memory of one's choice: an instance of the core in this very thread that asks before each,
  * and is left where it stands when its time has come. What it has stored by then is stored, what it holds it goes on holding.
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { encodeKey, encodeName, encodeValue, type Value } from "../../src/host/codec.js";
 import { Core } from "../../src/host/core.js";
 import type { CoreExports } from "../../src/host/core-loader.js";
 import { everyAccess } from "../interleavings/every-access.mjs";
 
 const STEPPED = "build/stepped.wasm";
-const FOLDER = "build/interleavings";
 
 /** The core that asks before every access to memory, made of the stepped one. */
-export async function everyAccessModule(): Promise<WebAssembly.Module> {
-  mkdirSync(FOLDER, { recursive: true });
-  const bytes = everyAccess(readFileSync(STEPPED));
-  writeFileSync(`${FOLDER}/every-access.wasm`, bytes);
-  return WebAssembly.compile(bytes as BufferSource);
+export function everyAccessModule(): Promise<WebAssembly.Module> {
+  return WebAssembly.compile(everyAccess(readFileSync(STEPPED)) as BufferSource);
 }
 
 const DEATH = new Error("dead");
