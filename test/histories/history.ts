@@ -66,6 +66,8 @@ const WORKERS_MIN = 2;
 const DIARY_BYTES = 16 * 1024 * 1024;
 const STALL_MS = 10_000;
 const LOOK_MS = 20;
+/** For clearing up, judging, closing and opening again. */
+const END_MS_MAX = 45_000;
 /** How often a worker may wait in vain where others are terminated: each time for as long as a lock is waited for. */
 const BUSY_MAX = 8;
 /** Faults of one history that are told. */
@@ -145,7 +147,7 @@ class History {
     try {
       await this.#begin();
       await this.#unlessStalled(this.#play());
-      await this.#end();
+      await this.#unlessLate(this.#end());
     } catch (error) {
       await Promise.race([this.#giveUp(), pause(GIVEN_UP_MS_MAX)]);
       const { seed, killsMax } = this.#shape;
@@ -301,6 +303,16 @@ class History {
       if (error instanceof Fault) throw error;
       throw new Fault("untyped", `${(error as Error)?.stack ?? error}\n  ${this.#state()}`);
     }
+  }
+
+  /** Waits for the end of it all, which nobody else has a part in. */
+  async #unlessLate(end: Promise<void>): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      const hung = (): void => reject(new Fault("hung", `it has not ended after ${END_MS_MAX} ms\n  ${this.#state()}`));
+      timer = setTimeout(hung, END_MS_MAX);
+    });
+    await Promise.race([end, late]).finally(() => clearTimeout(timer));
   }
 
   /** Who is at what, and who holds what. */
