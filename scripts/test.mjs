@@ -48,20 +48,20 @@ function durabilityRun(name, folder) {
   return { name: `${name} (vitest)`, row: folder, core: "release", results, config: `test/${folder}/vitest.config.ts` };
 }
 
-/** What runs one behind the other; lanes run side by side. What measures time or kills processes has the machine to itself. */
+const RUNS_AT_ONCE = 2;
+/**
+ * What runs one behind the other; of a stage two at once, what takes longest first. What measures time or kills processes has
+ * the machine to itself.
+ */
 const STAGES = [
   [
-    [UNIT_DEBUG, durabilityRun("interleavings of workers", "interleavings")],
-    [durabilityRun("simulated disks", "simulation"), durabilityRun("damage", "damage")],
+    durabilityRun("simulated disks", "simulation"),
+    durabilityRun("interleavings of workers", "interleavings"),
+    UNIT_DEBUG,
+    durabilityRun("damage", "damage"),
   ],
-  [[{ ...durabilityRun("kills and system calls", "crash"), filesAtOnce: 2 }]],
+  [{ ...durabilityRun("kills and system calls", "crash"), filesAtOnce: 2 }],
 ];
-
-async function laneOf(runs) {
-  const done = [];
-  for (const run of runs) done.push(await vitestStep(run));
-  return done;
-}
 
 /** The browsers' suite is no test of vitest's: its last line says how many cases it had. */
 async function browserStep() {
@@ -97,7 +97,7 @@ async function main() {
   let outcomes = [];
   if (steps.some((result) => result.name === UNIT_STEP)) {
     const further = [];
-    for (const lanes of STAGES) further.push(...(await inParallel(lanes, lanes.length, laneOf)).flat());
+    for (const runs of STAGES) further.push(...(await inParallel(runs, RUNS_AT_ONCE, vitestStep)));
     outcomes = await conformanceOutcomes();
     further.push(await browserStep());
     for (const { result, row } of further) {
