@@ -216,8 +216,13 @@ export class LogWriter implements Log {
     this.#segmentPosition = start.position;
     this.#segmentBytes = 0;
     this.#isRotating = false;
-    if (this.#core.shared) this.#core.beginPlanned();
-    else this.#core.logBegin(start.position, crc, this.#state.epoch, start.position);
+    if (!this.#core.shared) {
+      this.#core.logBegin(start.position, crc, this.#state.epoch, start.position);
+      return;
+    }
+    // Again, for what was made asynchronously: a plan is nothing that may stand there while others have a turn.
+    this.#core.planSegment(start.number, start.position, crc, this.#state.epoch);
+    this.#core.beginPlanned();
   }
 
   get #nextSegment(): number {
