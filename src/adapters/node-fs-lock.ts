@@ -140,6 +140,15 @@ class HeldLock implements DirectoryLock {
   }
 }
 
+/**
+ * Whether nobody has come after the owner with an epoch, by two looks and no listing: whoever does makes the next number, and
+ * removes lower ones only then.
+ */
+export function isNewest(node: Platform, directory: string, epoch: number): boolean {
+  const { existsSync } = node.fs;
+  return existsSync(lockPath(node, directory, epoch)) && !existsSync(lockPath(node, directory, epoch + 1));
+}
+
 /** An owner in this process; its epoch is 0 while it is still trying to become one. */
 interface Registration {
   readonly record: OwnerRecord;

@@ -39,6 +39,8 @@ const FILE_PATTERN = /^(\d{12})\.(log|ckp)$/;
 /** That a directory is owned. */
 export interface Ownership {
   readonly epoch: number;
+  /** Set where it is another worker's: that may die while this one goes on to write, and somebody else take over. */
+  readonly isAnothers?: boolean;
   /** Whether nobody has taken it over meanwhile. */
   isStillOwner(): boolean;
   release(): Promise<void>;
@@ -185,6 +187,7 @@ export class FileSession implements StorageSession {
       current.byteLength += appended;
       throw error;
     }
+    this.#refuseOvertaken();
   }
 
   flush(): Promise<void> {
@@ -207,6 +210,7 @@ export class FileSession implements StorageSession {
   flushSync(): void {
     this.#refuseWriting("flushSync");
     this.#syncCurrent();
+    this.#refuseOvertaken();
   }
 
   async truncate(byteLength: number): Promise<void> {
@@ -452,6 +456,7 @@ export class FileSession implements StorageSession {
       segment.flushesInFlight -= 1;
       if (segment.retired) this.#closeSegment(segment);
     }
+    this.#refuseOvertaken();
     // A sync counts only if none that overlapped it has failed.
     if (this.#failed !== undefined) throw this.#afterFailure("flush", this.#failed);
     if (segment.cuts === cuts) segment.syncedBytes = Math.max(segment.syncedBytes, coveredBytes);
@@ -508,6 +513,13 @@ export class FileSession implements StorageSession {
     if (this.#node.fs.existsSync(this.#pathOf(kind, number))) {
       throw storeFailed(`Cannot make ${kind} ${number}, because it is already there`);
     }
+  }
+
+  /**
+   * Whoever takes over makes its lock before it reads the log: while there is none, what was written until now will be read.
+   */
+  #refuseOvertaken(): void {
+    if (this.#lock?.isAnothers === true) this.#refuseLockedOut();
   }
 
   /** Nobody takes over from an owner that lives, but a person may have overridden that. */

@@ -12,7 +12,7 @@
  */
 
 import { HoldfastError } from "../errors.js";
-import { acquireLock } from "./node-fs-lock.js";
+import { acquireLock, isNewest } from "./node-fs-lock.js";
 import { platform } from "./node-fs-platform.js";
 import { FileSession } from "./node-fs-session.js";
 import { FileStorage, filesCapabilities } from "./node-fs-storage.js";
@@ -56,14 +56,20 @@ export function nodeFs(path: string, options: NodeFsOptions = {}): Storage {
 
 /**
  * A session of another worker over a directory that is open: it appends and syncs by descriptors of its own. Ownership is the
- * first worker's, and ends with that one.
+ * first worker's, and ends with that one: then it goes on until somebody else takes over.
  */
 export function joinFiles(ticket: JoinTicket): {
   readonly capabilities: StorageCapabilities;
   readonly session: StorageSession;
 } {
   const node = platform();
-  const ownership = { epoch: ticket.epoch, isStillOwner: () => true, release: () => Promise.resolve() };
+  const { path, epoch } = ticket;
+  const ownership = {
+    epoch,
+    isAnothers: true,
+    isStillOwner: () => isNewest(node, path, epoch),
+    release: () => Promise.resolve(),
+  };
   const session = new FileSession(node, ticket.path, ownership, undefined, ticket.segmentBytesTarget);
   return { capabilities: filesCapabilities(ticket.segmentBytesTarget), session };
 }

@@ -118,7 +118,7 @@ export function statusError(status: number, what = "The call"): HoldfastError {
     case abi.STATUS_POISONED:
       return new HoldfastError(
         "CORRUPTION",
-        `A worker died while it was changing ${what}, and nobody can say what is in it. Rebuild it from the log with db.recoverRun(id), or remove it with db.deleteRun(id).`,
+        `A worker died while it was changing ${what}, and nobody can say what is in it. Where there is a log, rebuild it with db.recoverRun(id); otherwise remove it with db.deleteRun(id).`,
       );
     case abi.STATUS_BUSY_SNAPSHOTS:
       return new HoldfastError(

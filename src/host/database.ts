@@ -291,9 +291,12 @@ export class Database implements AsyncDisposable {
     return open(options, undefined, stream);
   }
 
-  /** Which of those that share the memory this is: what {@link Database.detach} takes elsewhere. 0 where it was opened. */
+  /**
+   * Which of those that share the memory this is: what {@link Database.detach} takes elsewhere. 0 where it was opened; no two ever
+   * have the same.
+   */
   get workerId(): number {
-    return this.#engine.core.worker;
+    return this.#sharing?.workerId ?? 0;
   }
 
   /**
@@ -322,8 +325,9 @@ export class Database implements AsyncDisposable {
 
   /**
    * Says that a worker is dead, by its `workerId`: what it held is let go of, and a run that it was changing is refused as
-   * `CORRUPTION` until {@link Database.recoverRun} has rebuilt it. Only for one that is known to be dead, and needed only where nobody notices: where there are no
-   * Web Locks, of a worker that was not given to {@link Database.share}. Whether there was anything to clear up.
+   * `CORRUPTION` until {@link Database.recoverRun} has rebuilt it. Only for one that is known to be dead, and needed only where
+   * nobody notices: where there are no Web Locks, of a worker that was not given to {@link Database.share}. Whether there was
+   * anything to clear up.
    * @throws HoldfastError `INVALID_ARGUMENT`, `BUSY`, `CLOSED`.
    */
   detach(workerId: number): boolean {

@@ -48,22 +48,27 @@ export function holdPlace(database: string, worker: number, incarnation: number)
   });
 }
 
-/**
- * Calls `ended` when a worker has ended, where its object tells that, until the signal is aborted: a worker that outlives a
- * database must not keep its memory.
- */
-function onEnd(worker: object, ended: () => void, signal: AbortSignal): void {
-  const target = worker as { once?: unknown; off?: unknown; addEventListener?: unknown };
+/** Calls `ended` when a worker has ended, where its object tells that; what stops it. */
+function onEnd(worker: object, ended: () => void): () => void {
+  const target = worker as EventEmitterLike & EventTarget;
   if (typeof target.once === "function" && typeof target.off === "function") {
     target.once("exit", ended);
-    signal.addEventListener("abort", () => (target as EventEmitterLike).off("exit", ended));
-  } else if (typeof target.addEventListener === "function") {
-    target.addEventListener("close", ended, { once: true, signal });
+    return () => target.off("exit", ended);
   }
+  if (typeof target.addEventListener !== "function") return () => {};
+  target.addEventListener("close", ended, { once: true });
+  return () => target.removeEventListener("close", ended);
 }
 
 interface EventEmitterLike {
+  once(event: "exit", listener: () => void): void;
   off(event: "exit", listener: () => void): void;
+}
+
+/** The places that were promised to one worker, and what stops waiting for its end. */
+interface Promised {
+  attachments: Attachment[];
+  readonly stop: () => void;
 }
 
 /** Who is attached where, and the lock that says that it lives. */
@@ -93,7 +98,9 @@ export class Evidence {
   readonly #onBuried: () => void;
   /** Whose locks have been asked for, by their names, with what takes the request back: each is had when its holder is dead. */
   readonly #watched = new Map<string, AbortController>();
-  readonly #ended = new AbortController();
+  /** Whose objects tell of their ends. A worker that outlives a database must not keep its memory. */
+  readonly #promised = new Map<object, Promised>();
+  #isStopped = false;
   #cancelLook: (() => void) | undefined;
 
   constructor({ core, database, environment, report, onBuried }: EvidenceParts) {
@@ -105,10 +112,6 @@ export class Evidence {
     if (canSeeEnds()) whenBusy.add(this.#look);
   }
 
-  get #isStopped(): boolean {
-    return this.#ended.signal.aborted;
-  }
-
   /** From now on whoever attaches is watched. */
   watchAll(): void {
     if (this.#cancelLook === undefined && canSeeEnds()) this.#lookAgain();
@@ -116,21 +119,38 @@ export class Evidence {
 
   /** Clears up behind the worker of a promised place, or takes the promise back, when its object tells that it has ended. */
   watchObject(object: object, worker: number, incarnation: number): void {
-    const ended = (): void => {
-      if (this.#isStopped || !this.#core.isSound) return;
+    const promised = this.#promised.get(object) ?? {
+      attachments: [],
+      stop: onEnd(object, () => this.#hasEnded(object)),
+    };
+    this.#promised.set(object, promised);
+    const name = lockName(this.#database, worker, incarnation);
+    // Those that were given back by now need nobody to look after them.
+    promised.attachments = promised.attachments.filter(
+      (old) => this.#core.workerIn(old.worker).incarnation === old.incarnation,
+    );
+    promised.attachments.push({ worker, incarnation, name });
+  }
+
+  #hasEnded(object: object): void {
+    const attachments = this.#promised.get(object)?.attachments ?? [];
+    this.#promised.delete(object);
+    if (this.#isStopped || !this.#core.isSound) return;
+    for (const { worker, incarnation } of attachments) {
       // Some runtimes tell so while the worker still runs: where there are locks, its lock tells the truth.
       if (canSeeEnds() && this.#core.workerIn(worker).state === WORKER_ATTACHED) this.#look();
       else this.#bury(worker, incarnation);
-    };
-    onEnd(object, ended, this.#ended.signal);
+    }
   }
 
   /** Ends all of it. */
   stop(): void {
+    this.#isStopped = true;
     whenBusy.delete(this.#look);
     this.#cancelLook?.();
-    this.#ended.abort();
     for (const request of this.#watched.values()) request.abort();
+    for (const { stop } of this.#promised.values()) stop();
+    this.#promised.clear();
   }
 
   #lookAgain(): void {

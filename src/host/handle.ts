@@ -60,10 +60,19 @@ export function readHandle(given: unknown): DatabaseHandle {
       `The handle is of interface ${describe(handle.holdfast)}, this package has ${ABI_VERSION}: load the same release of Holdfast in both workers.`,
     );
   }
-  if (!isWhole(handle)) {
+  if (!isWholly(handle)) {
     throw refuseArgument("The handle has lost a part on its way: post it as it is, by postMessage alone.");
   }
   return { ...handle, durability: parseDurability(handle.durability) };
+}
+
+function isWholly(handle: DatabaseHandle): boolean {
+  try {
+    return isWhole(handle);
+  } catch {
+    // A part that is null, or that cannot be looked at.
+    return false;
+  }
 }
 
 function isWhole({ memory, module, name, storage, log, place }: DatabaseHandle): boolean {

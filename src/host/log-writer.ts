@@ -31,6 +31,7 @@ const DRAIN_BYTES_MAX = 4 * 1024 * 1024;
 
 /** How often a turn is waited for, each time for as long as the core waits: some ten seconds together. */
 const TURN_ATTEMPTS_MAX = 5;
+const TURN_PAUSE_MS = 20;
 
 export class LogWriter implements Log {
   readonly #core: Core;
@@ -91,12 +92,12 @@ export class LogWriter implements Log {
 
   // Between workers.
 
-  /** Does something in turn, standing where the last one who had it has stopped. */
-  #inTurn<T>(turn: Turn, body: () => T): T {
+  /** Does something in turn, standing where the last one who had it has stopped; waits so many times for that. */
+  #inTurn<T>(turn: Turn, body: () => T, attempts = TURN_ATTEMPTS_MAX): T {
     const core = this.#core;
     if (!core.shared) return body();
     for (let attempt = 1; !core.takeTurn(turn); attempt++) {
-      if (attempt === TURN_ATTEMPTS_MAX) throw noTurn();
+      if (attempt === attempts) throw noTurn();
     }
     try {
       // Whoever has opened it does not own the storage any more; before, it has written and synced what was installed.
@@ -107,6 +108,21 @@ export class LogWriter implements Log {
     } finally {
       if (turn === TURN_WRITE) this.#endSeen = core.logPosition;
       core.giveTurn(turn);
+    }
+  }
+
+  /**
+   * The same for who need not block. Between two attempts everything else has its turn: the end of a worker that has died with
+   * this one is told there, and nowhere else.
+   */
+  async #inTurnLater<T>(turn: Turn, body: () => T): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return this.#inTurn(turn, body, 1);
+      } catch (error) {
+        if (attempt === TURN_ATTEMPTS_MAX || !HoldfastError.is(error, "BUSY")) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, TURN_PAUSE_MS));
     }
   }
 
@@ -484,8 +500,15 @@ export class LogWriter implements Log {
   async drain(durably = false): Promise<void> {
     if (this.#failure !== undefined) throw storeFailed(this.#failure);
     this.#pumpsDurably = durably;
-    if (this.#capabilities.syncAppend) this.drainSync();
-    else await this.#pumpAll();
+    if (!this.#capabilities.syncAppend) await this.#pumpAll();
+    else if (!this.#core.shared) this.drainSync();
+    else await this.#drainLater();
+  }
+
+  async #drainLater(): Promise<void> {
+    this.assertUsable();
+    if (this.#core.unwrittenBytes === 0) this.publishDue();
+    else await this.#inTurnLater(TURN_WRITE, () => this.#drainAll());
   }
 
   /**
@@ -530,7 +553,9 @@ export class LogWriter implements Log {
   async #flush(pumping: boolean): Promise<void> {
     this.#syncs++;
     // One's own descriptor must be of the segment that is written to: the others are synced to their ends.
-    const position = this.#inTurn(TURN_WRITE, () => this.#core.logPosition);
+    const position = this.#core.shared
+      ? await this.#inTurnLater(TURN_WRITE, () => this.#core.logPosition)
+      : this.#core.logPosition;
     try {
       await this.#session.flush();
     } catch (cause) {

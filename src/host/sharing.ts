@@ -7,7 +7,7 @@
 import { HoldfastError } from "../errors.js";
 import { ABI_VERSION, WORKERS_MAX } from "./abi.js";
 import { describe, refuseArgument } from "./arguments.js";
-import { type Core, TURN_SYNC, TURN_WRITE } from "./core.js";
+import { type Core, TURN_SYNC, TURN_WRITE, type WorkerSlot } from "./core.js";
 import type { DurableLog } from "./durability.js";
 import type { Environment } from "./environment.js";
 import { Evidence } from "./evidence.js";
@@ -22,6 +22,8 @@ const ATTEMPTS_MAX = 3;
 /** Between two attempts, so that the end of a worker can be told, and it be cleared up behind. */
 const PAUSE_MS = 50;
 const NAME_BYTES = 16;
+/** The thread id that a worker of Node has once it has ended. */
+const THREAD_ENDED = -1;
 
 /** What tells one shared database from others. */
 export function newName(environment: Environment): string {
@@ -82,6 +84,8 @@ export class Sharing {
   readonly #onBuried: () => void;
   readonly #environment: Environment;
   readonly #evidence: Evidence;
+  /** Names this worker: no other one of this memory ever has the same. */
+  readonly workerId: number;
 
   constructor(parts: SharingParts) {
     this.#core = parts.core;
@@ -89,6 +93,7 @@ export class Sharing {
     this.#isOwner = parts.isOwner;
     this.#onBuried = parts.onBuried;
     this.#environment = parts.environment;
+    this.workerId = idOf(parts.core.worker, parts.core.workerIn(parts.core.worker));
     this.#evidence = new Evidence({ ...parts, database: parts.handle.name });
   }
 
@@ -98,8 +103,11 @@ export class Sharing {
       this.#evidence.watchAll();
       return this.#handle;
     }
-    if (typeof worker !== "object" || worker === null || typeof (worker as Worker).postMessage !== "function") {
+    if (!isWorker(worker)) {
       throw refuseArgument(`share takes the worker that the handle is for, or nothing, got ${describe(worker)}.`);
+    }
+    if (worker.threadId === THREAD_ENDED) {
+      throw refuseArgument("The worker that the handle would be for has ended: start another one.");
     }
     const promised = this.#core.promiseWorker();
     this.#evidence.watchObject(worker, promised.worker, promised.seen.incarnation);
@@ -109,14 +117,17 @@ export class Sharing {
 
   /** Clears up behind a worker that the caller knows to be dead; whether there was one. */
   detach(worker: unknown): boolean {
-    if (!Number.isInteger(worker) || (worker as number) < 0 || (worker as number) >= WORKERS_MAX) {
+    if (!Number.isSafeInteger(worker) || (worker as number) < 0) {
       throw refuseArgument(`detach takes the workerId of a database in another worker, got ${describe(worker)}.`);
     }
-    if (worker === this.#core.worker) {
+    if (worker === this.workerId) {
       throw refuseArgument("detach is for another worker, which is dead: close this database instead.");
     }
-    const dead = worker as number;
-    const buried = this.#core.buryWorker(dead, this.#core.workerIn(dead));
+    const place = (worker as number) % WORKERS_MAX;
+    const seen = this.#core.workerIn(place);
+    // Somebody else's by now, perhaps, who lives.
+    if (idOf(place, seen) !== worker) return false;
+    const buried = this.#core.buryWorker(place, seen);
     if (buried) this.#onBuried();
     return buried;
   }
@@ -159,6 +170,19 @@ export class Sharing {
     this.#evidence.stop();
     if (this.#isOwner) this.#core.leaveStorage();
     if (this.#core.isSound) this.#core.leave();
+  }
+}
+
+/** Who is in a place: the first one there has its number, later ones higher ones. */
+function idOf(place: number, { incarnation }: WorkerSlot): number {
+  return place + WORKERS_MAX * incarnation;
+}
+
+function isWorker(given: unknown): given is { readonly threadId?: unknown } {
+  try {
+    return typeof (given as { postMessage?: unknown } | null)?.postMessage === "function";
+  } catch {
+    return false;
   }
 }
 

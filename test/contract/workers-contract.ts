@@ -515,6 +515,8 @@ export function workersContract(): Case[] {
           { ...handle, memory: new WebAssembly.Memory({ initial: 1 }) },
           { ...handle, module: {} },
           { ...handle, place: { worker: -1, word: 0 } },
+          { ...handle, place: null },
+          { ...handle, log: null },
         ];
         for (const it of wrong) await rejectsCode("INVALID_ARGUMENT", () => Database.attach(it as DatabaseHandle));
         await rejectsCode("TIMEOUT", () => Database.attach(handle, { signal: AbortSignal.abort() }));
