@@ -9,10 +9,11 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { afterEach, describe, expect, it } from "vitest";
 import { nodeFs } from "../../src/adapters/node-fs.js";
-import { Database } from "../../src/index.js";
+import { Database, type DatabaseHandle } from "../../src/index.js";
 
 const WORKER = new URL("../support/shared-log-worker.mjs", import.meta.url);
 const PROCESS = new URL("../support/shared-log-process.mjs", import.meta.url).pathname;
+const OWNER = new URL("../support/shared-log-owner.mjs", import.meta.url);
 const FULL = new URL("../support/shared-log-full.mjs", import.meta.url).pathname;
 const RUNS = ["a", "b"];
 const folders: string[] = [];
@@ -165,6 +166,35 @@ describe("workers of one persistent database", () => {
       await again.close();
     }
   });
+
+  it.each(["strict", "buffered"] as const)(
+    "goes on where the one that opened it has died, until somebody takes over, and is told of nothing that is lost: %s",
+    async (durability) => {
+      // What it wrote after that was acknowledged, to files that the next owner had read already.
+      const path = folder();
+      const owner = new Worker(OWNER, { workerData: path });
+      const handle = await new Promise<DatabaseHandle>((resolve, reject) => {
+        owner.once("message", resolve);
+        owner.once("error", reject);
+      });
+      const attached = await Database.attach(handle);
+      const { kv } = attached.run("run");
+      await owner.terminate();
+      kv.put("alone", 1, { durability });
+      const next = await Database.open(path);
+      expect(() => kv.put("overtaken", 1, { durability })).toThrow(
+        expect.objectContaining({ code: "COMMIT_INDETERMINATE" }),
+      );
+      expect(() => kv.put("later", 1, { durability })).toThrow(expect.objectContaining({ code: "STORE_FAILED" }));
+      expect(kv.get("alone")).toBe(1);
+      next.run("run").kv.put("next", 1);
+      await next.close();
+      await attached.close().catch(() => {});
+      const again = await Database.open(path);
+      expect(again.run("run").kv.keys()).toEqual(["alone", "next", "owner"]);
+      await again.close();
+    },
+  );
 
   // Files that may not grow stand for a full disk: the system says the same of both.
   it.skipIf(process.platform !== "linux").each([

@@ -80,6 +80,33 @@ test("a worker that outlives a database does not keep its memory", async () => {
   await worker.terminate();
 });
 
+test("what is said of a worker that is dead does not hit the one that has its place now", async () => {
+  // They had the same id: one that lived was taken for the dead, and its snapshots from it.
+  const owner = await Database.open({ storage: memory(), shared: true });
+  opened.push(owner);
+  const first = await Database.attach(owner.share());
+  expect(owner.detach(first.workerId)).toBe(true);
+  const second = await Database.attach(owner.share());
+  opened.push(second);
+  expect(second.workerId % 64).toBe(first.workerId % 64);
+  const snapshot = second.run("run").snapshot();
+  expect(owner.detach(first.workerId)).toBe(false);
+  expect(owner.stats().snapshotsHeld).toBe(1);
+  snapshot.dispose();
+  expect(owner.verify()).toEqual({ valid: true });
+});
+
+test("a worker is listened to once, however many handles it gets, and one that has ended gets none", async () => {
+  const owner = await Database.open({ storage: memory(), shared: true });
+  opened.push(owner);
+  const worker = new Worker("setInterval(() => {}, 1000)", { eval: true });
+  const before = worker.listenerCount("exit");
+  for (let i = 0; i < 20; i++) await (await Database.attach(owner.share(worker))).close();
+  expect(worker.listenerCount("exit")).toBe(before + 1);
+  await worker.terminate();
+  expect(() => owner.share(worker)).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
+});
+
 describe("a database that is closed while a worker that has died holds", () => {
   const LOCKS = { "the turn to write": 0, "the turn to sync": 1, "the log": 4 };
 
