@@ -32,18 +32,23 @@ export function detectRuntime(): Runtime {
 }
 
 /**
- * All storages, each under memory of its own and under shared memory; in browsers attached to as well.
+ * All storages, each under memory of its own and under shared memory; in browsers also attached to, where many are: in a worker.
  * @param root the directory that places are made under, where there are files; ignored in a browser
  */
 export async function mountsOf(runtime: Runtime, root: string): Promise<readonly Mount[]> {
   const single = runtime === "browser" ? await browserMounts() : [await memoryMount(), await filesMount(root)];
   // Firefox 153 loses its tab now and then when workers end that a worker has started, whatever they did.
-  if (runtime === "browser" && isInWorker() && navigator.userAgent.includes("Firefox")) return single;
+  const isFirefox = runtime === "browser" && navigator.userAgent.includes("Firefox");
+  if (isFirefox && isInWorker()) return single;
   const shared = single.map(overSharedMemory);
   if (runtime !== "browser") return [...single, ...shared];
+  if (!isInWorker()) {
+    const instead = isFirefox ? shared.filter(({ kind }) => kind === "indexeddb") : [];
+    return [...single, ...shared, ...instead.map(attachedTo)];
+  }
   // In a worker one can wait for the worker that writes to it, and so do there what it cannot do by itself.
-  if (isInWorker()) shared.push(overSharedMemory({ ...(await indexedDbMount()), name: "indexeddb in a worker" }));
-  return [...single, ...shared, ...shared.map(attachedTo)];
+  const inDatabase = overSharedMemory({ ...(await indexedDbMount()), name: "indexeddb in a worker" });
+  return [...single, ...shared, ...[...shared, inDatabase].map(attachedTo)];
 }
 
 /** Whether this is a worker of a page: the same storages, and what they can do there. */
