@@ -33,6 +33,11 @@ export function canSeeEnds(): boolean {
   return locks() !== undefined;
 }
 
+/** Whether a worker may still run for a moment after its object has told of its end, and its lock is free. */
+function tellsEarly(): boolean {
+  return "Deno" in globalThis;
+}
+
 function lockName(database: string, worker: number, incarnation: number): string {
   return `holdfast/${database}/${worker}/${incarnation}`;
 }
@@ -137,8 +142,7 @@ export class Evidence {
     this.#promised.delete(object);
     if (this.#isStopped || !this.#core.isSound) return;
     for (const { worker, incarnation } of attachments) {
-      // Some runtimes tell so while the worker still runs: where there are locks, its lock tells the truth.
-      if (canSeeEnds() && this.#core.workerIn(worker).state === WORKER_ATTACHED) this.#look();
+      if (tellsEarly() && this.#core.workerIn(worker).state === WORKER_ATTACHED) this.#look();
       else this.#bury(worker, incarnation);
     }
   }
@@ -197,7 +201,7 @@ export class Evidence {
 
   /** The lock of an attachment is free. */
   #isFree(worker: number, incarnation: number): void {
-    if ("Deno" in globalThis) this.#environment.schedule(LINGER_MS, () => this.#bury(worker, incarnation));
+    if (tellsEarly()) this.#environment.schedule(LINGER_MS, () => this.#bury(worker, incarnation));
     else this.#bury(worker, incarnation);
   }
 

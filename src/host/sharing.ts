@@ -17,8 +17,9 @@ import type { Listeners } from "./listeners.js";
 import type { Log, LogListener } from "./log.js";
 import { unsupported } from "./unsupported.js";
 
-/** How often something is tried that a dead worker may stand in the way of, each time for as long as the core waits. */
-const ATTEMPTS_MAX = 3;
+/** For how long something is tried that another worker stands in the way of, and how often at least: each time the core waits. */
+const WAIT_MS_MAX = 10_000;
+const ATTEMPTS_MIN = 3;
 /** Between two attempts, so that the end of a worker can be told, and it be cleared up behind. */
 const PAUSE_MS = 50;
 const NAME_BYTES = 16;
@@ -156,10 +157,11 @@ export class Sharing {
       core.giveTurn(turn);
       return true;
     };
+    const endMs = this.#environment.monotonicMs() + WAIT_MS_MAX;
     const steps = [() => core.closeAll(), () => had(TURN_WRITE), () => had(TURN_SYNC)];
     for (const step of steps) {
       for (let attempt = 1; core.isSound && !step(); attempt++) {
-        if (attempt === ATTEMPTS_MAX) throw stuck();
+        if (attempt >= ATTEMPTS_MIN && this.#environment.monotonicMs() > endMs) throw stuck();
         await new Promise<void>((resolve) => this.#environment.schedule(PAUSE_MS, resolve, true));
       }
     }
