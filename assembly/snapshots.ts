@@ -75,16 +75,6 @@ export function publishedHorizon(): u64 {
   return horizon;
 }
 
-/**
- * What something of one run starts at least at: the horizon, where it is had without asking others. Elsewhere the floor does as
- * well: nothing below can be acquired, and all of it is published.
- */
-export function startFloor(): u64 {
-  const sb = superblock();
-  if (!SHARED || sb.capabilities & CAPABILITY_LOG || workersHigh(sb) == 1) return publishedHorizon();
-  return load64(changetype<usize>(sb) + offsetof<Superblock>("floor"));
-}
-
 function workersHigh(sb: Superblock): u32 {
   return load32(changetype<usize>(sb) + offsetof<Superblock>("workersHigh"));
 }

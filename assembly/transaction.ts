@@ -51,7 +51,7 @@ import {
   runSeen,
   systemArena,
 } from "./run";
-import { NO_SLOT, snapshotAcquire, snapshotRelease, startFloor } from "./snapshots";
+import { NO_SLOT, publishedHorizon, snapshotAcquire, snapshotRelease } from "./snapshots";
 import { superblock } from "./superblock";
 import { TOMBSTONE, Version, versionBytes } from "./versions";
 import { Context, Worker, worker, workerAt } from "./workers";
@@ -327,7 +327,7 @@ export function transactionBegin(run: Run, generation: u32, how: u32): usize {
   let start: u64 = 0;
   for (let attempt: u32 = 0; slot == NO_SLOT && attempt < ACQUIRE_ATTEMPTS_MAX; attempt++) {
     const newest = asynchronous && (run.flags & RUN_DELETING) == 0 ? max(run.installed, runSeen(run)) : runSeen(run);
-    start = keeps(RULE_START_AT_HORIZON) ? max(newest, startFloor()) : newest;
+    start = keeps(RULE_START_AT_HORIZON) ? max(newest, publishedHorizon()) : newest;
     slot = snapshotAcquire(start, (how & BEGIN_STEP) != 0);
   }
   let counted: u32 = 0;

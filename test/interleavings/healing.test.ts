@@ -64,7 +64,7 @@ function die(db: Database, id: string, step: number, mode: number): boolean {
   const run = victim.runOf(id);
   const died = victim.run(() => victim.put(run, "key-1", { by: "the dead" }, mode), step);
   if (!died) victim.core.leave();
-  else expect(db.detach(victim.core.worker)).toBe(true);
+  else expect(db.detach(victim.workerId)).toBe(true);
   return died;
 }
 
@@ -207,7 +207,7 @@ describe("db.recoverRun", () => {
         const { pointer, generation } = core.besideResult();
         expect(core.heal("End", pointer, generation, 0)).toBe(0);
       }, step);
-      if (died) expect(db.detach(healer.core.worker)).toBe(true);
+      if (died) expect(db.detach(healer.workerId)).toBe(true);
       else healer.core.leave();
       deaths++;
       expect(isLost(db, "run"), `step ${step}`).toBe(true);

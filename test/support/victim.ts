@@ -3,6 +3,7 @@
  * and is left where it stands when its time has come. What it has stored by then is stored, what it holds it goes on holding.
  */
 import { readFileSync } from "node:fs";
+import { WORKERS_MAX } from "../../src/host/abi.js";
 import { encodeKey, encodeName, encodeValue, type Value } from "../../src/host/codec.js";
 import { Core } from "../../src/host/core.js";
 import type { CoreExports } from "../../src/host/core-loader.js";
@@ -20,6 +21,8 @@ const DEATH = new Error("dead");
 export class Victim {
   readonly core: Core;
   readonly exports: CoreExports;
+  /** What `db.detach` takes. */
+  readonly workerId: number;
   #left = Number.POSITIVE_INFINITY;
   #steps = 0;
   /** Called before each access, with how many there have been. */
@@ -33,6 +36,8 @@ export class Victim {
     };
     this.exports = new WebAssembly.Instance(module, { env: { memory }, step: { step } }).exports as CoreExports;
     this.core = Core.attach(this.exports, memory, undefined, true);
+    const { worker } = this.core;
+    this.workerId = worker + WORKERS_MAX * this.core.workerIn(worker).incarnation;
   }
 
   /** Accesses since the last {@link Victim.run}. */
