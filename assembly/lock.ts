@@ -21,8 +21,11 @@ import { LOCK_HANDOFF, LOCK_OWNER, LOCK_WAITED, lockToken, mayWait } from "./wor
 const SHARED: bool = ASC_FEATURE_THREADS;
 /** Cycles that a held lock is looked at before going to sleep: longer than it takes to wake up. */
 const SPIN: u32 = 1 << 17;
-/** The same where nobody may sleep: some milliseconds. */
-const SPIN_INSTEAD: u32 = 1 << 23;
+/**
+ * The same where nobody may sleep: some 60 ms. Less is over before a busy machine lets the holder go on, and who looks at the
+ * page would notice more.
+ */
+const SPIN_INSTEAD: u32 = 1 << 26;
 /** Cycles between two looks, at first and at most: each look takes the word's line away from whoever holds the lock. */
 const LINGER_MIN: u32 = 64;
 const LINGER_MAX: u32 = 1 << 15;

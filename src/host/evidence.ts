@@ -7,17 +7,17 @@
  * very attachment is free" is true of the dead alone.
  *
  * Web Locks are used where there are any (Deno, browsers, Node from 24 on); elsewhere a worker's end is told by its own object,
- * or by the application. A lock that is asked for is had as soon as its holder is dead, but for Node, where a request that waits
- * may be forgotten when the holder's thread is ended: so who holds the locks is looked up now and then as well. In Deno a lock is
- * free as soon as its worker has been told to end, which is some milliseconds before that has noticed: there the lock is the
- * evidence, and what is done on it waits for a moment.
+ * or by the application. A lock that is asked for is had as soon as its holder is dead, but for Node, where half of the requests
+ * that wait are forgotten when the holder's thread is ended, and where a thread is shown no locks but its own: there each lock
+ * is tried now and then. In Deno a lock is free as soon as its worker has been told to end, which is some milliseconds before
+ * that has noticed: there the lock is the evidence, and what is done on it waits for a moment.
  */
 import { HoldfastError } from "../errors.js";
 import { WORKER_ATTACHED, WORKERS_MAX } from "./abi.js";
 import { type Core, whenBusy } from "./core.js";
 import type { Environment } from "./environment.js";
 
-/** How often is looked for workers that have attached since, to be told of their ends. */
+/** How often is looked for workers that have attached since, to be told of their ends, or to see whether they have come. */
 const LOOK_INTERVAL_MS = 500;
 /** Many times as long as a worker in Deno goes on after it has been told to end: to the next loop or call. */
 const LINGER_MS = 300;
@@ -31,6 +31,11 @@ function locks(): LockManager | undefined {
 /** Whether a worker's end can be seen here without anybody telling. */
 export function canSeeEnds(): boolean {
   return locks() !== undefined;
+}
+
+/** Whether a request for a lock may wait for ever, though the lock is free. */
+function forgetsRequests(): boolean {
+  return "process" in globalThis && !("Deno" in globalThis);
 }
 
 /** Whether a worker may still run for a moment after its object has told of its end, and its lock is free. */
@@ -76,11 +81,10 @@ interface Promised {
   readonly stop: () => void;
 }
 
-/** Who is attached where, and the lock that says that it lives. */
+/** Who is attached where. */
 interface Attachment {
   readonly worker: number;
   readonly incarnation: number;
-  readonly name: string;
 }
 
 export interface EvidenceParts {
@@ -129,12 +133,11 @@ export class Evidence {
       stop: onEnd(object, () => this.#hasEnded(object)),
     };
     this.#promised.set(object, promised);
-    const name = lockName(this.#database, worker, incarnation);
     // Those that were given back by now need nobody to look after them.
     promised.attachments = promised.attachments.filter(
       (old) => this.#core.workerIn(old.worker).incarnation === old.incarnation,
     );
-    promised.attachments.push({ worker, incarnation, name });
+    promised.attachments.push({ worker, incarnation });
   }
 
   #hasEnded(object: object): void {
@@ -164,39 +167,28 @@ export class Evidence {
     });
   }
 
-  /** Asks for the locks of all who are attached and not yet watched, and looks whether the others still have theirs. */
+  /** Asks for the locks of all who are attached and not yet watched. */
   readonly #look = (): void => {
     if (this.#isStopped || !this.#core.isSound) return;
-    const watched: Attachment[] = [];
     // The place of whoever made the database has no lock: the database ends with it.
     for (let worker = 1; worker < WORKERS_MAX; worker++) {
       if (worker === this.#core.worker) continue;
       const { state, incarnation } = this.#core.workerIn(worker);
-      if (state !== WORKER_ATTACHED) continue;
-      const name = lockName(this.#database, worker, incarnation);
-      if (this.#watched.has(name)) watched.push({ worker, incarnation, name });
-      else this.#watch({ worker, incarnation, name });
+      if (state === WORKER_ATTACHED) this.#watch(worker, incarnation);
     }
-    if (watched.length > 0) this.#lookUp(watched).catch(() => {});
   };
 
-  #watch({ worker, incarnation, name }: Attachment): void {
+  /** Is told once the lock of an attachment is free; where requests are forgotten, only if it is free now. */
+  #watch(worker: number, incarnation: number): void {
+    const name = lockName(this.#database, worker, incarnation);
+    if (this.#watched.has(name)) return;
     const request = new AbortController();
     this.#watched.set(name, request);
     const forget = (): unknown => this.#watched.delete(name);
+    const how = forgetsRequests() ? { ifAvailable: true } : { signal: request.signal };
     locks()
-      ?.request(name, { signal: request.signal }, () => this.#isFree(worker, incarnation))
+      ?.request(name, how, (lock) => (lock === null ? undefined : this.#isFree(worker, incarnation)))
       .then(forget, forget);
-  }
-
-  /** Clears up behind those whose lock nobody holds. They were seen attached before, and hold it for longer than that. */
-  async #lookUp(attachments: readonly Attachment[]): Promise<void> {
-    const held = (await locks()?.query())?.held;
-    for (const { worker, incarnation, name } of attachments) {
-      if (held === undefined || held.some((lock) => lock.name === name)) continue;
-      this.#watched.get(name)?.abort();
-      this.#isFree(worker, incarnation);
-    }
   }
 
   /** The lock of an attachment is free. */

@@ -15,6 +15,8 @@ import { COUNTED_RUNS, type Counting, countOnce, openAccounts, patternOf, stopJo
 const TOGETHER_MS = 300;
 /** Longer than clearing up behind a dead worker takes, once it is known to be dead. */
 const BURIED_MS_MAX = 5000;
+/** Time in which is looked for dead workers more than once. */
+const SEVERAL_LOOKS_MS = 1700;
 const PATTERN_SIZES = [0, 1, 7, 100, 4096, 32_768, 40_000, 300_000, 1_048_576];
 
 interface Crew {
@@ -423,6 +425,28 @@ export function workersContract(): Case[] {
         await next.terminate();
       }
     }),
+
+    withHands(
+      "who lives is not taken for dead, however long it does nothing; who is dead is, though no object tells of it",
+      0,
+      async ({ db, context }) => {
+        const hand = hire(context);
+        try {
+          const id = await hand.attach(db.share());
+          await hand.call("hold", "run");
+          await pause(SEVERAL_LOOKS_MS);
+          equal(db.stats().snapshotsHeld, 1);
+          await hand.call("increment", "run", 10);
+          equal(db.run("run").kv.get("n"), 10);
+          await hand.terminate();
+          if (!("locks" in (globalThis.navigator ?? {}))) db.detach(id);
+          await until("its snapshot to be let go of", () => db.stats().snapshotsHeld === 0);
+        } finally {
+          await hand.terminate();
+        }
+      },
+      inMemory,
+    ),
 
     withHands(
       "workers that are killed while they write harm nobody else",

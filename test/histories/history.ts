@@ -74,8 +74,8 @@ const BUSY_MAX = 8;
 const TOLD_MAX = 3;
 /** Longer than clearing up behind a worker takes once it is known to be dead, and longer than that takes to be known. */
 const BURIED_MS_MAX = 8_000;
-/** Attempts of who must not sleep: a page's main thread spins for milliseconds only. */
-const ATTEMPTS_MAX = 2_000;
+/** Attempts of who must not sleep: a page's main thread spins for some 60 ms only. */
+const ATTEMPTS_MAX = 300;
 /**
  * Bytes that may be in use when all is deleted beyond what was before. The directory and the headers of runs are never given
  * back, only used again, and a context for transactions stays with each place that ever had one: as many as there were

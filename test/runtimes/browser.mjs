@@ -5,7 +5,7 @@
  * page (so that it may share memory), and opened in a browser with a profile of its own. Reload cases run twice: over a
  * reload of the page, and over a browser that is closed and started again on the same profile.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ROOT } from "../../scripts/steps.mjs";
@@ -13,11 +13,26 @@ import { bundle, launch, serve } from "../support/browsers.mjs";
 import { Collector } from "./collect.mjs";
 
 const ENTRY = join(ROOT, "build/runtimes/test/runtimes/entry.js");
-/** A site for each browser, so that two of them can be tested at once. */
-const siteOf = (runtime) => join(ROOT, "build/browser", runtime);
+const SITE = join(ROOT, "build/browser");
 const SILENCE_MS_MAX = 30_000;
+const MEMORY_FOLDER = "/dev/shm";
+/** More than all profiles at a time have ever taken. */
+const PROFILE_BYTES_MAX = 4 * 1024 ** 3;
 /** Longer than any phase: what hangs is found by its silence. */
 const CALL_MS_MAX = 1_800_000;
+
+/**
+ * Where profiles lie: in memory, if there is enough. What a contract says does not depend on how fast a disk is; what outlives
+ * killed browsers is tested on real ones, elsewhere.
+ */
+function profileParent() {
+  try {
+    const { bavail, bsize } = statfsSync(MEMORY_FOLDER);
+    return bavail * bsize >= PROFILE_BYTES_MAX ? MEMORY_FOLDER : tmpdir();
+  } catch {
+    return tmpdir();
+  }
+}
 
 /** One browser on one profile, with one page; what it complains of goes to `collector`. */
 async function openPage({ runtime, executablePath, profile, url, collector }) {
@@ -57,21 +72,21 @@ async function runPhase({ page, close }, collector, settings) {
   }
 }
 
-async function runAll(place, collector) {
+/** All ordinary cases of one kind. */
+async function runCases(place, kind, collector) {
+  const alone = await openPage({ ...place, collector });
+  try {
+    await runPhase(alone, collector, { phase: "cases", variant: "", failedBefore: [], ...kind });
+  } finally {
+    await alone.close();
+  }
+}
+
+/** What is there after the ground was taken away, in the page and in a worker. */
+async function runReloads(place, collector) {
   const open = () => openPage({ ...place, collector });
   const phase = (browser, name, variant, failedBefore = []) =>
     runPhase(browser, collector, { phase: name, variant, failedBefore });
-
-  // A browser of their own for each: thousands of databases are opened, and the memory of those that were closed goes when
-  // the browser comes to it.
-  for (const where of ["page", "worker"]) {
-    const alone = await open();
-    try {
-      await runPhase(alone, collector, { phase: "cases", variant: "", failedBefore: [], where });
-    } finally {
-      await alone.close();
-    }
-  }
   let browser = await open();
   try {
     const failedBeforeReload = await phase(browser, "before", "after a reload");
@@ -86,15 +101,33 @@ async function runAll(place, collector) {
   }
 }
 
-/** Runs all suites in the browser of that name at `executablePath`. @returns the outcomes */
-export async function runInBrowser(runtime, executablePath) {
+/**
+ * What is run side by side, longest first; a browser of its own for each: thousands of databases are opened, and the memory of
+ * those that were closed goes when the browser comes to it.
+ */
+export const BROWSER_PARTS = [
+  {
+    name: "page, shared memory",
+    run: (place, collector) => runCases(place, { where: "page", shared: true }, collector),
+  },
+  { name: "workers", run: (place, collector) => runCases(place, { where: "worker" }, collector) },
+  { name: "page", run: (place, collector) => runCases(place, { where: "page", shared: false }, collector) },
+  { name: "reloads", run: runReloads },
+];
+
+/** Bundles what the pages load, once for all browsers. */
+export async function bundlePages() {
+  await bundle(ENTRY, SITE);
+}
+
+/** Runs one part of the suites, with the pages bundled, in the browser of that name. @returns the outcomes */
+export async function runInBrowser({ runtime, executablePath }, part) {
   const collector = new Collector(runtime);
-  const profile = mkdtempSync(join(tmpdir(), `holdfast-${runtime}-`));
+  const profile = mkdtempSync(join(profileParent(), `holdfast-${runtime}-`));
   let server;
   try {
-    await bundle(ENTRY, siteOf(runtime));
-    server = await serve(siteOf(runtime), (_path, line) => collector.line(line));
-    await runAll({ runtime, executablePath, profile, url: server.url }, collector);
+    server = await serve(SITE, (_path, line) => collector.line(line));
+    await part.run({ runtime, executablePath, profile, url: server.url }, collector);
   } catch (error) {
     collector.fail(error.message);
   } finally {

@@ -24,11 +24,12 @@ import {
   step,
   tool,
 } from "../../scripts/steps.mjs";
-import { runInBrowser } from "./browser.mjs";
+import { BROWSER_PARTS, bundlePages, runInBrowser } from "./browser.mjs";
 import { Collector, explainOutcomes, missing, rowsOf, table, totalOf } from "./collect.mjs";
 import { findChromium, findFirefox, installRuntimes, serverRuntimes } from "./install.mjs";
 
-const RUNTIMES_AT_ONCE = 2;
+/** More than a machine has cores: most of the time they wait for a disk, or for another process of the same browser. */
+const RUNTIMES_AT_ONCE = 4;
 const SILENCE_MS_MAX = 30_000;
 const END_MS_MAX = 5_000;
 export const COMPILED = join(ROOT, "build/runtimes");
@@ -122,12 +123,22 @@ export const BROWSERS = [
   { name: "chromium", find: findChromium, variable: "CHROME_PATH" },
 ];
 
-async function onBrowser({ name, find, variable }) {
-  const executablePath = await find();
-  if (executablePath === undefined) {
-    return [missing(name, `none was found; name one with ${variable}, or install it`)];
+/** The parts that browsers run, or what says that there is none; what is found late is looked for once. */
+function browserRuns(isWanted) {
+  const wanted = BROWSERS.filter(({ name }) => isWanted(name));
+  const places = new Map(wanted.map(({ name, find }) => [name, find()]));
+  return BROWSER_PARTS.flatMap((part, index) =>
+    wanted.map((browser) => ({
+      run: async () => onBrowser(browser, await places.get(browser.name), part, index === 0),
+    })),
+  );
+}
+
+async function onBrowser({ name, variable }, executablePath, part, saysMissing) {
+  if (executablePath !== undefined) {
+    return reported(`${name}, ${part.name}`, () => runInBrowser({ runtime: name, executablePath }, part));
   }
-  return reported(name, () => runInBrowser(name, executablePath));
+  return saysMissing ? [missing(name, `none was found; name one with ${variable}, or install it`)] : [];
 }
 
 /** Runs and prints the line of one runtime. */
@@ -150,11 +161,11 @@ export async function conformance(wanted = []) {
       { runtime: "all", suite: "harness", storage: "–", name: "compile", ok: false, error: compiled.output, ms: 0 },
     ];
   await installRuntimes();
+  const browsers = browserRuns(isWanted);
+  if (browsers.length > 0) await bundlePages();
   // What takes longest begins, so that nothing is left to run alone in the end.
-  const runs = [
-    ...BROWSERS.map((browser) => ({ name: browser.name, run: () => onBrowser(browser) })),
-    ...serverRuntimes().map((runtime) => ({ name: runtime.name, run: () => onServer(runtime) })),
-  ].filter(({ name }) => isWanted(name));
+  const servers = serverRuntimes().filter(({ name }) => isWanted(name));
+  const runs = [...browsers, ...servers.map((runtime) => ({ run: () => onServer(runtime) }))];
   return (await inParallel(runs, RUNTIMES_AT_ONCE, ({ run }) => run())).flat();
 }
 
