@@ -2,6 +2,7 @@
  * What `Database.open` takes, checked before anything is touched.
  */
 import type { Storage } from "../adapters/storage.js";
+import { HoldfastError } from "../errors.js";
 import { checkFunction, checkSignal, describe, readOptions, refuseArgument } from "./arguments.js";
 import type { WasmSource } from "./core-loader.js";
 import type { DurabilityOption } from "./durability-mode.js";
@@ -102,7 +103,16 @@ export function parseAttachOptions(given: unknown): AttachOptions {
 }
 
 /** An object that a caller has made must have the parts that are called: told here, not by a TypeError somewhere inside. */
-function checkParts({ storage, environment, trace }: OpenOptions): void {
+function checkParts(options: OpenOptions): void {
+  try {
+    refuseParts(options);
+  } catch (cause) {
+    if (HoldfastError.is(cause)) throw cause;
+    throw refuseArgument("storage, environment or trace threw when it was looked at.", cause);
+  }
+}
+
+function refuseParts({ storage, environment, trace }: OpenOptions): void {
   if (storage !== undefined && !(hasFunctions(storage, ["open"]) && hasCapabilities(storage))) {
     throw refuseArgument(
       `storage must be a Storage such as memory() from "holdfast/adapters/memory", got ${describe(storage)}.`,
