@@ -9,7 +9,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { explainOutcomes, rowsOf, table, totalOf } from "../test/runtimes/collect.mjs";
-import { conformance } from "../test/runtimes/run.mjs";
+import { conformanceRuns } from "../test/runtimes/run.mjs";
 import { check, vitest } from "./check.mjs";
 import { clearReports, conclude, faultsOf, readReports } from "./durability.mjs";
 import { explainFailures, inParallel, ROOT, runNode, StepError, step } from "./steps.mjs";
@@ -48,20 +48,17 @@ function durabilityRun(name, folder) {
   return { name: `${name} (vitest)`, row: folder, core: "release", results, config: `test/${folder}/vitest.config.ts` };
 }
 
-const RUNS_AT_ONCE = 2;
-/**
- * What runs one behind the other; of a stage two at once, what takes longest first. What measures time or kills processes has
- * the machine to itself.
- */
-const STAGES = [
-  [
-    durabilityRun("simulated disks", "simulation"),
-    durabilityRun("interleavings of workers", "interleavings"),
-    UNIT_DEBUG,
-    durabilityRun("damage", "damage"),
-  ],
-  [{ ...durabilityRun("kills and system calls", "crash"), filesAtOnce: 2 }],
+/** More than two cores: what runs in browsers, or syncs files, waits for most of its time. */
+const RUNS_AT_ONCE = 3;
+/** What runs side by side with the suites on every runtime, longest first. */
+const SUITES = [
+  durabilityRun("simulated disks", "simulation"),
+  UNIT_DEBUG,
+  durabilityRun("interleavings of workers", "interleavings"),
+  durabilityRun("damage", "damage"),
 ];
+/** What kills processes has the machine to itself. */
+const KILLS = { ...durabilityRun("kills and system calls", "crash"), filesAtOnce: 2 };
 
 /** The browsers' suite is no test of vitest's: its last line says how many cases it had. */
 async function browserStep() {
@@ -78,15 +75,26 @@ async function browserStep() {
 }
 
 /** Runtimes that cannot be installed are one failure, with what npm said. */
-async function conformanceOutcomes() {
+async function conformance() {
   try {
-    return await conformance();
+    return await conformanceRuns();
   } catch (error) {
     if (!(error instanceof StepError)) throw error;
-    return [
-      { runtime: "all", suite: "harness", storage: "–", name: "install", ok: false, error: error.message, ms: 0 },
-    ];
+    const failure = { runtime: "all", suite: "harness", storage: "–", name: "install", ok: false, ms: 0 };
+    return [() => [{ ...failure, error: error.message }]];
   }
+}
+
+/** Runs suites and runtimes side by side, in turn one of these and one of those. @returns the results of both */
+async function sideBySide(suites, runtimes) {
+  const further = suites.map((suite, at) => ({ at, run: async () => ({ further: await vitestStep(suite) }) }));
+  const outcomes = runtimes.map((runtime, at) => ({ at, run: async () => ({ outcomes: await runtime() }) }));
+  const inTurn = [...further, ...outcomes].sort((a, b) => a.at - b.at);
+  const results = await inParallel(inTurn, RUNS_AT_ONCE, ({ run }) => run());
+  return {
+    further: results.flatMap((result) => result.further ?? []),
+    outcomes: results.flatMap((result) => result.outcomes ?? []),
+  };
 }
 
 async function main() {
@@ -96,10 +104,9 @@ async function main() {
   const rows = [rowOfChecks(steps), { runtime: `node ${process.versions.node}`, storage: "unit, model", ...unit }];
   let outcomes = [];
   if (steps.some((result) => result.name === UNIT_STEP)) {
-    const further = [];
-    for (const runs of STAGES) further.push(...(await inParallel(runs, RUNS_AT_ONCE, vitestStep)));
-    outcomes = await conformanceOutcomes();
-    further.push(await browserStep());
+    const { further, outcomes: conformed } = await sideBySide(SUITES, await conformance());
+    outcomes = conformed;
+    further.push(await vitestStep(KILLS), await browserStep());
     for (const { result, row } of further) {
       steps.push(result);
       rows.push(row);

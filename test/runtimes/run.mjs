@@ -29,7 +29,7 @@ import { Collector, explainOutcomes, missing, rowsOf, table, totalOf } from "./c
 import { findChromium, findFirefox, installRuntimes, serverRuntimes } from "./install.mjs";
 
 /** More than a machine has cores: most of the time they wait for a disk, or for another process of the same browser. */
-const RUNTIMES_AT_ONCE = 4;
+const RUNTIMES_AT_ONCE = 3;
 const SILENCE_MS_MAX = 30_000;
 const END_MS_MAX = 5_000;
 export const COMPILED = join(ROOT, "build/runtimes");
@@ -152,27 +152,29 @@ async function reported(name, work) {
   return outcomes;
 }
 
-/** Runs the suites on the runtimes whose name begins with one of `wanted`, or on all. @returns all outcomes */
-export async function conformance(wanted = []) {
+/**
+ * What there is to run on the runtimes whose name begins with one of `wanted`, or on all, longest first, so that nothing is left
+ * to run alone in the end; everything that they need is made and installed. @returns functions to the outcomes of each
+ */
+export async function conformanceRuns(wanted = []) {
   const isWanted = (name) => wanted.length === 0 || wanted.some((prefix) => name.startsWith(prefix));
   const compiled = await step("tsc test/runtimes", compileSuites);
-  if (!compiled.ok)
-    return [
-      { runtime: "all", suite: "harness", storage: "–", name: "compile", ok: false, error: compiled.output, ms: 0 },
-    ];
+  if (!compiled.ok) {
+    const failure = { runtime: "all", suite: "harness", storage: "–", name: "compile", ok: false, ms: 0 };
+    return [() => [{ ...failure, error: compiled.output }]];
+  }
   await installRuntimes();
   const browsers = browserRuns(isWanted);
   if (browsers.length > 0) await bundlePages();
-  // What takes longest begins, so that nothing is left to run alone in the end.
   const servers = serverRuntimes().filter(({ name }) => isWanted(name));
-  const runs = [...browsers, ...servers.map((runtime) => ({ run: () => onServer(runtime) }))];
-  return (await inParallel(runs, RUNTIMES_AT_ONCE, ({ run }) => run())).flat();
+  return [...browsers, ...servers.map((runtime) => () => onServer(runtime))];
 }
 
 async function main() {
   const built = await build({ debug: false, quiet: true });
   if (explainFailures(built) > 0) return 1;
-  const outcomes = await conformance(process.argv.slice(2));
+  const runs = await conformanceRuns(process.argv.slice(2));
+  const outcomes = (await inParallel(runs, RUNTIMES_AT_ONCE, (run) => run())).flat();
   explainOutcomes(outcomes);
   const rows = rowsOf(outcomes);
   const { passed, failed, skipped } = totalOf(rows);
