@@ -15,7 +15,7 @@ import { HoldfastError } from "../errors.js";
 import * as abi from "./abi.js";
 import { type Core, TURN_SYNC, TURN_WRITE, type Turn } from "./core.js";
 import { closedMeanwhile, indeterminate, type Log, type LogListener, type SegmentStart, storeFailed } from "./log.js";
-import { encodeSegmentHeader } from "./log-format.js";
+import { LogPlace, type NextSegment } from "./log-place.js";
 import type { LogState } from "./recovery.js";
 
 /** What the writer asks of the storage's capabilities. */
@@ -39,18 +39,9 @@ export class LogWriter implements Log {
   readonly #capabilities: LogCapabilities;
   readonly #listener: LogListener;
   readonly #state: LogState;
-  /** The segment that appends go to, 0 before the first. */
-  #segment: number;
-  /** The log position that the segment begins at. */
-  #segmentPosition: number;
-  /** The same and more of one that was begun in this session. */
-  #start: SegmentStart | undefined;
+  readonly #place: LogPlace;
   /** Set while somebody waits for the next segment to be begun. */
   #isRotating = false;
-  /** Bytes of records in it, perhaps fewer after an append that failed. */
-  #segmentBytes: number;
-  /** Where the log ended when this worker last had the turn to write: if it ends elsewhere, somebody else has written. */
-  #endSeen = 0;
   #failure: HoldfastError | undefined;
   /** Set while asynchronous storage has no room: what is queued is kept, and nothing more is taken. */
   #full: HoldfastError | undefined;
@@ -74,20 +65,7 @@ export class LogWriter implements Log {
     this.#capabilities = capabilities;
     this.#listener = listener;
     this.#state = state;
-    this.#segment = state.segmentBytes === undefined ? 0 : state.segment;
-    this.#segmentBytes = state.segmentBytes ?? 0;
-    this.#segmentPosition = state.predecessorEnd - this.#segmentBytes;
-    if (state.isJoined === true) {
-      this.#segment = 0;
-      this.#endSeen = -1;
-      return;
-    }
-    this.#endSeen = core.logPosition;
-    if (this.#segment === 0) {
-      core.logBegin(state.predecessorEnd, state.predecessorCrc, state.epoch, state.predecessorEnd);
-    } else if (core.shared) {
-      core.setLogPlace(this.#segment, this.#segmentPosition);
-    }
+    this.#place = new LogPlace(core, session, state);
   }
 
   // Between workers.
@@ -106,7 +84,7 @@ export class LogWriter implements Log {
       if (turn === TURN_WRITE && !hasLeft) this.#join();
       return body();
     } finally {
-      if (turn === TURN_WRITE) this.#endSeen = core.logPosition;
+      if (turn === TURN_WRITE) this.#place.noteEnd();
       core.giveTurn(turn);
     }
   }
@@ -126,31 +104,10 @@ export class LogWriter implements Log {
     }
   }
 
-  /** Goes on behind what other workers have written. */
   #join(): void {
     this.assertUsable();
-    if (this.#core.plannedSegment !== 0) this.#endPlan();
-    const { segment, position } = this.#core.logPlace();
-    const end = this.#core.logPosition;
-    if (segment === 0 || (segment === this.#segment && end === this.#endSeen)) return;
-    const records = end - position;
-    this.#segment = segment;
-    this.#segmentPosition = position;
-    this.#segmentBytes = records;
-    if (this.#session.joinSegmentSync === undefined) throw this.fail(new Error("The storage cannot be joined."));
     try {
-      this.#session.joinSegmentSync(segment, abi.SEGMENT_HEADER_BYTES + records);
-    } catch (cause) {
-      throw this.fail(cause);
-    }
-  }
-
-  /** Finds out whether a segment is there that somebody has died in making: then the log goes on in it. */
-  #endPlan(): void {
-    const core = this.#core;
-    try {
-      if (this.#session.adoptSegmentSync?.(core.plannedSegment) === true) core.beginPlanned();
-      else core.planSegment(0);
+      this.#place.follow();
     } catch (cause) {
       throw this.fail(cause);
     }
@@ -200,59 +157,17 @@ export class LogWriter implements Log {
 
   // Segments.
 
-  /** Where a segment would begin now. */
-  #startOf(number: number): SegmentStart {
-    const { logPosition: position, logChain, writtenVersion } = this.#core;
-    const isFirst = this.#segment === 0 && this.#state.segment === 0;
-    return { number, position, chain: isFirst ? 0 : logChain, writtenVersion };
-  }
-
-  #header({ number, position, chain }: SegmentStart): { bytes: Uint8Array; crc: number } {
-    const core = this.#core;
-    const isFirst = this.#segment === 0 && this.#state.segment === 0;
-    return encodeSegmentHeader(
-      {
-        databaseId: this.#state.databaseId,
-        number,
-        epoch: this.#state.epoch,
-        position,
-        firstVersion: core.version() + 1,
-        syncedEnd: position,
-        predecessor: isFirst ? 0 : number - 1,
-        predecessorEnd: isFirst ? 0 : position,
-        predecessorCrc: chain,
-      },
-      (bytes) => core.crc32c(bytes),
-    );
-  }
-
-  #begun(start: SegmentStart, crc: number): void {
-    this.#start = start;
-    this.#segment = start.number;
-    this.#segmentPosition = start.position;
-    this.#segmentBytes = 0;
-    this.#isRotating = false;
-    if (!this.#core.shared) {
-      this.#core.logBegin(start.position, crc, this.#state.epoch, start.position);
-      return;
-    }
-    // Again, for what was made asynchronously: a plan is nothing that may stand there while others have a turn.
-    this.#core.planSegment(start.number, start.position, crc, this.#state.epoch);
-    this.#core.beginPlanned();
-  }
-
-  get #nextSegment(): number {
-    return (this.#segment === 0 ? this.#state.segment : this.#segment) + 1;
-  }
-
   /** Whether what is queued needs a new segment first. */
   get #wantsSegment(): boolean {
-    return this.#segment === 0 || this.#isRotating || this.#segmentBytes >= this.#capabilities.segmentBytesTarget;
+    const { segment, bytes } = this.#place;
+    return segment === 0 || this.#isRotating || bytes >= this.#capabilities.segmentBytesTarget;
   }
 
   /** Whether a new segment can be begun in a synchronous call: what is in the old one must be synced first. */
   get #canChangeSegment(): boolean {
-    return this.#segment === 0 || this.#capabilities.syncFlush || this.#core.logPosition <= this.#core.logWatermark;
+    return (
+      this.#place.segment === 0 || this.#capabilities.syncFlush || this.#core.logPosition <= this.#core.logWatermark
+    );
   }
 
   /** False only where a segment would be begun for nothing. */
@@ -261,29 +176,33 @@ export class LogWriter implements Log {
   }
 
   #beginSegmentSync(): void {
-    if (this.#segment !== 0) this.#syncWritten();
-    const start = this.#startOf(this.#nextSegment);
-    const { bytes, crc } = this.#header(start);
-    if (this.#core.shared) this.#core.planSegment(start.number, start.position, crc, this.#state.epoch);
+    const place = this.#place;
+    if (place.segment !== 0) this.#syncWritten();
+    const next = place.next();
+    place.plan(next);
     try {
-      this.#session.createSegmentSync(start.number, bytes);
+      this.#session.createSegmentSync(next.start.number, next.header);
     } catch (cause) {
-      if (this.#core.shared) this.#core.planSegment(0);
+      place.unplan();
       throw this.#creationFailed(cause);
     }
-    this.#begun(start, crc);
+    this.#begun(next);
   }
 
   async #beginSegment(): Promise<void> {
-    if (this.#segment !== 0) await this.#flushOnce(true);
-    const start = this.#startOf(this.#nextSegment);
-    const { bytes, crc } = this.#header(start);
+    if (this.#place.segment !== 0) await this.#flushOnce(true);
+    const next = this.#place.next();
     try {
-      await this.#session.createSegment(start.number, bytes);
+      await this.#session.createSegment(next.start.number, next.header);
     } catch (cause) {
       throw this.#creationFailed(cause);
     }
-    this.#begun(start, crc);
+    this.#begun(next);
+  }
+
+  #begun(next: NextSegment): void {
+    this.#place.begin(next);
+    this.#isRotating = false;
   }
 
   /** A segment is there whole or not at all, so that one for which there was no room can be tried again. */
@@ -297,7 +216,7 @@ export class LogWriter implements Log {
 
   /** Where the segment under way begins, if it was begun in this session and nothing stands behind that or is queued. */
   get #restsAt(): SegmentStart | undefined {
-    const start = this.#start;
+    const { start } = this.#place;
     const isEmpty = start?.position === this.#core.logPosition && this.#core.unwrittenBytes === 0 && !this.#isPumping;
     return isEmpty ? start : undefined;
   }
@@ -314,7 +233,7 @@ export class LogWriter implements Log {
       this.#inTurn(TURN_WRITE, () => {
         if (this.#restsAt === undefined) this.#beginSegmentSync();
       });
-      return this.#start as SegmentStart;
+      return this.#place.start as SegmentStart;
     }
     this.#isRotating = this.#restsAt === undefined;
     try {
@@ -323,7 +242,7 @@ export class LogWriter implements Log {
       this.#isRotating = false;
     }
     if (this.#failure !== undefined) throw storeFailed(this.#failure);
-    return this.#start as SegmentStart;
+    return this.#place.start as SegmentStart;
   }
 
   #undo(appendedBytes: number, error: HoldfastError): void {
@@ -353,7 +272,7 @@ export class LogWriter implements Log {
       const bytes = this.#core.drain(DRAIN_BYTES_MAX);
       if (bytes === undefined) break;
       this.#appendSync(bytes);
-      this.#segmentBytes += bytes.length;
+      this.#place.bytes += bytes.length;
       more = this.#noteWritten();
     }
     this.#listener.onPublished();
@@ -387,8 +306,7 @@ export class LogWriter implements Log {
       this.#core.drainFailed(typeof appended === "number" ? appended : 0);
       this.#listener.onUndoing();
       try {
-        const records = this.#core.logPosition - this.#segmentPosition;
-        this.#session.truncateSync(abi.SEGMENT_HEADER_BYTES + records);
+        this.#session.truncateSync(this.#place.segmentEnd);
       } catch (cutCause) {
         throw this.fail(cutCause);
       }
@@ -456,11 +374,11 @@ export class LogWriter implements Log {
         const durably = this.#pumpsDurably && this.#capabilities.durableAppend === true;
         if (durably) this.#syncs++;
         await this.#append(bytes, durably);
-        this.#segmentBytes += bytes.length;
+        this.#place.bytes += bytes.length;
         this.#full = undefined;
         this.#noteWritten();
         // Who writes asynchronously writes alone: the storage has no place for another worker.
-        this.#endSeen = this.#core.logPosition;
+        this.#place.noteEnd();
         // It counts only if no sync has failed meanwhile, like every sync (COMMIT 10).
         if (durably && this.#failure === undefined) {
           this.#core.synced(this.#core.logPosition);
@@ -484,7 +402,7 @@ export class LogWriter implements Log {
       this.#core.drainFailed(0);
       this.#listener.onUndoing();
       try {
-        await this.#session.truncate(abi.SEGMENT_HEADER_BYTES + this.#core.logPosition - this.#segmentPosition);
+        await this.#session.truncate(this.#place.segmentEnd);
       } catch (cutCause) {
         throw this.fail(cutCause);
       }
@@ -591,7 +509,7 @@ export class LogWriter implements Log {
 
   /** Whether the log has a segment of this session, so that there is something to mark. */
   get hasBegun(): boolean {
-    return this.#segment !== 0 || (this.#core.shared && this.#core.logPlace().segment !== 0);
+    return this.#place.hasBegun;
   }
 }
 

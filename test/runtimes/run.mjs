@@ -128,9 +128,7 @@ function browserRuns(isWanted) {
   const wanted = BROWSERS.filter(({ name }) => isWanted(name));
   const places = new Map(wanted.map(({ name, find }) => [name, find()]));
   return BROWSER_PARTS.flatMap((part, index) =>
-    wanted.map((browser) => ({
-      run: async () => onBrowser(browser, await places.get(browser.name), part, index === 0),
-    })),
+    wanted.map((browser) => async () => onBrowser(browser, await places.get(browser.name), part, index === 0)),
   );
 }
 

@@ -115,13 +115,13 @@ export const PLANTS: readonly Plant[] = [
   ]),
   plant("does not cut off an append that failed", "crash", [
     WRITER,
-    "        this.#session.truncateSync(abi.SEGMENT_HEADER_BYTES + records);\n",
-    "        records.toString();\n",
+    "        this.#session.truncateSync(this.#place.segmentEnd);\n",
+    "        this.#place.segmentEnd.toString();\n",
   ]),
   plant(
     "begins a segment before its predecessor is synced",
     "crash",
-    [WRITER, "    if (this.#segment !== 0) this.#syncWritten();\n", ""],
+    [WRITER, "    if (place.segment !== 0) this.#syncWritten();\n", ""],
     [
       SESSION,
       "    this.#syncCurrent();\n    const created = this.#writeSegment(number, content);\n",
