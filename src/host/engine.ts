@@ -51,7 +51,9 @@ export class Engine {
   /** Why nothing new is taken, once closing; and why nothing can be done any more, once closed or locked out. */
   #closing: string | undefined;
   #closed: string | undefined;
-  #inFlight = new Set<Promise<void>>();
+  /** Asynchronous operations that have begun and not ended. */
+  #inFlight = 0;
+  readonly #awaitingLanding: (() => void)[] = [];
   /** Open handles of this turn; held on to until it is over. */
   readonly #recent: Holder[] = [];
   #isSettling = false;
@@ -169,22 +171,21 @@ export class Engine {
 
   /** Counts an asynchronous operation as in flight from before it begins, so that `close` waits for it. */
   track<T>(start: () => Promise<T>): Promise<T> {
-    let done = (): void => {};
-    const gate = new Promise<void>((resolve) => {
-      done = () => {
-        this.#inFlight.delete(gate);
-        resolve();
-      };
-    });
-    this.#inFlight.add(gate);
+    this.#inFlight++;
     const work = start();
-    work.then(done, done);
+    work.then(this.#landed, this.#landed);
     return work;
   }
 
+  readonly #landed = (): void => {
+    this.#inFlight--;
+    if (this.#inFlight > 0) return;
+    for (const resolve of this.#awaitingLanding.splice(0)) resolve();
+  };
+
   /** Waits for every operation in flight, whatever becomes of it. */
   async drainInFlight(): Promise<void> {
-    while (this.#inFlight.size > 0) await Promise.all(this.#inFlight);
+    while (this.#inFlight > 0) await new Promise<void>((resolve) => this.#awaitingLanding.push(resolve));
   }
 
   /**

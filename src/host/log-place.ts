@@ -12,10 +12,9 @@ import type { SegmentStart } from "./log.js";
 import { encodeSegmentHeader } from "./log-format.js";
 import type { LogState } from "./recovery.js";
 
-/** A segment that is not begun yet. */
-export interface NextSegment {
-  readonly start: SegmentStart;
-  readonly header: Uint8Array;
+/** A segment that is not begun yet, with its header and that one's checksum. */
+export interface NextSegment extends SegmentStart {
+  readonly bytes: Uint8Array;
   readonly crc: number;
 }
 
@@ -98,29 +97,32 @@ export class LogPlace {
   /** What the next segment would be, and begin with, if it were begun now. */
   next(): NextSegment {
     const core = this.#core;
-    const { databaseId, segment: recovered, epoch } = this.#state;
-    const isFirst = this.#segment === 0 && recovered === 0;
-    const number = (this.#segment === 0 ? recovered : this.#segment) + 1;
+    const { databaseId, segment, epoch } = this.#state;
+    const predecessor = this.#segment || segment;
+    const isFirst = predecessor === 0;
+    const number = predecessor + 1;
     const { logPosition: position, writtenVersion } = core;
     const chain = isFirst ? 0 : core.logChain;
-    const header = {
-      databaseId,
-      number,
-      epoch,
-      position,
-      firstVersion: core.version() + 1,
-      syncedEnd: position,
-      predecessor: isFirst ? 0 : number - 1,
-      predecessorEnd: isFirst ? 0 : position,
-      predecessorCrc: chain,
-    };
-    const { bytes, crc } = encodeSegmentHeader(header, (encoded) => core.crc32c(encoded));
-    return { start: { number, position, chain, writtenVersion }, header: bytes, crc };
+    const header = encodeSegmentHeader(
+      {
+        databaseId,
+        number,
+        epoch,
+        position,
+        firstVersion: core.version() + 1,
+        syncedEnd: position,
+        predecessor,
+        predecessorEnd: isFirst ? 0 : position,
+        predecessorCrc: chain,
+      },
+      (bytes) => core.crc32c(bytes),
+    );
+    return { number, position, chain, writtenVersion, ...header };
   }
 
   /** Tells other workers that a segment is being made. */
-  plan({ start, crc }: NextSegment): void {
-    if (this.#core.shared) this.#core.planSegment(start.number, start.position, crc, this.#state.epoch);
+  plan({ number, position, crc }: NextSegment): void {
+    if (this.#core.shared) this.#core.planSegment(number, position, crc, this.#state.epoch);
   }
 
   /** Takes that back: it was not made. */
@@ -131,17 +133,15 @@ export class LogPlace {
   /** Goes on in a segment that was made. */
   begin(next: NextSegment): void {
     const core = this.#core;
-    const { start, crc } = next;
-    this.#start = start;
-    this.#segment = start.number;
-    this.#position = start.position;
+    const { number, position, crc } = next;
+    this.#start = next;
+    this.#segment = number;
+    this.#position = position;
     this.bytes = 0;
-    if (!core.shared) {
-      core.logBegin(start.position, crc, this.#state.epoch, start.position);
-      return;
-    }
-    // Again, for what was made asynchronously: a plan is nothing that may stand there while others have a turn.
-    this.plan(next);
-    core.beginPlanned();
+    if (core.shared) {
+      // Again, for what was made asynchronously: a plan is nothing that may stand there while others have a turn.
+      this.plan(next);
+      core.beginPlanned();
+    } else core.logBegin(position, crc, this.#state.epoch, position);
   }
 }

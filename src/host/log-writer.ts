@@ -181,7 +181,7 @@ export class LogWriter implements Log {
     const next = place.next();
     place.plan(next);
     try {
-      this.#session.createSegmentSync(next.start.number, next.header);
+      this.#session.createSegmentSync(next.number, next.bytes);
     } catch (cause) {
       place.unplan();
       throw this.#creationFailed(cause);
@@ -193,7 +193,7 @@ export class LogWriter implements Log {
     if (this.#place.segment !== 0) await this.#flushOnce(true);
     const next = this.#place.next();
     try {
-      await this.#session.createSegment(next.start.number, next.header);
+      await this.#session.createSegment(next.number, next.bytes);
     } catch (cause) {
       throw this.#creationFailed(cause);
     }

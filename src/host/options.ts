@@ -2,7 +2,6 @@
  * What `Database.open` takes, checked before anything is touched.
  */
 import type { Storage } from "../adapters/storage.js";
-import { HoldfastError } from "../errors.js";
 import { checkFunction, checkSignal, describe, readOptions, refuseArgument } from "./arguments.js";
 import type { WasmSource } from "./core-loader.js";
 import type { DurabilityOption } from "./durability-mode.js";
@@ -103,16 +102,7 @@ export function parseAttachOptions(given: unknown): AttachOptions {
 }
 
 /** An object that a caller has made must have the parts that are called: told here, not by a TypeError somewhere inside. */
-function checkParts(options: OpenOptions): void {
-  try {
-    refuseParts(options);
-  } catch (cause) {
-    if (HoldfastError.is(cause)) throw cause;
-    throw refuseArgument("storage, environment or trace threw when it was looked at.", cause);
-  }
-}
-
-function refuseParts({ storage, environment, trace }: OpenOptions): void {
+function checkParts({ storage, environment, trace }: OpenOptions): void {
   if (storage !== undefined && !(hasFunctions(storage, ["open"]) && hasCapabilities(storage))) {
     throw refuseArgument(
       `storage must be a Storage such as memory() from "holdfast/adapters/memory", got ${describe(storage)}.`,
@@ -127,15 +117,23 @@ function refuseParts({ storage, environment, trace }: OpenOptions): void {
   }
 }
 
+/** What throws when it is looked at is nothing that could be used. */
 function hasFunctions(value: unknown, names: readonly string[]): boolean {
   if (typeof value !== "object" || value === null) return false;
-  return names.every((name) => typeof (value as Record<string, unknown>)[name] === "function");
+  try {
+    return names.every((name) => typeof (value as Record<string, unknown>)[name] === "function");
+  } catch {
+    return false;
+  }
 }
 
-function hasCapabilities({ capabilities }: Storage): boolean {
-  if (typeof capabilities !== "object" || capabilities === null) return false;
-  const { kind, persistent, recordBytesMax } = capabilities;
-  return typeof kind === "string" && typeof persistent === "boolean" && recordBytesMax > 0;
+function hasCapabilities(storage: Storage): boolean {
+  try {
+    const { kind, persistent, recordBytesMax } = storage.capabilities;
+    return typeof kind === "string" && typeof persistent === "boolean" && recordBytesMax > 0;
+  } catch {
+    return false;
+  }
 }
 
 /** The limit on memory, in whole pages. */

@@ -163,7 +163,10 @@ export class Run extends Primitives {
     }
   }
 
-  /** One run of the callback, up to its outcome. */
+  /**
+   * One run of the callback, up to its outcome. All in one frame: what each of these costs is most of what a commit costs that
+   * shares its sync with others.
+   */
   async #attempt<T>(
     body: (transaction: Transaction) => Promise<T> | T,
     mode: number,
@@ -172,49 +175,38 @@ export class Run extends Primitives {
   ): Promise<T> {
     const entered = this.#turnstile.enter();
     const ticket = typeof entered === "number" ? entered : await entered;
-    let ended: Ended<T>;
+    let thrown: { readonly error: unknown } | undefined;
+    let result: T | undefined;
+    let published: Promise<void> | undefined;
+    let committed = false;
     try {
       throwIfAborted(signal);
-      ended = await this.#install(body, mode, deadlineMs, signal);
+      const writer = new TransactionWriter(this.#engine);
+      this.#writer.begin(writer, mode, true, deadlineMs);
+      const run = this.#writer.handle();
+      try {
+        const transaction = new Transaction(writer);
+        result = await (signal === undefined ? body(transaction) : untilAborted(() => body(transaction), signal));
+        throwIfAborted(signal);
+      } catch (error) {
+        thrown = { error };
+      }
+      let awaits: number;
+      if (thrown === undefined && writer.isOpen) ({ awaits, committed } = writer.commitInstalled());
+      else awaits = writer.abandon();
+      published = this.#published(run, awaits);
     } finally {
       this.#turnstile.leave(ticket);
     }
-    if (ended.published !== undefined) await ended.published;
-    if (ended.failed) throw ended.error;
-    if (ended.committed && mode === MODE_BUFFERED) this.#engine.log?.noteBuffered();
-    return ended.result as T;
-  }
-
-  /** The same up to what is installed. */
-  async #install<T>(
-    body: (transaction: Transaction) => Promise<T> | T,
-    mode: number,
-    deadlineMs: number,
-    signal: AbortSignal | undefined,
-  ): Promise<Ended<T>> {
-    const writer = new TransactionWriter(this.#engine);
-    this.#writer.begin(writer, mode, true, deadlineMs);
-    const run = this.#writer.handle();
-    let result: T;
-    try {
-      const transaction = new Transaction(writer);
-      result = await (signal === undefined ? body(transaction) : untilAborted(() => body(transaction), signal));
-      throwIfAborted(signal);
-    } catch (error) {
-      return { published: this.#published(run, writer.abandon()), committed: false, failed: true, error };
-    }
-    if (!writer.isOpen) {
-      return { published: this.#published(run, writer.abandon()), committed: false, failed: false, result };
-    }
-    const { awaits, committed } = writer.commitInstalled();
-    return { published: this.#published(run, awaits), committed, failed: false, result };
+    if (published !== undefined) await published;
+    if (thrown !== undefined) throw thrown.error;
+    if (committed && mode === MODE_BUFFERED) this.#engine.log?.noteBuffered();
+    return result as T;
   }
 
   /** Joins those who wait for a version, in the same breath as it is installed: a moment later it may have been undone. */
   #published(run: RunHandle, version: number): Promise<void> | undefined {
-    const published = version === 0 ? undefined : this.#engine.log?.published(run, version);
-    published?.catch(() => {});
-    return published;
+    return version === 0 ? undefined : this.#engine.log?.published(run, version);
   }
 
   /** Waits between two attempts, doubling, jittered. */
@@ -234,15 +226,6 @@ export class Run extends Primitives {
       signal?.addEventListener("abort", stop, { once: true });
     });
   }
-}
-
-/** How an asynchronous transaction has ended, and what has to come before that may be told. */
-interface Ended<T> {
-  readonly published: Promise<void> | undefined;
-  readonly committed: boolean;
-  readonly failed: boolean;
-  readonly error?: unknown;
-  readonly result?: T;
 }
 
 function asyncBody(): HoldfastError {
