@@ -37,6 +37,8 @@ import {
 
 const EPOCH_MAX = 2 ** 32 - 1;
 const LOCK_PATTERN = /^lock\.([1-9]\d{0,9})$/;
+/** What a link is refused with where there are none. */
+const NO_LINKS = new Set(["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EINVAL", "EISDIR", "EMLINK", "UNKNOWN"]);
 const LOCK_ATTEMPTS_MAX = 64;
 const LOCK_READ_ATTEMPTS_MAX = 20;
 const LOCK_READ_RETRY_MS = 25;
@@ -308,7 +310,7 @@ function createLock(contender: Contender, epoch: number): boolean {
     if (!isOwnLock(contender, path)) {
       // A new owner tidies temporaries away: whoever lost its own has lost the race.
       if (codeOf(error) === "EEXIST" || codeOf(error) === "ENOENT") return false;
-      // Not every file system has links.
+      if (!hasNoLinks(node, codeOf(error))) throw error;
       try {
         writeExclusively(node, path, text);
       } catch (second) {
@@ -321,6 +323,14 @@ function createLock(contender: Contender, epoch: number): boolean {
   }
   syncDirectory(node, directory);
   return true;
+}
+
+/**
+ * Whether a file system, or what watches over it, has no links. Nothing else is a reason to write under the name itself: whoever
+ * fails in that leaves a lock without a record, of which nobody can tell whether its owner lives.
+ */
+function hasNoLinks({ name }: Platform, code: string): boolean {
+  return NO_LINKS.has(code) || (name === "android" && code === "EACCES");
 }
 
 function isOwnLock({ node, record }: Contender, path: string): boolean {

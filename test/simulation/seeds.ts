@@ -23,4 +23,11 @@ export const ERROR_CASES: readonly (Plan & { readonly seed: number })[] = [
   // A segment was renamed, and that reported as failed for want of room: commits went on behind the end that the segment
   // records of its predecessor, and were not read when the database was opened again.
   { seed: 1530295682, call: 90, kind: "ENOSPC", forEver: false },
+  // The link of a lock failed, and so did what would have made it without a link, though its empty file was there: nobody could
+  // open any more.
+  { seed: 3993416696, call: 19, kind: "EIO", forEver: true },
+  { seed: 11, call: 19, kind: "ENOSPC", forEver: true },
+  { seed: 25, call: 19, kind: "EMFILE", forEver: true },
+  { seed: 28, call: 19, kind: "EINTR", forEver: true },
+  { seed: 37, call: 19, kind: "EACCES", forEver: true },
 ];
