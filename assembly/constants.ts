@@ -109,6 +109,22 @@ export const TABLE_COUNT: u32 = 16;
  */
 export const TABLE_INDEX_BASE: u32 = 8;
 
+// What the core knows of a graph, to walk it: an edge stands in the index under each of its ends, the key's member being the
+// edge's id, the other end's and the type. An id is a letter for how many digits it has, a the first, and those digits.
+export const GRAPH_OUT: u32 = 111;
+export const GRAPH_IN: u32 = 105;
+/** Directions of a traversal: bits. */
+export const TRAVERSE_OUT: u32 = 1;
+export const TRAVERSE_IN: u32 = 2;
+// A row of a traversal: a node, and the row that it was come upon from.
+export const TRAVERSE_NODE_OFFSET: u32 = 0;
+export const TRAVERSE_PARENT_OFFSET: u32 = 8;
+export const TRAVERSE_ROW_BYTES: u32 = 16;
+// What a step of a traversal tells in the result area, behind the address of the rows.
+export const TRAVERSE_LEVEL_OFFSET: u32 = 4;
+export const TRAVERSE_END_OFFSET: u32 = 8;
+export const TRAVERSE_NEXT_OFFSET: u32 = 12;
+
 // What a storage can do, as the core needs to know it.
 export const CAPABILITY_LOG: u32 = 1;
 export const CAPABILITY_SYNC_APPEND: u32 = 2;

@@ -25,7 +25,6 @@ import {
   SLOT_RUN_STALE,
   STATUS_BUSY_LOCK,
   STATUS_CLOSED,
-  STATUS_CONFLICT,
   STATUS_DRAIN_FIRST,
   STATUS_INVALID_ARGUMENT,
   STATUS_LIMIT,
@@ -38,11 +37,15 @@ import {
   STATUS_UNDONE,
   STEP_LOST,
   STEP_MORE,
+  TRAVERSE_END_OFFSET,
+  TRAVERSE_LEVEL_OFFSET,
+  TRAVERSE_NEXT_OFFSET,
   WATERMARK_CLOSED,
 } from "./constants";
 import { Entry } from "./entry";
 import { hashKey } from "./hash";
-import { lockRanOut } from "./lock";
+import { collect } from "./listing";
+import { refusal } from "./lock";
 import { READS_MAX, readAbandon, readBegin, readHolds } from "./optimistic";
 import { deadBytes, PRUNE_CHAINS_PER_RELEASE, pruneStep, raisedFloor, runTrim } from "./prune";
 import { publishReady, undoUnwritten } from "./publish";
@@ -67,6 +70,8 @@ import {
   runFind,
   runFindAt,
   runForgetUnused,
+  runIdsFrom,
+  runIdTake,
   runIs,
   runIsLost,
   runLock,
@@ -116,7 +121,9 @@ import {
   transactionEnd,
   transactionIs,
   transactionIsDoomed,
+  transactionLost,
 } from "./transaction";
+import { Traversal, traversalFree, traversalMake, traversalStep } from "./traverse";
 import { verifyHeap } from "./verify";
 import { TOMBSTONE } from "./versions";
 import { openOfAll, worker, workerEnter, workerIndex, workerSeen } from "./workers";
@@ -211,12 +218,6 @@ export function runCreate(nameBytes: u32): usize {
   if (!directoryLock()) return STATUS_BUSY_LOCK as usize;
   const run = runMake(scratchKey(), nameBytes);
   return run === null ? notFound(STATUS_STORE_FULL) : found(run);
-}
-
-/** A lack of memory, or of patience where that is what it was. */
-function refusal(status: u32): u32 {
-  if (!SHARED) return status;
-  return lockRanOut() && status == STATUS_STORE_FULL ? STATUS_BUSY_LOCK : status;
 }
 
 /** The incarnation that a version sees of the run whose id is in the key scratch; 0 if there was none, or a status. */
@@ -428,29 +429,6 @@ function collectLatest(run: Run, generation: u32, tag: u32, range: Range, limit:
   return isCurrent ? refusal(status) : stalenessNow(run);
 }
 
-/** Collects until nobody has come between, in the end under the run's lock; a status. */
-function collect(
-  run: Run,
-  tag: u32,
-  at: u64,
-  range: Range,
-  transaction: Transaction | null,
-  limit: u32,
-  reverse: bool,
-): u32 {
-  const cursors = scratchCursors();
-  if (!SHARED) return scanCollect(run, tag, at, range, transaction, cursors, limit, reverse);
-  for (let attempt: u32 = 0; attempt < READS_MAX && readBegin(runSequence(run)); attempt++) {
-    const status = scanCollect(run, tag, at, range, transaction, cursors, limit, reverse);
-    if (readHolds()) return refusal(status);
-  }
-  readAbandon();
-  if (!runLock(run)) return STATUS_BUSY_LOCK;
-  const status = scanCollect(run, tag, at, range, transaction, cursors, limit, reverse);
-  runUnlock(run);
-  return refusal(status);
-}
-
 /** The same inside a transaction, which notes the range. */
 export function transactionScan(
   handle: usize,
@@ -471,16 +449,8 @@ export function transactionScan(
   if (status != STATUS_OK) return status;
   const run = changetype<Run>(transaction.run);
   const collected = collect(run, tag, transaction.start, range, transaction, limit, reverse != 0);
-  const lost = lostStatus(transaction);
+  const lost = transactionLost(transaction);
   return lost != STATUS_OK ? lost : collected;
-}
-
-/** Why what a transaction has just read means nothing: its run was poisoned while it was open, perhaps taken away since. */
-function lostStatus(transaction: Transaction): u32 {
-  if (!SHARED) return STATUS_OK;
-  const run = changetype<Run>(transaction.run);
-  if (runShows(run, transaction.runGeneration)) return STATUS_OK;
-  return run.flags & RUN_POISONED ? STATUS_POISONED : STATUS_CONFLICT;
 }
 
 function isLimited(limit: u32): bool {
@@ -515,6 +485,60 @@ export function transactionNoteScanned(handle: usize, generation: u32, tag: u32,
 /** Where the collected keys stand: (key, key bytes, version record), 12 bytes each. */
 export function scanBase(): usize {
   return matchBase();
+}
+
+// Graphs.
+
+/** An id that the graph of a run has not given before; 0 as long as it is not said from where on, or a status negated. */
+export function runTakeId(run: usize, generation: u32): f64 {
+  const header = changetype<Run>(run);
+  return runIs(header, generation) ? (runIdTake(header) as f64) : -(STATUS_RUN_STALE as f64);
+}
+
+/** Says from which id on the graph of a run has given none. */
+export function runFreeIds(run: usize, generation: u32, first: f64): void {
+  const header = changetype<Run>(run);
+  if (runIs(header, generation)) runIdsFrom(header, first as u64);
+}
+
+/** A walk from a node over the edge types in the value scratch, or a status. It is given back by traverseClose. */
+export function traverseOpen(start: f64, typesBytes: u32): usize {
+  const traversal = traversalMake(start, scratchValue(), typesBytes);
+  return traversal === null ? (refusal(STATUS_STORE_FULL) as usize) : changetype<usize>(traversal);
+}
+
+export function traverseClose(traversal: usize): void {
+  traversalFree(changetype<Traversal>(traversal));
+}
+
+/** Where the rows stand, how many there are, and which of them are the level under way, of which the first `next` are done. */
+function tell(traversal: Traversal, status: u32): u32 {
+  const result = scratchResult();
+  store<u32>(result, traversal.rows as u32);
+  store<u32>(result + TRAVERSE_LEVEL_OFFSET, traversal.levelStart);
+  store<u32>(result + TRAVERSE_END_OFFSET, traversal.levelEnd);
+  store<u32>(result + TRAVERSE_NEXT_OFFSET, traversal.next);
+  return refusal(status);
+}
+
+/** Goes on with a walk at a version that is held, by at most `rowsMax` nodes; a status. */
+export function traverseStep(traversal: usize, run: usize, generation: u32, at: f64, sides: u32, rowsMax: u32): u32 {
+  const header = changetype<Run>(run);
+  if (!runShows(header, generation)) return staleness(header);
+  const status = traversalStep(changetype<Traversal>(traversal), header, at as u64, null, sides, rowsMax);
+  return SHARED && !runShows(header, generation) ? staleness(header) : tell(changetype<Traversal>(traversal), status);
+}
+
+/** The same as a transaction sees it, which notes what is looked at. */
+export function transactionTraverse(traversal: usize, handle: usize, generation: u32, sides: u32, rowsMax: u32): u32 {
+  const transaction = changetype<Transaction>(handle);
+  if (!transactionIs(transaction, generation)) return STATUS_TRANSACTION_CLOSED;
+  if (transactionIsDoomed(transaction)) return STATUS_UNDONE;
+  const run = changetype<Run>(transaction.run);
+  const walk = changetype<Traversal>(traversal);
+  const status = traversalStep(walk, run, transaction.start, transaction, sides, rowsMax);
+  const lost = transactionLost(transaction);
+  return lost != STATUS_OK ? lost : tell(walk, status);
 }
 
 // Snapshots.
@@ -596,7 +620,7 @@ export function transactionGet(handle: usize, generation: u32, tag: u32, keyByte
   if (!readHeld(changetype<Run>(transaction.run), tag, hash, key, keyBytes, transaction.start)) {
     return STATUS_BUSY_LOCK as usize;
   }
-  const lost = lostStatus(transaction);
+  const lost = transactionLost(transaction);
   if (lost != STATUS_OK) return lost as usize;
   const version = foundVersion();
   const seen: u64 = version === null ? 0 : version.number;

@@ -15,6 +15,7 @@
  * that takes it over.
  */
 import { linger, load32, sleep, swap32, wake } from "./atomics";
+import { STATUS_BUSY_LOCK, STATUS_STORE_FULL } from "./constants";
 import { noticeGrowth } from "./superblock";
 import { LOCK_HANDOFF, LOCK_OWNER, LOCK_WAITED, lockToken, mayWait } from "./workers";
 
@@ -41,11 +42,17 @@ const LOST_PER_SLICE: u32 = 64;
 let ranOut: bool = false;
 
 /** Whether a lock could not be had since this was last asked. */
-export function lockRanOut(): bool {
+function lockRanOut(): bool {
   if (!SHARED) return false;
   const result = ranOut;
   ranOut = false;
   return result;
+}
+
+/** A status that a call has failed with: a lack of memory, or of patience where that is what it was. */
+export function refusal(status: u32): u32 {
+  if (!SHARED) return status;
+  return lockRanOut() && status == STATUS_STORE_FULL ? STATUS_BUSY_LOCK : status;
 }
 
 /** Forgets that: what lacks now is memory. */

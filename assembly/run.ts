@@ -16,7 +16,7 @@
  */
 
 import { ARENA_BYTES, Arena, arenaAllocate, arenaRelease, extentsOf } from "./arena";
-import { add32, load32, load64, store32, store64, swap32, take32 } from "./atomics";
+import { add32, load32, load64, replace64, store32, store64, swap32, take32 } from "./atomics";
 import { RUN_ID_BYTES_MAX, TABLE_COUNT } from "./constants";
 import { Entry, entryFree, entryMake } from "./entry";
 import { hashKey } from "./hash";
@@ -72,6 +72,8 @@ export class Run {
   /** Reserved: a run that branches off another at a version. */
   parent: usize;
   parentVersion: u64;
+  /** The next id that its graph gives, 0 as long as nobody has said from where on. */
+  nextId: u64;
 }
 
 /** Its deletion is installed and not yet published: nothing can be written to it. */
@@ -330,6 +332,7 @@ function runBlank(run: Run): void {
   run.flags = 0;
   run.born = 0;
   run.deleted = 0;
+  store64(changetype<usize>(run) + offsetof<Run>("nextId"), 0);
   run.nextFree = sb.freeRun;
   sb.freeRun = changetype<usize>(run);
 }
@@ -612,6 +615,20 @@ export function runPublish(run: Run, version: u64, liveChange: i32, liveKvChange
   store64(changetype<usize>(run) + offsetof<Run>("visible"), version);
   run.live += liveChange;
   run.liveKv += liveKvChange;
+}
+
+/** An id that the run has not given before; 0 as long as nobody has said from where on. */
+export function runIdTake(run: Run): u64 {
+  const word = changetype<usize>(run) + offsetof<Run>("nextId");
+  let id = load64(word);
+  // Only ever from one id to the next: the header may be another run's by now, of which nobody has said so.
+  while (id != 0 && !replace64(word, id, id + 1)) id = load64(word);
+  return id;
+}
+
+/** Says from where on ids are free. Whoever comes second changes nothing. */
+export function runIdsFrom(run: Run, first: u64): void {
+  replace64(changetype<usize>(run) + offsetof<Run>("nextId"), 0, first);
 }
 
 /** Live entries of every run together. Each run counts its own, so that commits of different runs share no counter. */

@@ -29,8 +29,10 @@ import {
   KEY_BYTES_MAX,
   OPERATION_HEADER_BYTES,
   STATUS_BUSY_SNAPSHOTS,
+  STATUS_CONFLICT,
   STATUS_LIMIT,
   STATUS_OK,
+  STATUS_POISONED,
   STATUS_RUN_STALE,
   STATUS_STORE_FULL,
   STATUS_TRANSACTION_TOO_LARGE,
@@ -45,10 +47,12 @@ import {
   directoryTryLock,
   directoryUnlock,
   RUN_DELETING,
+  RUN_POISONED,
   Run,
   runForgetUnused,
   runIs,
   runSeen,
+  runShows,
   systemArena,
 } from "./run";
 import { NO_SLOT, publishedHorizon, snapshotAcquire, snapshotRelease } from "./snapshots";
@@ -423,6 +427,14 @@ export function narrowScan(transaction: Transaction, key: usize, keyBytes: u32, 
 /** Whether an append failed since the transaction began, so that it may have read what was undone. */
 export function transactionIsDoomed(transaction: Transaction): bool {
   return transaction.asynchronous != 0 && transaction.undoneGeneration != superblock().undoneGeneration;
+}
+
+/** Why what a transaction has just read means nothing: its run was poisoned while it was open, perhaps taken away since. */
+export function transactionLost(transaction: Transaction): u32 {
+  if (!SHARED) return STATUS_OK;
+  const run = changetype<Run>(transaction.run);
+  if (runShows(run, transaction.runGeneration)) return STATUS_OK;
+  return run.flags & RUN_POISONED ? STATUS_POISONED : STATUS_CONFLICT;
 }
 
 /** The item of a key, or null if the transaction has not touched it. */

@@ -11,8 +11,9 @@
 import { HoldfastError } from "../errors.js";
 import * as abi from "./abi.js";
 import type { Value } from "./codec.js";
-import { decodeText, decodeValue, type Scratch } from "./codec.js";
+import { decodeText, decodeValue, encodeBound, type Scratch } from "./codec.js";
 import type { CoreExports } from "./core-instance.js";
+import { utf8ByteLength } from "./utf8.js";
 
 /** A run as the core knows it: the address of its header and the incarnation that the address was taken for. */
 export interface RunHandle {
@@ -54,6 +55,14 @@ export interface CoreUse {
   readonly snapshotsHeld: number;
   readonly transactionsOpen: number;
   readonly transactionsPooled: number;
+}
+
+/** Where a walk is: the address of its rows, which of them are the level under way, and the next of them. */
+export interface TraversalStep {
+  readonly rows: number;
+  readonly level: number;
+  readonly end: number;
+  readonly next: number;
 }
 
 /** Why a recovery call stopped, and what it saw last. */
@@ -598,6 +607,62 @@ export class Core implements Scratch {
       const key = decodeText(this, this.view.getUint32(match, true), this.view.getUint32(match + 4, true));
       visit(key, this.view.getUint32(match + 8, true));
     }
+  }
+
+  // Graphs.
+
+  /** An id that no other call was given for the run; 0 as long as nobody has said from where on, negative if the run is gone. */
+  takeId(run: RunHandle): number {
+    return this.#call("runTakeId", run.pointer, run.generation);
+  }
+
+  /** Says from which id on a run has given none. Whoever comes second changes nothing. */
+  freeIds(run: RunHandle, first: number): void {
+    this.#call("runFreeIds", run.pointer, run.generation, first);
+  }
+
+  /** A walk over a run's graph from a node, over edges of the given types or with none of any; its address. */
+  openTraversal(start: number, types: readonly string[]): number {
+    const textBytes = types.reduce((sum, type) => sum + 2 + utf8ByteLength(type), 0);
+    if (textBytes > this.valueCapacity) this.reserveValue(textBytes);
+    this.renew();
+    let at = this.valueOffset;
+    for (const type of types) {
+      const byteLength = encodeBound(type, "The type", this, at + 2);
+      this.view.setUint16(at, byteLength, true);
+      at += 2 + byteLength;
+    }
+    const traversal = this.#call("traverseOpen", start, at - this.valueOffset) >>> 0;
+    if (traversal < abi.STATUS_LIMIT) throw statusError(traversal, "The walk");
+    return traversal;
+  }
+
+  /** Goes on with a walk at a version, or as a transaction sees it, as the core's exports of these names take it. */
+  traverse(how: "traverseStep" | "transactionTraverse", pointer: number, ...numbers: number[]): TraversalStep {
+    const status = this.#call(how, pointer, ...numbers);
+    if (status !== abi.STATUS_OK) throw statusError(status, "The walk");
+    return {
+      rows: this.view.getUint32(this.#result, true),
+      level: this.view.getUint32(this.#result + abi.TRAVERSE_LEVEL_OFFSET, true),
+      end: this.view.getUint32(this.#result + abi.TRAVERSE_END_OFFSET, true),
+      next: this.view.getUint32(this.#result + abi.TRAVERSE_NEXT_OFFSET, true),
+    };
+  }
+
+  /** The node of a row of a walk. */
+  rowNode(rows: number, row: number): number {
+    this.renew();
+    return this.view.getFloat64(rows + row * abi.TRAVERSE_ROW_BYTES, true);
+  }
+
+  /** The row that a row was come upon from. */
+  rowParent(rows: number, row: number): number {
+    this.renew();
+    return this.view.getUint32(rows + row * abi.TRAVERSE_ROW_BYTES + abi.TRAVERSE_PARENT_OFFSET, true);
+  }
+
+  closeTraversal(pointer: number): void {
+    this.#call("traverseClose", pointer);
   }
 
   // Snapshots.

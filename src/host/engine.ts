@@ -21,15 +21,11 @@ export interface EngineParts {
   readonly environment: Environment;
 }
 
-/** What a leaked snapshot or transaction still holds in the core. */
+/** What a leaked snapshot, transaction or walk still holds in the core. It refers to numbers only, never to the handle. */
 export interface Held {
-  /** The slot of a snapshot; undefined for a transaction, whose context lets go of its own. */
-  readonly slot: number | undefined;
-  /** The run of a snapshot, or the context of a transaction. */
-  readonly pointer: number;
-  readonly generation: number;
   /** The version that is held. */
   readonly version: number;
+  giveBack(core: Core): void;
 }
 
 /** A handle that holds something in the core until it is ended. */
@@ -63,6 +59,8 @@ export class Engine {
    */
   keptSnapshot: object | undefined;
   keptTransaction: object | undefined;
+  /** Of each run's graph, by the address of the run, the newest block of ids whose mark is published (ids.ts). */
+  readonly idMarks = new Map<number, { readonly generation: number; readonly block: number }>();
   /** When versions were first seen to be held beyond a turn, and by how many handles. */
   readonly #heldSince = new Map<number, { readonly sinceMs: number; holders: number }>();
   readonly #leaks = new FinalizationRegistry<Held>((held) => this.#reclaim(held));
@@ -248,8 +246,7 @@ export class Engine {
   #reclaim(held: Held): void {
     this.#forgetHeld(held.version);
     if (!this.canGiveBack) return;
-    if (held.slot !== undefined) this.core.dropSnapshot(held.slot, held.pointer, held.generation);
-    else this.core.end(held.pointer, held.generation);
+    held.giveBack(this.core);
   }
 }
 

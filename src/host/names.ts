@@ -63,6 +63,24 @@ export function fixedWidth(count: number): string {
   return String(count).padStart(DIGITS, "0");
 }
 
+/** The letter before the one of a single digit. */
+const DIGITS_BASE = 96;
+
+/** An id as a part of a key: a letter for how many digits it has, then the digits, so that ids sort as numbers do. */
+export function idText(id: number): string {
+  const digits = String(id);
+  return String.fromCharCode(DIGITS_BASE + digits.length) + digits;
+}
+
+/** The id that stands in a key from `at` on, and what is behind it; `undefined` if there is none. */
+export function readId(key: string, at: number): { readonly id: number; readonly end: number } | undefined {
+  const count = key.charCodeAt(at) - DIGITS_BASE;
+  const end = at + 1 + count;
+  if (!(count >= 1 && count <= DIGITS && end <= key.length)) return undefined;
+  const id = Number(key.slice(at + 1, end));
+  return Number.isSafeInteger(id) && id >= 0 && String(id).length === count ? { id, end } : undefined;
+}
+
 /** Code units in the order of the code points that they stand for: surrogates after all others. */
 function rank(unit: number): number {
   return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;

@@ -6,6 +6,7 @@
 import type { Value } from "./codec.js";
 import type { DurabilityOption } from "./durability-mode.js";
 import type { ListOptions } from "./scan.js";
+import type { Traversal } from "./traversal.js";
 
 /** A value with the version of the commit that wrote it. */
 export interface Versioned {
@@ -40,6 +41,19 @@ export interface Reader {
   count(table: number, prefix: string | undefined): number;
   /** Several reads as of one instant; `body` makes them on the reader that it is given, and writes nothing. */
   view<T>(body: (reader: Reader) => T): T;
+  /** Holds what is read as of one instant, until it is let go of: for reads that go on beyond a call. */
+  hold(): HeldReader;
+}
+
+/** Reads as of one instant. */
+export interface HeldReader extends Reader {
+  /**
+   * A walk over the graph from a node that is there: over edges of these types, or with none of any, out of nodes, into them
+   * or both as the bits of `sides` say.
+   */
+  traverse(start: number, types: readonly string[], sides: number): Traversal;
+  /** Lets go of what is held. Doing so again does nothing. */
+  release(): void;
 }
 
 /** Reads and writes. */
@@ -50,11 +64,17 @@ export interface Writer extends Reader {
    * Several reads and writes as one step: on a run a transaction of its own, run again after a conflict; in a transaction
    * a part of it. `body` may run more than once, so it does nothing but read and write on the writer that it is given.
    */
-  step<T>(body: (writer: Writer) => T, options: StepOptions | undefined): T;
+  step<T>(body: (writer: StepWriter) => T, options: StepOptions | undefined): T;
   /** Milliseconds since 1970 by the wall clock. */
   nowMs(): number;
   /** Fills `bytes` with randomness that an attacker cannot guess. */
   randomBytes(bytes: Uint8Array): void;
+}
+
+/** Reads and writes within a step. */
+export interface StepWriter extends Writer {
+  /** A whole number, 1 or more, that the run has never given before and never gives again, whatever becomes of the step. */
+  newId(): number;
 }
 
 /** What a caller's function threw in the middle of a step, to tell it from a step that was cut off. */

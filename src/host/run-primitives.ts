@@ -2,11 +2,11 @@
  * The primitives of one run, over whatever writes it: the run itself, or a transaction on it.
  */
 import { EventLog } from "./primitives/event-log.js";
+import { GraphStore } from "./primitives/graph-store.js";
 import { KVStore } from "./primitives/kv-store.js";
 import { StateCells } from "./primitives/state-cells.js";
 import { TraceStore } from "./primitives/trace-store.js";
 import type { Writer } from "./reader-writer.js";
-import { GRAPH_INSTEAD, unsupported } from "./unsupported.js";
 
 /** Each view is made when it is first asked for. */
 export abstract class Primitives {
@@ -15,6 +15,7 @@ export abstract class Primitives {
   #events: EventLog | undefined;
   #state: StateCells | undefined;
   #traces: TraceStore | undefined;
+  #graph: GraphStore | undefined;
 
   /** @internal */
   constructor(over: Writer) {
@@ -45,8 +46,9 @@ export abstract class Primitives {
     return this.#traces;
   }
 
-  /** The graph. @throws HoldfastError `UNSUPPORTED` in this release. */
-  get graph(): never {
-    throw unsupported("The graph", GRAPH_INSTEAD);
+  /** The graph. */
+  get graph(): GraphStore {
+    this.#graph ??= new GraphStore(this.#over);
+    return this.#graph;
   }
 }

@@ -28,9 +28,9 @@ import { readKeys } from "./arguments.js";
 import { decodeValue, encodeKey, encodeName, encodeValue, type Value } from "./codec.js";
 import { type Core, type RunHandle, type ScanRequest, statusError } from "./core.js";
 import type { Engine } from "./engine.js";
-import type { Reader, StepOptions, Versioned, WriteOptions, Writer } from "./reader-writer.js";
+import type { HeldReader, Reader, StepOptions, StepWriter, Versioned, WriteOptions, Writer } from "./reader-writer.js";
 import { type ListOptions, prepareScan } from "./scan.js";
-import { viewOnSnapshot } from "./snapshot.js";
+import { Snapshot, SnapshotReader, viewOnSnapshot } from "./snapshot.js";
 import { TransactionWriter } from "./transaction-writer.js";
 import { countKeys, listEntries, listKeys } from "./view.js";
 import { expectedVersion, readWriteOptions, versionMismatch } from "./write-options.js";
@@ -139,6 +139,18 @@ export class RunWriter implements Writer {
     return viewOnSnapshot(engine, slot, this.#handle, this.#takenAt, body);
   }
 
+  hold(): HeldReader {
+    const snapshot = this.snapshot();
+    return new SnapshotReader(snapshot, this.#handle, () => snapshot.dispose());
+  }
+
+  /** Holds the run as it is now. @throws HoldfastError `BUSY`, `CLOSED`. */
+  snapshot(): Snapshot {
+    const engine = this.#engine;
+    engine.assertOpen();
+    return new Snapshot(engine, this.takeSnapshot(false), this.#handle, this.#takenAt, this.#id);
+  }
+
   /**
    * Takes a snapshot of the run as it is now, `reserved` if it is let go of within this call; its slot. What it was taken of, and
    * at which version, is then {@link RunWriter.taken} and {@link RunWriter.takenAt}.
@@ -168,16 +180,6 @@ export class RunWriter implements Writer {
     } finally {
       if (!isAbsent) core.dropSnapshot(slot, 0, 0);
     }
-  }
-
-  /** What the last snapshot was taken of, without another look. */
-  get taken(): RunHandle {
-    return this.#handle;
-  }
-
-  /** The version that it was taken at. */
-  get takenAt(): number {
-    return this.#takenAt;
   }
 
   has(table: number, key: string): boolean {
@@ -290,7 +292,7 @@ export class RunWriter implements Writer {
     }
   }
 
-  step<T>(body: (writer: Writer) => T, options: StepOptions | undefined): T {
+  step<T>(body: (writer: StepWriter) => T, options: StepOptions | undefined): T {
     const engine = this.#engine;
     engine.assertOpen();
     engine.assertWritable();

@@ -10,7 +10,7 @@ import type { Engine } from "./engine.js";
 import { type RetryOptions, type RetryPlan, retryDelayMs, retryPlan } from "./retry.js";
 import { Primitives } from "./run-primitives.js";
 import { RunWriter } from "./run-writer.js";
-import { Snapshot } from "./snapshot.js";
+import type { Snapshot } from "./snapshot.js";
 import { type BeginOptions, Transaction } from "./transaction.js";
 import { TransactionWriter } from "./transaction-writer.js";
 import { Turnstile } from "./turnstile.js";
@@ -65,9 +65,7 @@ export class Run extends Primitives {
    * @throws HoldfastError `BUSY` when snapshots of 1,024 versions are held, `CLOSED`.
    */
   snapshot(): Snapshot {
-    this.#engine.assertOpen();
-    const slot = this.#writer.takeSnapshot(false);
-    return new Snapshot(this.#engine, slot, this.#writer.taken, this.#writer.takenAt, this.id);
+    return this.#writer.snapshot();
   }
 
   /**

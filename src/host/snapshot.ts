@@ -9,20 +9,26 @@ import { encodeKey, encodeName } from "./codec.js";
 import type { Core, HeldRun, RunHandle } from "./core.js";
 import type { Engine, Held, Holder } from "./engine.js";
 import { EventLogReader } from "./primitives/event-log.js";
+import { GraphReader } from "./primitives/graph-store.js";
 import { KVReader } from "./primitives/kv-store.js";
 import { RunIndexReader } from "./primitives/run-index.js";
 import { StateCellsReader } from "./primitives/state-cells.js";
 import { TraceStoreReader } from "./primitives/trace-store.js";
-import type { Reader, RunsReader, Versioned } from "./reader-writer.js";
+import type { HeldReader, Reader, RunsReader, Versioned } from "./reader-writer.js";
 import { type ListOptions, prepareScan } from "./scan.js";
-import { GRAPH_INSTEAD, unsupported } from "./unsupported.js";
+import { Traversal } from "./traversal.js";
 import { countKeys, listEntries, listKeys, type Scanner } from "./view.js";
+
+function heldSnapshot(slot: number, pointer: number, generation: number, version: number): Held {
+  return { version, giveBack: (core) => core.dropSnapshot(slot, pointer, generation) };
+}
 
 /**
  * One slot of the core's registry, held. Views refer to it, so that it is not taken for dropped while one of them is used.
  */
 class Hold implements Holder, Disposable {
-  readonly #engine: Engine;
+  /** @internal */
+  readonly engine: Engine;
   readonly #slot: number;
   readonly #pointer: number;
   readonly #generation: number;
@@ -34,7 +40,7 @@ class Hold implements Holder, Disposable {
 
   /** @internal */
   constructor(engine: Engine, slot: number, pointer: number, generation: number, version: number) {
-    this.#engine = engine;
+    this.engine = engine;
     this.#slot = slot;
     this.#pointer = pointer;
     this.#generation = generation;
@@ -43,25 +49,25 @@ class Hold implements Holder, Disposable {
 
   /** What it holds in the core. @internal */
   held(): Held {
-    return { slot: this.#slot, pointer: this.#pointer, generation: this.#generation, version: this.version };
+    return heldSnapshot(this.#slot, this.#pointer, this.#generation, this.version);
   }
 
   /** The core to read in. @internal */
   core(): Core {
-    this.#engine.assertOpen();
+    this.engine.assertOpen();
     if (this.#released) {
       throw new HoldfastError("TRANSACTION_CLOSED", "The snapshot has been disposed of. Take a new one.");
     }
-    return this.#engine.core;
+    return this.engine.core;
   }
 
   /** Lets go of the snapshot. Doing so again does nothing. */
   dispose(): void {
     if (this.#released) return;
     this.#released = true;
-    this.#engine.unwatch(this);
-    this.#engine.keptSnapshot = this;
-    if (this.#engine.canGiveBack) this.#engine.core.dropSnapshot(this.#slot, this.#pointer, this.#generation);
+    this.engine.unwatch(this);
+    this.engine.keptSnapshot = this;
+    if (this.engine.canGiveBack) this.engine.core.dropSnapshot(this.#slot, this.#pointer, this.#generation);
   }
 
   [Symbol.dispose](): void {
@@ -70,13 +76,16 @@ class Hold implements Holder, Disposable {
 }
 
 /** One run as a snapshot sees it. */
-export class SnapshotReader implements Reader {
+export class SnapshotReader implements HeldReader {
   readonly #hold: Hold;
   readonly #run: RunHandle;
+  /** Lets go of the snapshot, where it was taken for this reader. */
+  readonly #onRelease: (() => void) | undefined;
 
-  constructor(hold: Hold, run: RunHandle) {
+  constructor(hold: Hold, run: RunHandle, onRelease?: () => void) {
     this.#hold = hold;
     this.#run = run;
+    this.#onRelease = onRelease;
   }
 
   /** The version record of a key, 0 if there was none. */
@@ -137,6 +146,23 @@ export class SnapshotReader implements Reader {
     return body(this);
   }
 
+  hold(): HeldReader {
+    this.#hold.core();
+    return new SnapshotReader(this.#hold, this.#run);
+  }
+
+  release(): void {
+    this.#onRelease?.();
+  }
+
+  traverse(start: number, types: readonly string[], sides: number): Traversal {
+    const hold = this.#hold;
+    const { pointer: run, generation } = this.#run;
+    return new Traversal(hold.engine, hold.core().openTraversal(start, types), hold.version, (pointer, rowsMax) =>
+      hold.core().traverse("traverseStep", pointer, run, generation, hold.version, sides, rowsMax),
+    );
+  }
+
   /** Whether the run did not exist; the options are checked all the same. */
   #isNowhere(core: Core, options: ListOptions | undefined): boolean {
     if (this.#run.pointer !== 0) return false;
@@ -154,6 +180,7 @@ export class RunSnapshot {
   #events: EventLogReader | undefined;
   #state: StateCellsReader | undefined;
   #traces: TraceStoreReader | undefined;
+  #graph: GraphReader | undefined;
 
   /** @internal */
   constructor(reader: Reader, id: string) {
@@ -185,9 +212,10 @@ export class RunSnapshot {
     return this.#traces;
   }
 
-  /** The graph. @throws HoldfastError `UNSUPPORTED` in this release. */
-  get graph(): never {
-    throw unsupported("snapshot.graph", GRAPH_INSTEAD);
+  /** The graph as of the snapshot. */
+  get graph(): GraphReader {
+    this.#graph ??= new GraphReader(this.#reader);
+    return this.#graph;
   }
 }
 
@@ -231,8 +259,8 @@ export class Snapshot extends Hold {
     return this.#views().traces;
   }
 
-  /** The graph. @throws HoldfastError `UNSUPPORTED` in this release. */
-  get graph(): never {
+  /** The graph as of the snapshot. */
+  get graph(): GraphReader {
     return this.#views().graph;
   }
 }

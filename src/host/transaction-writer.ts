@@ -21,19 +21,22 @@ import type { Value } from "./codec.js";
 import { encodeKey, encodeValue } from "./codec.js";
 import { type Core, type RunHandle, type ScanRequest, statusError } from "./core.js";
 import type { Engine, Held, Holder } from "./engine.js";
+import { markIds, notePublished, takeId } from "./ids.js";
 import {
   CallerError,
+  type HeldReader,
   type Reader,
   type StepOptions,
+  type StepWriter,
   type Versioned,
   type WriteOptions,
-  type Writer,
 } from "./reader-writer.js";
 import type { ListOptions } from "./scan.js";
+import { Traversal } from "./traversal.js";
 import { countKeys, listEntries, listKeys } from "./view.js";
 import { expectedVersion, readWriteOptions, refuseDurability, versionMismatch } from "./write-options.js";
 
-export class TransactionWriter implements Writer, Holder {
+export class TransactionWriter implements StepWriter, HeldReader, Holder {
   readonly #engine: Engine;
   readonly #core: Core;
   #run: RunHandle = NO_RUN;
@@ -49,6 +52,8 @@ export class TransactionWriter implements Writer, Holder {
   #depends = 0;
   /** How many writes it has noted. */
   #writes = 0;
+  /** The greatest id that it has taken; 0 for none. */
+  #newestId = 0;
   /** Why it cannot be committed any more: a step of several writes was cut off in the middle. */
   #broken: unknown;
   #undone = false;
@@ -74,6 +79,7 @@ export class TransactionWriter implements Writer, Holder {
     this.#asynchronous = asynchronous;
     this.#deadlineMs = deadlineMs;
     this.#writes = 0;
+    this.#newestId = 0;
     this.#broken = undefined;
     this.#undone = false;
     this.#open = true;
@@ -89,7 +95,7 @@ export class TransactionWriter implements Writer, Holder {
   }
 
   held(): Held {
-    return { slot: undefined, pointer: this.#pointer, generation: this.#generation, version: this.#start };
+    return heldTransaction(this.#pointer, this.#generation, this.#start);
   }
 
   /** The core, if the transaction can still be used. */
@@ -164,6 +170,21 @@ export class TransactionWriter implements Writer, Holder {
     return body(this);
   }
 
+  /** It is as of one instant anyway, but for what it writes itself. */
+  hold(): HeldReader {
+    this.#live();
+    return this;
+  }
+
+  release(): void {}
+
+  traverse(start: number, types: readonly string[], sides: number): Traversal {
+    const core = this.#live();
+    return new Traversal(this.#engine, core.openTraversal(start, types), this.#start, (pointer, rowsMax) =>
+      this.#live().traverse("transactionTraverse", pointer, this.#pointer, this.#generation, sides, rowsMax),
+    );
+  }
+
   // Writing.
 
   #checkOptions(table: number, key: string, given: WriteOptions | undefined): void {
@@ -201,7 +222,7 @@ export class TransactionWriter implements Writer, Holder {
     return true;
   }
 
-  step<T>(body: (writer: Writer) => T, options: StepOptions | undefined): T {
+  step<T>(body: (writer: StepWriter) => T, options: StepOptions | undefined): T {
     this.#engine.assertWritable();
     refuseDurability(options?.durability);
     this.#live();
@@ -213,6 +234,12 @@ export class TransactionWriter implements Writer, Holder {
       if (this.#writes !== before && !(error instanceof CallerError)) this.#broken ??= error;
       throw error;
     }
+  }
+
+  newId(): number {
+    const id = takeId(this.#live(), this.#run, this.#start);
+    this.#newestId = Math.max(this.#newestId, id);
+    return id;
   }
 
   nowMs(): number {
@@ -237,6 +264,7 @@ export class TransactionWriter implements Writer, Holder {
         this.#engine.settle(this.#run, version, this.#mode);
       }
     }
+    if (this.#newestId > 0 && version > this.#start) notePublished(this.#engine, this.#run, this.#newestId);
     return version;
   }
 
@@ -253,6 +281,7 @@ export class TransactionWriter implements Writer, Holder {
       if (this.#broken !== undefined) throw this.#broken;
       if (this.#deadlineMs !== Number.POSITIVE_INFINITY) this.#checkDeadline();
       if (this.#writes > 0) this.#engine.assertWritable();
+      if (this.#newestId > 0 && this.#writes > 0) markIds(this.#engine, this.#run, this.#newestId, this.#start, this);
       for (;;) {
         const version = this.#core.commit(this.#pointer, this.#generation, this.#mode);
         if (-version === STATUS_DRAIN_FIRST) {
@@ -306,6 +335,10 @@ export class TransactionWriter implements Writer, Holder {
     if (this.#undone) throw statusError(STATUS_UNDONE);
     return this.#depends;
   }
+}
+
+function heldTransaction(pointer: number, generation: number, version: number): Held {
+  return { version, giveBack: (core) => core.end(pointer, generation) };
 }
 
 const NO_RUN: RunHandle = { pointer: 0, generation: 0 };

@@ -7,6 +7,3 @@ import { HoldfastError } from "../errors.js";
 export function unsupported(what: string, instead: string): HoldfastError {
   return new HoldfastError("UNSUPPORTED", `${what} is not part of this release; nothing has changed. ${instead}`);
 }
-
-/** What to do as long as there is no graph. */
-export const GRAPH_INSTEAD = "Keep it in kv, which shares its transactions.";

@@ -1,0 +1,92 @@
+/**
+ * The ids that a run gives to the parts of its graph: whole numbers from 1 on, each given once.
+ *
+ * Which is next stands in memory only, where taking one makes nobody wait and nobody conflict. So that none is given again
+ * after a restart, ids come in blocks, and whoever commits something with an id has a mark of the id's block committed before
+ * or with it: after an opening ids go on behind the block of the newest mark. An id whose commit failed is never given again
+ * either while the database is open.
+ *
+ *   table 12   # U+0000 id of the block   → null
+ */
+import { HoldfastError } from "../errors.js";
+import { STATUS_CONFLICT, STATUS_OK, TABLE_GRAPH, TABLE_INDEX_BASE } from "./abi.js";
+import { type Core, type RunHandle, statusError } from "./core.js";
+import type { Engine } from "./engine.js";
+import { idText, readId } from "./names.js";
+import { prepareScan } from "./scan.js";
+
+const TABLE = TABLE_GRAPH + TABLE_INDEX_BASE;
+const MARKS = "#\u0000";
+const IDS_PER_BLOCK = 256;
+/** With so many marks, all but the newest are removed. Each opening and each block adds one. */
+const MARKS_MAX = 16;
+
+/** What marks are written and removed through: the transaction that takes the ids. */
+interface MarkWriter {
+  put(table: number, key: string, value: null, options: undefined): number;
+  delete(table: number, key: string, options: undefined): boolean;
+}
+
+function blockOf(id: number): number {
+  return Math.floor(id / IDS_PER_BLOCK);
+}
+
+/** The marks' keys at a version that is held, in the order of their blocks. Nothing is noted as read. */
+function marksAt(core: Core, run: RunHandle, version: number): string[] {
+  const status = core.scan(run, TABLE, version, prepareScan(core, { prefix: MARKS }), true);
+  if (status !== STATUS_OK) throw statusError(status, "The graph's ids");
+  const keys: string[] = [];
+  core.eachScanned(core.scanSort(), (key) => keys.push(key));
+  return keys;
+}
+
+function firstFree(core: Core, run: RunHandle, version: number): number {
+  const newest = marksAt(core, run, version).at(-1);
+  if (newest === undefined) return 1;
+  const block = readId(newest, MARKS.length);
+  if (block !== undefined) return (block.id + 1) * IDS_PER_BLOCK;
+  throw damagedIds();
+}
+
+/**
+ * An id that the run has not given before. `version` is one that is held.
+ * @throws HoldfastError `CONFLICT` where the run was deleted; `CORRUPTION`.
+ */
+export function takeId(core: Core, run: RunHandle, version: number): number {
+  for (;;) {
+    const id = core.takeId(run);
+    if (id < 0) throw statusError(STATUS_CONFLICT);
+    if (id > Number.MAX_SAFE_INTEGER) throw damagedIds();
+    if (id > 0) return id;
+    core.freeIds(run, firstFree(core, run, version));
+  }
+}
+
+/** Sees to it that the newest block of ids that a transaction has taken is marked, by its own commit unless it is already. */
+export function markIds(engine: Engine, run: RunHandle, newestId: number, version: number, writer: MarkWriter): void {
+  const block = blockOf(newestId);
+  const marked = engine.idMarks.get(run.pointer);
+  if (marked !== undefined && marked.generation === run.generation && marked.block >= block) return;
+  writer.put(TABLE, MARKS + idText(block), null, undefined);
+  const marks = marksAt(engine.core, run, version);
+  if (marks.length < MARKS_MAX) return;
+  for (const key of marks) {
+    const known = readId(key, MARKS.length);
+    if (known !== undefined && known.id < block) writer.delete(TABLE, key, undefined);
+  }
+}
+
+/** Notes that what a transaction has marked is published, so that no later one need mark it again. */
+export function notePublished(engine: Engine, run: RunHandle, newestId: number): void {
+  const block = blockOf(newestId);
+  const marked = engine.idMarks.get(run.pointer);
+  if (marked?.generation === run.generation && marked.block >= block) return;
+  engine.idMarks.set(run.pointer, { generation: run.generation, block });
+}
+
+function damagedIds(): HoldfastError {
+  return new HoldfastError(
+    "CORRUPTION",
+    "Which ids of the graph are free cannot be told: it was damaged, or written by something else.",
+  );
+}
