@@ -12,7 +12,7 @@ const names = (list) => `(${list.join("|")})`;
 const ASSEMBLY_LAYERS = [
   ["shared"],
   ["index"],
-  ["store", "restore", "burial", "healing"],
+  ["store", "restore", "burial", "healing", "listing", "traverse"],
   ["publish", "recovery", "scratch", "checkpoint", "reads"],
   ["transaction", "scan", "queue", "prune"],
   ["run-tables"],
@@ -45,6 +45,7 @@ const ABI = "^src/host/abi\\.ts$";
 const INTERFACE = "^src/host/(reader-writer|codec|value-bytes|scan|durability-mode)\\.ts$";
 const GROUND = "^src/(errors|host/(arguments|environment|names|utf8))\\.ts$";
 const PRIMITIVE = "^src/host/primitives/";
+const GRAPH = "^src/host/(primitives/graph-store|graph/[^/]*)\\.ts$";
 const CONTRACT = "^src/adapters/storage\\.ts$";
 /** The adapter over node:fs is of several files, which are known to it alone. */
 const NODE_FS = "^src/adapters/node-fs(-lock|-owner|-platform|-storage|-session|-checkpoint)?\\.ts$";
@@ -199,8 +200,15 @@ module.exports = {
       name: "primitives-know-the-interface-only",
       comment: "A primitive works alike on a run, a transaction and a snapshot, and over no other primitive.",
       severity: "error",
-      from: { path: PRIMITIVE },
+      from: { path: PRIMITIVE, pathNot: GRAPH },
       to: { pathNot: [INTERFACE, "^src/(errors|host/(arguments|names))\\.ts$", NPM] },
+    },
+    {
+      name: "graph-knows-the-interface-only",
+      comment: "The same of the graph, which is of several files that are known to it alone.",
+      severity: "error",
+      from: { path: GRAPH },
+      to: { pathNot: [GRAPH, INTERFACE, "^src/(errors|host/(arguments|names))\\.ts$", NPM] },
     },
     {
       name: "interface-looks-down",

@@ -353,6 +353,7 @@ export function runRenew(lost: Run, version: u64): Run | null {
   run.installed = version;
   store64(changetype<usize>(run) + offsetof<Run>("visible"), version);
   run.older = changetype<usize>(lost);
+  store64(changetype<usize>(run) + offsetof<Run>("nextId"), load64(changetype<usize>(lost) + offsetof<Run>("nextId")));
   run.entry = changetype<usize>(entry);
   entry.head = changetype<usize>(run);
   store32(changetype<usize>(run) + offsetof<Run>("generation"), run.generation + 1);
@@ -626,9 +627,12 @@ export function runIdTake(run: Run): u64 {
   return id;
 }
 
-/** Says from where on ids are free. Whoever comes second changes nothing. */
+/**
+ * Says from where on ids are free, as far as what was recovered tells: as many as versions are left out, for what was lost.
+ * Whoever comes second changes nothing.
+ */
 export function runIdsFrom(run: Run, first: u64): void {
-  replace64(changetype<usize>(run) + offsetof<Run>("nextId"), 0, first);
+  replace64(changetype<usize>(run) + offsetof<Run>("nextId"), 0, first + superblock().raisedBy);
 }
 
 /** Live entries of every run together. Each run counts its own, so that commits of different runs share no counter. */

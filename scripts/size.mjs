@@ -12,7 +12,9 @@ import { isMain, ROOT } from "./steps.mjs";
 const KIB = 1024;
 const GZIP_LEVEL = 9;
 /** Gzipped bytes that each thing may have. */
-export const SINGLE_WASM_BYTES_MAX = 16 * KIB;
+/** The goal is 16 KiB; walking a graph, and telling its ids, takes the last one. */
+export const SINGLE_WASM_BYTES_GOAL = 16 * KIB;
+export const SINGLE_WASM_BYTES_MAX = 17 * KIB;
 /** Locks, reading without them and clearing up behind the dead come on top; only who shares a memory loads it. */
 export const SHARED_WASM_BYTES_MAX = 24 * KIB;
 /**
@@ -38,9 +40,9 @@ const SHARING_ONLY = /[\\/]host[\\/](apart|attaching|entering|evidence|handle|he
 
 const gzipBytes = (content) => gzipSync(content, { level: GZIP_LEVEL }).length;
 
-function sizeOfFile(path, bytesMax) {
+function sizeOfFile(path, limits) {
   const content = readFileSync(join(ROOT, path));
-  return { name: path, rawBytes: content.length, gzipBytes: gzipBytes(content), bytesMax };
+  return { name: path, rawBytes: content.length, gzipBytes: gzipBytes(content), ...limits };
 }
 
 /** Bundles a module for browsers, without writing anything. @returns its JavaScript chunks */
@@ -87,8 +89,8 @@ async function sizesOfBundle() {
 /** Measures everything that has a limit. */
 export async function measure() {
   return [
-    sizeOfFile("dist/single.wasm", SINGLE_WASM_BYTES_MAX),
-    sizeOfFile("dist/shared.wasm", SHARED_WASM_BYTES_MAX),
+    sizeOfFile("dist/single.wasm", { bytesMax: SINGLE_WASM_BYTES_MAX, bytesGoal: SINGLE_WASM_BYTES_GOAL }),
+    sizeOfFile("dist/shared.wasm", { bytesMax: SHARED_WASM_BYTES_MAX }),
     ...(await sizesOfBundle()),
   ];
 }

@@ -23,6 +23,14 @@ export {
   requiresImmediateFsync,
   requiresWal,
 } from "./host/durability-mode.js";
+export type { GraphReport } from "./host/graph/check.js";
+export type {
+  GraphEdge,
+  GraphNeighbor,
+  GraphNode,
+  Properties as GraphProperties,
+} from "./host/graph/layout.js";
+export type { GraphPath, GraphVisit, GraphWalk } from "./host/graph/walk.js";
 export type { DatabaseHandle } from "./host/handle.js";
 export type { DatabaseEvents } from "./host/listeners.js";
 export type { AttachOptions, OpenOptions } from "./host/options.js";
@@ -34,6 +42,18 @@ export type {
   LogPosition,
   ReadByTypeOptions,
 } from "./host/primitives/event-log.js";
+export type {
+  GraphEdgeOptions,
+  GraphIndex,
+  GraphNeighborOptions,
+  GraphNodeUpdate,
+  GraphPageOptions,
+  GraphPatch,
+  GraphPathOptions,
+  GraphReader,
+  GraphStore,
+  GraphWalkOptions,
+} from "./host/primitives/graph-store.js";
 export type { KVReader, KVStore } from "./host/primitives/kv-store.js";
 export type {
   RunIndex,
@@ -64,7 +84,7 @@ export type {
   TraceType,
   TraceTypeOptions,
 } from "./host/primitives/trace-store.js";
-export type { StepOptions, Versioned, WriteOptions } from "./host/reader-writer.js";
+export type { GraphDirection, StepOptions, Versioned, WriteOptions } from "./host/reader-writer.js";
 export type { RecoveredInfo, RecoveryProgress, SalvagedInfo } from "./host/recovery.js";
 export type { RetryOptions } from "./host/retry.js";
 export type { AsyncTransactionOptions, Run, TransactionOptions } from "./host/run.js";

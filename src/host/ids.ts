@@ -3,8 +3,8 @@
  *
  * Which is next stands in memory only, where taking one makes nobody wait and nobody conflict. So that none is given again
  * after a restart, ids come in blocks, and whoever commits something with an id has a mark of the id's block committed before
- * or with it: after an opening ids go on behind the block of the newest mark. An id whose commit failed is never given again
- * either while the database is open.
+ * or with it: after an opening ids go on behind the block of the newest mark, and where the database was not closed, as many
+ * further on as versions are (COMMIT 11), for what was lost. An id whose commit failed is never given again either.
  *
  *   table 12   # U+0000 id of the block   → null
  */

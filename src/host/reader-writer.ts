@@ -6,7 +6,6 @@
 import type { Value } from "./codec.js";
 import type { DurabilityOption } from "./durability-mode.js";
 import type { ListOptions } from "./scan.js";
-import type { Traversal } from "./traversal.js";
 
 /** A value with the version of the commit that wrote it. */
 export interface Versioned {
@@ -45,13 +44,33 @@ export interface Reader {
   hold(): HeldReader;
 }
 
+/** Which way the edges of a graph are followed. */
+export type GraphDirection = "out" | "in" | "both";
+
+/**
+ * A walk over a graph, breadth first. Rows are counted from 0, the node that the walk starts from, level after level, each in the
+ * order of its nodes.
+ */
+export interface Traversal {
+  /** The first row of the level that was completed last, and the row behind it. */
+  readonly level: number;
+  readonly end: number;
+  /**
+   * Goes on to the next level, which is empty at the end; false where it is not there yet and the call is to be made again.
+   * @throws HoldfastError `STORE_FULL`, `TRANSACTION_TOO_LARGE`, `CORRUPTION`, `BUSY`, `TRANSACTION_CLOSED`, `CLOSED`.
+   */
+  advance(): boolean;
+  node(row: number): number;
+  /** The row that a row was first come upon from; of row 0 itself. */
+  parent(row: number): number;
+  /** Gives its memory back. Doing so again does nothing. */
+  close(): void;
+}
+
 /** Reads as of one instant. */
 export interface HeldReader extends Reader {
-  /**
-   * A walk over the graph from a node that is there: over edges of these types, or with none of any, out of nodes, into them
-   * or both as the bits of `sides` say.
-   */
-  traverse(start: number, types: readonly string[], sides: number): Traversal;
+  /** A walk over the graph from a node that is there, over edges of these types, or with none of any. */
+  traverse(start: number, types: readonly string[], direction: GraphDirection): Traversal;
   /** Lets go of what is held. Doing so again does nothing. */
   release(): void;
 }

@@ -14,9 +14,9 @@ import { KVReader } from "./primitives/kv-store.js";
 import { RunIndexReader } from "./primitives/run-index.js";
 import { StateCellsReader } from "./primitives/state-cells.js";
 import { TraceStoreReader } from "./primitives/trace-store.js";
-import type { HeldReader, Reader, RunsReader, Versioned } from "./reader-writer.js";
+import type { GraphDirection, HeldReader, Reader, RunsReader, Traversal, Versioned } from "./reader-writer.js";
 import { type ListOptions, prepareScan } from "./scan.js";
-import { Traversal } from "./traversal.js";
+import { CoreTraversal, SIDES } from "./traversal.js";
 import { countKeys, listEntries, listKeys, type Scanner } from "./view.js";
 
 function heldSnapshot(slot: number, pointer: number, generation: number, version: number): Held {
@@ -155,11 +155,11 @@ export class SnapshotReader implements HeldReader {
     this.#onRelease?.();
   }
 
-  traverse(start: number, types: readonly string[], sides: number): Traversal {
+  traverse(start: number, types: readonly string[], direction: GraphDirection): Traversal {
     const hold = this.#hold;
     const { pointer: run, generation } = this.#run;
-    return new Traversal(hold.engine, hold.core().openTraversal(start, types), hold.version, (pointer, rowsMax) =>
-      hold.core().traverse("traverseStep", pointer, run, generation, hold.version, sides, rowsMax),
+    return new CoreTraversal(hold.engine, hold.core().openTraversal(start, types), hold.version, (pointer, rowsMax) =>
+      hold.core().traverse("traverseStep", pointer, run, generation, hold.version, SIDES[direction], rowsMax),
     );
   }
 

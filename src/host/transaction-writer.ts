@@ -24,15 +24,17 @@ import type { Engine, Held, Holder } from "./engine.js";
 import { markIds, notePublished, takeId } from "./ids.js";
 import {
   CallerError,
+  type GraphDirection,
   type HeldReader,
   type Reader,
   type StepOptions,
   type StepWriter,
+  type Traversal,
   type Versioned,
   type WriteOptions,
 } from "./reader-writer.js";
 import type { ListOptions } from "./scan.js";
-import { Traversal } from "./traversal.js";
+import { CoreTraversal, SIDES } from "./traversal.js";
 import { countKeys, listEntries, listKeys } from "./view.js";
 import { expectedVersion, readWriteOptions, refuseDurability, versionMismatch } from "./write-options.js";
 
@@ -178,10 +180,10 @@ export class TransactionWriter implements StepWriter, HeldReader, Holder {
 
   release(): void {}
 
-  traverse(start: number, types: readonly string[], sides: number): Traversal {
+  traverse(start: number, types: readonly string[], direction: GraphDirection): Traversal {
     const core = this.#live();
-    return new Traversal(this.#engine, core.openTraversal(start, types), this.#start, (pointer, rowsMax) =>
-      this.#live().traverse("transactionTraverse", pointer, this.#pointer, this.#generation, sides, rowsMax),
+    return new CoreTraversal(this.#engine, core.openTraversal(start, types), this.#start, (pointer, rowsMax) =>
+      this.#live().traverse("transactionTraverse", pointer, this.#pointer, this.#generation, SIDES[direction], rowsMax),
     );
   }
 

@@ -127,6 +127,8 @@ export const BROWSERS = [
 function browserRuns(isWanted) {
   const wanted = BROWSERS.filter(({ name }) => isWanted(name));
   const places = new Map(wanted.map(({ name, find }) => [name, find()]));
+  // Whoever runs in it is told; until then nobody waits.
+  for (const place of places.values()) place.catch(() => {});
   return BROWSER_PARTS.flatMap((part, index) =>
     wanted.map((browser) => async () => onBrowser(browser, await places.get(browser.name), part, index === 0)),
   );

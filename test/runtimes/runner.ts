@@ -38,6 +38,8 @@ export interface Settings {
   readonly where?: "page" | "worker";
   /** Only what is over shared memory, or only what is not. */
   readonly shared?: boolean;
+  /** Only each so-manieth case, from one on. */
+  readonly part?: { readonly index: number; readonly of: number };
   /** Only what begins so: the storage, and behind a slash the suite. */
   readonly only?: string;
   /** Names the way in which the ground is taken away; part of the place and of the reported name. */
@@ -65,10 +67,11 @@ interface Job {
 export async function runSuites(settings: Settings, report: (line: Line) => void | Promise<void>): Promise<string[]> {
   const failed: string[] = [];
   const mounts = await mountsOf(detectRuntime(), settings.root);
-  const { shared: ofKind, only = "" } = settings;
+  const { shared: ofKind, only = "", part = { index: 0, of: 1 } } = settings;
   for (const mount of mounts.filter(({ shared }) => shared === (ofKind ?? shared))) {
     const wanted = suites.filter((suite) => isWanted(suite, mount) && `${mount.name}/${suite.name}`.startsWith(only));
-    for (const job of wanted.flatMap((suite) => jobsOf(suite, mount, settings))) {
+    const jobs = wanted.flatMap((suite) => jobsOf(suite, mount, settings));
+    for (const job of jobs.filter((_, index) => index % part.of === part.index)) {
       await report({ running: `${job.suite} / ${mount.name} / ${job.name}` });
       const outcome = await runJob(job);
       if (!outcome.ok) failed.push(job.place);

@@ -4,7 +4,7 @@
  * What it keeps true:
  *  - an edge never dangles: adding one reads that its ends are there, deleting a node reads that no edge has come to it;
  *  - what is changed of a node is no business of its edges, and adding an edge none of another one's: neither conflicts;
- *  - the index is written in the same step as what it follows from (graph-layout.ts);
+ *  - the index is written in the same step as what it follows from (graph/layout.ts);
  *  - every listing is in the order of ids, and ids rise with time.
  */
 import { HoldfastError } from "../../errors.js";
@@ -18,9 +18,7 @@ import {
   withPath,
 } from "../arguments.js";
 import type { Value } from "../codec.js";
-import { checkName, idText, readTags } from "../names.js";
-import type { Reader, StepOptions, StepWriter, Writer } from "../reader-writer.js";
-import { checkGraph, type GraphReport, rebuildGraph } from "./graph-check.js";
+import { checkGraph, type GraphReport, rebuildGraph } from "../graph/check.js";
 import {
   DEFINITIONS,
   type Definitions,
@@ -30,7 +28,6 @@ import {
   edgeKey,
   edgeLines,
   edgeOf,
-  type GraphDirection,
   type GraphEdge,
   type GraphNeighbor,
   type GraphNode,
@@ -50,8 +47,10 @@ import {
   TABLE,
   valueGroup,
   valueText,
-} from "./graph-layout.js";
-import { type GraphPath, GraphWalk, shortestPath, type WalkPlan } from "./graph-walk.js";
+} from "../graph/layout.js";
+import { type GraphPath, GraphWalk, shortestPath, type WalkPlan } from "../graph/walk.js";
+import { checkName, idText, readTags } from "../names.js";
+import type { GraphDirection, Reader, StepOptions, StepWriter, Writer } from "../reader-writer.js";
 
 /** Which of a listing are returned. */
 export interface GraphPageOptions {
@@ -122,17 +121,21 @@ function checkCount(count: unknown, what: string): number {
 
 /** The labels of a node, checked, each once. */
 function readLabels(given: unknown): string[] {
-  return readTags(typeof given === "string" ? [given] : given);
+  if (typeof given !== "string") return readTags(given);
+  checkName(given, "A label");
+  return [given];
 }
 
-/** Properties that are given, as they are at this moment. */
-function readProperties(given: unknown): Properties {
+/** Properties that are given, the caller's still: encoding them says whether they can be stored. */
+function checkProperties(given: unknown): Properties {
   if (given === undefined) return {};
-  if (typeof given === "object" && given !== null) {
-    const copy = copyValue(given);
-    if (isPlainObject(copy)) return copy;
-  }
+  if (isPlainObject(given)) return given;
   throw refuseArgument(`properties must be a plain object, got ${describe(given)}.`);
+}
+
+/** The same as they are at this moment, for whoever looks at them more than once. */
+function readProperties(given: unknown): Properties {
+  return copyValue(checkProperties(given)) as Properties;
 }
 
 /** The changes of a patch, as they are at this moment: what is set, and the names of what is removed. */
@@ -442,11 +445,9 @@ function checkProperty(name: unknown): asserts name is string {
  *
  * ```ts
  * const ada = run.graph.addNode("person", { name: "Ada" });
- * const engine = run.graph.addNode(["machine"], { year: 1837 });
+ * const engine = run.graph.addNode(["machine", "idea"], { year: 1837 });
  * run.graph.addEdge(ada, engine, "wrote-about", { pages: 66 });
  * run.graph.neighbors(ada); // [{ edge: 3, node: 2, type: "wrote-about", direction: "out" }]
- * run.graph.createIndex("person", "name");
- * run.graph.findNodes("person", "name", "Ada")[0]?.id === ada; // true
  * run.graph.deleteNode(engine); // true, and its edge is gone with it
  * ```
  */
@@ -469,7 +470,7 @@ export class GraphStore extends GraphReader {
    *   `VALUE_TOO_LARGE`, and what a transaction's commit does.
    */
   addNode(labels: string | readonly string[], properties?: Properties, options?: StepOptions): number {
-    const node = { labels: readLabels(labels), properties: readProperties(properties) };
+    const node = { labels: readLabels(labels), properties: checkProperties(properties) };
     return this.#step((writer) => addNode(writer, node), options, "addNode");
   }
 
@@ -517,7 +518,7 @@ export class GraphStore extends GraphReader {
     checkId(source, "The source");
     checkId(target, "The target");
     checkName(type, "The type of an edge");
-    const edge = { source, target, type, properties: readProperties(properties) };
+    const edge = { source, target, type, properties: checkProperties(properties) };
     return this.#step((writer) => addEdge(writer, edge), options, "addEdge");
   }
 
@@ -580,8 +581,11 @@ function put(writer: StepWriter, key: string, stored: Value, path: string): void
 }
 
 function addNode(writer: StepWriter, given: Omit<GraphNode, "id">): number {
+  const { labels } = given;
   const definitions = readDefinitions(writer);
-  const node = { id: writer.newId(), ...given };
+  const isIndexed = labels.some((label) => Object.hasOwn(definitions, label));
+  const properties = isIndexed ? (copyValue(given.properties) as Properties) : given.properties;
+  const node = { id: writer.newId(), labels, properties };
   put(writer, nodeKey(node.id), storedNode(node), "$[1]");
   for (const line of nodeLines(node, definitions)) writer.put(INDEX, line, null, undefined);
   return node.id;

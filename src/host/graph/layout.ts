@@ -18,15 +18,14 @@
  */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { HoldfastError } from "../../errors.js";
-import { TABLE_GRAPH, TABLE_INDEX_BASE } from "../abi.js";
 import { describe, isPlainObject } from "../arguments.js";
 import type { Value } from "../codec.js";
 import { idText, inGroup, readId } from "../names.js";
-import { utf8ByteLength } from "../utf8.js";
 import { encodeToBytes } from "../value-bytes.js";
 
-export const TABLE = TABLE_GRAPH;
-export const INDEX = TABLE_GRAPH + TABLE_INDEX_BASE;
+/** The table of a run that nodes and edges are kept in. */
+export const TABLE = 4;
+export const INDEX = TABLE + 8;
 /** Where it stands which properties are indexed. */
 export const DEFINITIONS = "x\u0000";
 /** The group of all nodes. */
@@ -54,9 +53,6 @@ export interface GraphEdge {
   readonly type: string;
   readonly properties: Properties;
 }
-
-/** Which way edges are followed. */
-export type GraphDirection = "out" | "in" | "both";
 
 /** An edge as one of its ends sees it. */
 export interface GraphNeighbor {
@@ -123,8 +119,9 @@ export function memberId(key: string, chars: number): number {
   throw damaged(`The key ${describe(key)} of the graph names nothing`, { key });
 }
 
-/** A text of a value is at most this long; of what is longer it is a hash. */
-const TEXT_BYTES_MAX = 128;
+/** Longer texts, and other values of more bytes, stand in a group as a hash. */
+const TEXT_CHARS_MAX = 64;
+const VALUE_BYTES_MAX = 64;
 
 function hex(bytes: Uint8Array): string {
   let text = "";
@@ -134,11 +131,9 @@ function hex(bytes: Uint8Array): string {
 
 /** A value as a part of a group: the same for values that are stored as the same bytes, and for no others. */
 export function valueText(value: Value): string {
-  if (typeof value === "string" && value.length <= TEXT_BYTES_MAX && utf8ByteLength(value) <= TEXT_BYTES_MAX) {
-    return `s${inGroup(value)}`;
-  }
+  if (typeof value === "string" && value.length <= TEXT_CHARS_MAX) return `s${inGroup(value)}`;
   const bytes = encodeToBytes(value);
-  return bytes.length <= TEXT_BYTES_MAX / 2 ? `v${hex(bytes)}` : `h${hex(sha256(bytes))}`;
+  return bytes.length <= VALUE_BYTES_MAX ? `v${hex(bytes)}` : `h${hex(sha256(bytes))}`;
 }
 
 export function valueGroup(index: number, value: Value): string {

@@ -14,7 +14,7 @@ import {
   nodeLines,
   nodeOf,
   TABLE,
-} from "./graph-layout.js";
+} from "./layout.js";
 
 /** What `graph.verify()` has found. */
 export interface GraphReport {

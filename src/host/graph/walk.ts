@@ -3,10 +3,8 @@
  * allocated here for a node but what the caller gets of it.
  */
 import { HoldfastError } from "../../errors.js";
-import { TRAVERSE_IN, TRAVERSE_OUT } from "../abi.js";
-import type { HeldReader } from "../reader-writer.js";
-import type { Traversal } from "../traversal.js";
-import { edgeGroup, type GraphDirection, INDEX, presenceKey, readLine } from "./graph-layout.js";
+import type { GraphDirection, HeldReader, Traversal } from "../reader-writer.js";
+import { edgeGroup, INDEX, presenceKey, readLine } from "./layout.js";
 
 /** A node that a walk has come to. */
 export interface GraphVisit {
@@ -32,7 +30,6 @@ export interface WalkPlan {
   readonly signal: AbortSignal | undefined;
 }
 
-const SIDES = { out: TRAVERSE_OUT, in: TRAVERSE_IN, both: TRAVERSE_OUT | TRAVERSE_IN };
 const BACK = { out: "in", in: "out", both: "both" } as const;
 
 function throwIfAborted(signal: AbortSignal | undefined): void {
@@ -64,7 +61,7 @@ export class GraphWalk implements IterableIterator<GraphVisit, undefined>, Dispo
     this.#plan = plan;
     try {
       const isThere = held.has(INDEX, presenceKey(start)) && plan.limit > 0;
-      if (isThere) this.#walk = held.traverse(start, plan.types, SIDES[plan.direction]);
+      if (isThere) this.#walk = held.traverse(start, plan.types, plan.direction);
     } finally {
       if (this.#walk === undefined) held.release();
     }
@@ -136,7 +133,7 @@ function edgeBetween(held: HeldReader, from: number, to: number, plan: WalkPlan)
  */
 export function shortestPath(held: HeldReader, source: number, target: number, plan: WalkPlan): GraphPath | undefined {
   if (!held.has(INDEX, presenceKey(source)) || !held.has(INDEX, presenceKey(target))) return undefined;
-  const walk = held.traverse(target, plan.types, SIDES[BACK[plan.direction]]);
+  const walk = held.traverse(target, plan.types, BACK[plan.direction]);
   try {
     for (let depth = 0; depth <= plan.depth && nextLevel(walk, plan.signal); depth++) {
       let row = rowIn(walk, source);
