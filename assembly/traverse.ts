@@ -254,12 +254,12 @@ function levelEnd(traversal: Traversal): void {
   traversal.levelStart = traversal.levelEnd;
   traversal.levelEnd = traversal.count;
   const rows = rowOf(traversal, traversal.levelStart);
-  const count = traversal.levelEnd - traversal.levelStart;
-  for (let i = count >>> 1; i > 0; i--) sink(rows, i - 1, count);
-  for (let left = count; left > 1; ) {
-    left--;
-    swap(rows, rows + ((left * TRAVERSE_ROW_BYTES) as usize));
-    sink(rows, 0, left);
+  let left = traversal.levelEnd - traversal.levelStart;
+  // At first it is made a heap, from its middle on; then the greatest goes behind the others, again and again.
+  for (let unmade = left >>> 1; left > 1; ) {
+    if (unmade > 0) unmade--;
+    else swap(rows, rows + ((--left * TRAVERSE_ROW_BYTES) as usize));
+    sink(rows, unmade, left);
   }
 }
 
