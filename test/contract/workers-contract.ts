@@ -348,6 +348,26 @@ export function workersContract(): Case[] {
       sound(db);
     }),
 
+    withHands("a graph that grows and shrinks is walked as of one instant", 4, async ({ db, hands }) => {
+      const { graph } = db.run("graph");
+      const hub = graph.addNode("hub");
+      const results = await together(db, [
+        handAt(hands, 0).call("growGraph", "graph", hub),
+        handAt(hands, 1).call("growGraph", "graph", hub),
+        handAt(hands, 2).call("walkGraph", "graph", hub),
+        handAt(hands, 3).call("walkGraph", "graph", hub),
+      ]);
+      for (const { walks, wrong } of [results[2], results[3]]) {
+        deepEqual(wrong, [], "what was not of one instant");
+        ok(walks > 0, "walks");
+      }
+      const given = [hub, ...results[0], ...results[1]];
+      equal(new Set(given).size, given.length, "ids that were given once");
+      deepEqual(graph.verify().problems, [], "what the graph says of itself");
+      equal(graph.nodeCount(), 1 + 3 * graph.degree(hub), "nodes");
+      sound(db);
+    }),
+
     withHands("keys that come and go together are listed together", 3, async ({ db, hands }) => {
       const results = await together(db, [
         handAt(hands, 0).call("flicker", "run", 40),

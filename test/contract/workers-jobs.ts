@@ -257,6 +257,60 @@ export const jobs = {
     return { audits, wrong };
   },
 
+  /**
+   * Adds rings of three nodes to a hub, each ring in one transaction, and deletes some as a whole, until it is told to stop; the
+   * ids that it was given.
+   */
+  growGraph(db: Database, run: string, hub: number) {
+    const given: number[] = [];
+    const rings: number[][] = [];
+    for (let round = 0; !isStopped(db); round++) {
+      const ring = db.run(run).transaction(({ graph }) => {
+        const nodes = [0, 1, 2].map((place) => graph.addNode("ring", { place }));
+        given.push(...nodes);
+        nodes.forEach((node, place) => {
+          given.push(graph.addEdge(node, nodes[(place + 1) % 3] as number, "next"));
+        });
+        given.push(graph.addEdge(hub, nodes[0] as number, "ring"));
+        return nodes;
+      }, RETRY);
+      rings.push(ring);
+      if (round % 3 !== 2) continue;
+      const old = rings.shift() ?? [];
+      db.run(run).transaction(({ graph }) => {
+        for (const node of old) graph.deleteNode(node);
+      }, RETRY);
+    }
+    return given;
+  },
+
+  /** Walks that graph in every way until it is told to stop; how often, and what was not of one instant. */
+  walkGraph(db: Database, run: string, hub: number) {
+    const wrong: string[] = [];
+    let walks = 0;
+    const { graph } = db.run(run);
+    const look = (how: string, seen: Pick<typeof graph, "bfs" | "neighbors">, isHeld: boolean): void => {
+      const visits = [...seen.bfs(hub)];
+      const isOrdered = visits.every(({ node, depth }, i) => {
+        const before = visits[i - 1];
+        return before === undefined || before.depth < depth || (before.depth === depth && before.node < node);
+      });
+      const rings = isHeld ? seen.neighbors(hub, { type: "ring" }).length : (visits.length - 1) / 3;
+      if ((!isOrdered || visits.length !== 1 + 3 * rings || !Number.isInteger(rings)) && wrong.length < 10) {
+        wrong.push(`${how}: ${visits.length} nodes of ${rings} rings, ${isOrdered ? "in" : "out of"} order`);
+      }
+      walks++;
+    };
+    while (!isStopped(db)) {
+      look("run", graph, false);
+      const snapshot = db.run(run).snapshot();
+      look("snapshot", snapshot.graph, true);
+      snapshot.dispose();
+      db.run(run).transaction((tx) => look("transaction", tx.graph, true));
+    }
+    return { walks, wrong };
+  },
+
   /** Puts and deletes the same keys in single commits until it is told to stop, so that none or all are there. */
   flicker(db: Database, run: string, keys: number) {
     let turns = 0;
