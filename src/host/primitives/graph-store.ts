@@ -189,6 +189,13 @@ function readEdges({ direction = "out", type, types }: GraphEdgeOptions): Edges 
   return { direction, types: type === undefined ? (types === undefined ? [] : readTags(types)) : [type] };
 }
 
+function readNeighborOptions(id: number, given: GraphNeighborOptions | undefined, what: string) {
+  checkId(id, "The id of a node");
+  const options = readOptions<GraphNeighborOptions>(given, [...EDGE_OPTIONS, ...PAGE_OPTIONS], what);
+  const { after, reverse, limit } = options;
+  return { edges: readEdges(options), page: { after, reverse, limit }, most: checkCount(limit, "limit") };
+}
+
 function readWalk(
   given: GraphWalkOptions | undefined,
   names: readonly (keyof GraphWalkOptions)[],
@@ -327,12 +334,17 @@ export class GraphReader {
    * @throws HoldfastError `INVALID_ARGUMENT`, `INVALID_KEY`, `CORRUPTION`, `CLOSED`.
    */
   neighbors(id: number, options?: GraphNeighborOptions): GraphNeighbor[] {
-    checkId(id, "The id of a node");
-    const names = [...EDGE_OPTIONS, ...PAGE_OPTIONS] as const;
-    const given = readOptions<GraphNeighborOptions>(options, names, "neighbors");
-    const edges = readEdges(given);
-    const most = checkCount(given.limit, "limit");
-    return this.#reader.view((reader) => listNeighbors(reader, id, edges, given).slice(0, most));
+    const { edges, page, most } = readNeighborOptions(id, options, "neighbors");
+    return this.#reader.view((reader) => listNeighbors(reader, id, edges, page).slice(0, most));
+  }
+
+  /**
+   * The same one by one, for nodes with very many edges: as of the instant when the first is asked for, in portions that grow, so
+   * that neither memory nor the time to the first of them grows with the node. `break` ends it before its time.
+   */
+  eachNeighbor(id: number, options?: GraphNeighborOptions): IterableIterator<GraphNeighbor> {
+    const { edges, page, most } = readNeighborOptions(id, options, "eachNeighbor");
+    return eachNeighbor(this.#reader, id, edges, page, most);
   }
 
   /** How many there are of what {@link GraphReader.neighbors} returns. */
@@ -419,16 +431,46 @@ function listNeighbors(reader: Reader, id: number, edges: Edges, page: GraphPage
   const { limit, ...bounds } = page;
   const side = (direction: "out" | "in"): GraphNeighbor[] => {
     const prefix = edgeGroup(id, direction);
-    // What is not of a wanted type, or is met from its other end, is only found out when it is read.
-    const most = edges.types.length === 0 && edges.direction === direction ? limit : undefined;
+    // Whether one is of a wanted type is only found out when it is read.
+    const most = edges.types.length === 0 ? limit : undefined;
     const keys = reader.keys(INDEX, boundsOf(prefix, { after: bounds.after, reverse: bounds.reverse, limit: most }));
     const found = keys.map((key) => readLine(key, prefix.length, direction));
     return edges.types.length === 0 ? found : found.filter(({ type }) => edges.types.includes(type));
   };
   if (edges.direction !== "both") return side(edges.direction);
   const order = bounds.reverse ? -1 : 1;
+  // Of each side as many as are wanted are enough: an edge to itself, left out of one, stands in the other.
   const all = side("out").concat(side("in").filter(({ node }) => node !== id));
   return all.sort((a, b) => order * (a.edge - b.edge));
+}
+
+/** Edges that are read at a time: at first and at most. Each portion costs a look at all edges of the node. */
+const PORTION_MIN = 256;
+const PORTION_MAX = 65_536;
+
+function* eachNeighbor(
+  over: Reader,
+  id: number,
+  edges: Edges,
+  { after: begin, reverse }: GraphPageOptions,
+  most: number,
+): Generator<GraphNeighbor> {
+  const held = over.hold();
+  try {
+    let after = begin;
+    let left = most;
+    for (let portion = PORTION_MIN; left > 0; portion = Math.min(2 * portion, PORTION_MAX)) {
+      const limit = Math.min(portion, left);
+      // Of more than one kind more may come than was asked for: what is behind comes again.
+      const found = listNeighbors(held, id, edges, { after, reverse, limit }).slice(0, limit);
+      yield* found;
+      left -= found.length;
+      after = found.at(-1)?.edge;
+      if (found.length < limit) return;
+    }
+  } finally {
+    held.release();
+  }
 }
 
 function missing(what: "node" | "edge", id: number): never {
