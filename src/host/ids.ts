@@ -24,7 +24,8 @@ const MARKS_MAX = 16;
 /** What marks are written and removed through: the transaction that takes the ids. */
 interface MarkWriter {
   put(table: number, key: string, value: null, options: undefined): number;
-  delete(table: number, key: string, options: undefined): boolean;
+  /** Whether it is there or not, and without reading it: two that remove the same marks do not conflict. */
+  remove(table: number, key: string): void;
 }
 
 function blockOf(id: number): number {
@@ -72,7 +73,7 @@ export function markIds(engine: Engine, run: RunHandle, newestId: number, versio
   if (marks.length < MARKS_MAX) return;
   for (const key of marks) {
     const known = readId(key, MARKS.length);
-    if (known !== undefined && known.id < block) writer.delete(TABLE, key, undefined);
+    if (known !== undefined && known.id < block) writer.remove(TABLE, key);
   }
 }
 

@@ -217,11 +217,16 @@ export class TransactionWriter implements StepWriter, HeldReader, Holder {
     this.#engine.assertWritable();
     this.#checkOptions(table, key, options);
     if (!this.has(table, key)) return false;
+    this.remove(table, key);
+    return true;
+  }
+
+  /** Deletes what may be there without looking, so that it is not noted as read. */
+  remove(table: number, key: string): void {
     const core = this.#live();
     const status = core.transactionRemove(this.#pointer, this.#generation, table, encodeKey(key, core));
     check(status, "The deletion");
     this.#writes++;
-    return true;
   }
 
   step<T>(body: (writer: StepWriter) => T, options: StepOptions | undefined): T {
