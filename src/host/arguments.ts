@@ -62,8 +62,17 @@ export function checkFunction(value: unknown, what: string): void {
 
 /** @throws HoldfastError `INVALID_ARGUMENT` unless `value` is an `AbortSignal` or undefined. */
 export function checkSignal(value: unknown): void {
-  if (value === undefined || (typeof AbortSignal !== "undefined" && value instanceof AbortSignal)) return;
+  if (value === undefined || isSignal(value)) return;
   throw refuseArgument(`signal must be an AbortSignal, got ${describe(value)}.`);
+}
+
+/** Whether it is one that can be asked: what only inherits from one cannot, and a Proxy may throw. */
+function isSignal(value: unknown): boolean {
+  try {
+    return typeof AbortSignal !== "undefined" && value instanceof AbortSignal && typeof value.aborted === "boolean";
+  } catch {
+    return false;
+  }
 }
 
 /** A copy of a list of keys. @throws HoldfastError `INVALID_ARGUMENT` if it is no array, or throws when it is read. */

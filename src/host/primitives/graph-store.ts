@@ -22,6 +22,7 @@ import { checkGraph, type GraphReport, rebuildGraph } from "../graph/check.js";
 import {
   DEFINITIONS,
   type Definitions,
+  damaged,
   definitionsOf,
   EDGE,
   edgeGroup,
@@ -119,6 +120,23 @@ function checkCount(count: unknown, what: string): number {
   throw refuseArgument(`${what} must be a whole number that is not negative, got ${describe(count)}.`);
 }
 
+/** A checked copy of a list of ids. The first that is none ends it, however long an array says that it is. */
+function readIds(given: unknown, what: string): number[] {
+  const ids: number[] = [];
+  try {
+    if (!Array.isArray(given)) throw refuseArgument(`${what} takes an array of ids, got ${describe(given)}.`);
+    for (let index = 0; index < given.length; index++) {
+      const id: unknown = given[index];
+      checkId(id, "An id");
+      ids.push(id);
+    }
+  } catch (cause) {
+    if (HoldfastError.is(cause)) throw cause;
+    throw refuseArgument(`The ids of ${what} threw when they were read.`, cause);
+  }
+  return ids;
+}
+
 /** The labels of a node, checked, each once. */
 function readLabels(given: unknown): string[] {
   if (typeof given !== "string") return readTags(given);
@@ -129,7 +147,12 @@ function readLabels(given: unknown): string[] {
 /** Properties that are given, the caller's still: encoding them says whether they can be stored. */
 function checkProperties(given: unknown): Properties {
   if (given === undefined) return {};
-  if (isPlainObject(given)) return given;
+  try {
+    if (isPlainObject(given)) return given;
+  } catch (cause) {
+    // A Proxy that was revoked cannot even be asked whether it is an array.
+    throw refuseArgument("The properties threw when they were read.", cause);
+  }
   throw refuseArgument(`properties must be a plain object, got ${describe(given)}.`);
 }
 
@@ -138,19 +161,25 @@ function readProperties(given: unknown): Properties {
   return copyValue(checkProperties(given)) as Properties;
 }
 
+/** Whether it is what the value model takes for an object, and no instance of anything. May throw what a Proxy throws. */
+function isPlain(given: unknown): given is object {
+  if (typeof given !== "object" || given === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(given);
+  return prototype === null || prototype === Object.prototype;
+}
+
 /** The changes of a patch, as they are at this moment: what is set, and the names of what is removed. */
 function readPatch(given: unknown): { readonly set: Properties; readonly removed: readonly string[] } {
-  if (typeof given !== "object" || given === null || Array.isArray(given)) {
-    throw refuseArgument(`A patch must be an object of properties, got ${describe(given)}.`);
-  }
   const removed: string[] = [];
   const set: Record<string, unknown> = {};
   try {
+    if (!isPlain(given)) throw refuseArgument(`A patch must be a plain object, got ${describe(given)}.`);
     for (const [name, value] of Object.entries(given)) {
       if (value === undefined) removed.push(name);
       else Object.defineProperty(set, name, { value, enumerable: true, configurable: true, writable: true });
     }
   } catch (cause) {
+    if (HoldfastError.is(cause)) throw cause;
     throw refuseArgument("The patch threw when it was read.", cause);
   }
   return { set: copyValue(set) as Properties, removed };
@@ -257,9 +286,7 @@ export class GraphReader {
     keyOf: (id: number) => string,
     itemOf: (id: number, value: Value) => T,
   ): (T | undefined)[] {
-    if (!Array.isArray(given)) throw refuseArgument(`${what} takes an array of ids, got ${describe(given)}.`);
-    const ids = Array.from(given as number[]);
-    for (const id of ids) checkId(id, "An id");
+    const ids = readIds(given, what);
     const values = this.#reader.getMany(TABLE, ids.map(keyOf));
     return values.map((value, index) => (value === undefined ? undefined : itemOf(ids[index] as number, value)));
   }
@@ -423,7 +450,8 @@ function listNodes(reader: Reader, group: string, page: GraphPageOptions): Graph
   const ids = reader.keys(INDEX, boundsOf(group, page)).map((key) => memberId(key, group.length));
   return reader.getMany(TABLE, ids.map(nodeKey)).map((value, index) => {
     const id = ids[index] as number;
-    return value === undefined ? missing("node", id) : nodeOf(id, value);
+    if (value === undefined) throw damaged(`The index names the node ${id}, which is not there`, { id });
+    return nodeOf(id, value);
   });
 }
 
@@ -568,8 +596,8 @@ export class GraphStore extends GraphReader {
   updateEdge(id: number, update: { readonly properties: Properties }, options?: StepOptions): void {
     checkId(id, "The id of an edge");
     const given = readOptions<{ properties: Properties }>(update, ["properties"], "updateEdge");
-    const properties = readProperties(given.properties);
-    this.#step((writer) => changeEdge(writer, id, () => properties), options, "updateEdge");
+    const properties = given.properties === undefined ? undefined : readProperties(given.properties);
+    this.#step((writer) => changeEdge(writer, id, (before) => properties ?? before), options, "updateEdge");
   }
 
   /** Sets single properties of an edge, or removes those that are given as `undefined`. */
