@@ -34,7 +34,9 @@ import { worker } from "./workers";
 
 const TAG: u32 = TABLE_GRAPH + TABLE_INDEX_BASE;
 const SEEN_BYTES_MIN: u32 = 2000;
-const ZERO: u8 = 48;
+const ZERO: u32 = 48;
+/** The greatest id: what is above it is not told from its neighbours as a number of the host's. */
+const ID_MAX: u64 = 9007199254740991;
 /** The letter before the one of a single digit. */
 const DIGITS_BASE: u32 = 96;
 const DIGITS_MAX: u32 = 16;
@@ -171,12 +173,15 @@ function idBytes(at: usize, limit: u32): u32 {
   return bytes < 2 || bytes > DIGITS_MAX + 1 || bytes > limit ? 0 : bytes;
 }
 
+/** The id at an address; 0, which is none, where its digits are not those of an id, or it begins with a zero. */
 function idAt(at: usize, bytes: u32): f64 {
   let id: u64 = 0;
   for (let index: usize = 1; index < (bytes as usize); index++) {
-    id = id * 10 + ((load<u8>(at + index) - ZERO) as u64);
+    const digit = (load<u8>(at + index) as u32) - ZERO;
+    if (digit > 9 || (digit == 0 && index == 1)) return 0;
+    id = id * 10 + (digit as u64);
   }
-  return id as f64;
+  return id > ID_MAX ? 0 : (id as f64);
 }
 
 /** Writes an id; the address behind it. */
@@ -185,7 +190,7 @@ function idWrite(at: usize, id: u64): usize {
   for (let rest = id / 10; rest != 0; rest /= 10) digits++;
   store<u8>(at, (DIGITS_BASE + digits) as u8);
   for (let index = digits as usize; index > 0; index--) {
-    store<u8>(at + index, ZERO + ((id % 10) as u8));
+    store<u8>(at + index, (ZERO + ((id % 10) as u32)) as u8);
     id /= 10;
   }
   return at + 1 + (digits as usize);
@@ -196,11 +201,12 @@ function follow(traversal: Traversal, key: usize, keyBytes: u32, groupBytes: u32
   const edgeBytes = idBytes(key + (groupBytes as usize), keyBytes - groupBytes);
   const otherAt = groupBytes + edgeBytes;
   const otherBytes = edgeBytes == 0 ? 0 : idBytes(key + (otherAt as usize), keyBytes - otherAt);
-  if (otherBytes == 0) return STATUS_DAMAGED;
+  const other = otherBytes == 0 ? 0 : idAt(key + (otherAt as usize), otherBytes);
+  if (other == 0) return STATUS_DAMAGED;
   const typeAt = otherAt + otherBytes;
   if (!isWanted(traversal, key + (typeAt as usize), keyBytes - typeAt)) return STATUS_OK;
   if (!reserve(traversal)) return STATUS_STORE_FULL;
-  add(traversal, idAt(key + (otherAt as usize), otherBytes), parent);
+  add(traversal, other, parent);
   return STATUS_OK;
 }
 
