@@ -186,7 +186,7 @@ export function onRun(name: string, use: (run: Run, db: Database, context: Conte
 }
 
 /** What can be read of a run, whoever shows it. */
-type Views = Pick<RunSnapshot, "kv" | "events" | "state" | "traces">;
+type Views = Pick<RunSnapshot, "kv" | "events" | "state" | "traces" | "graph">;
 
 /** Lets `check` look at the run of a case in every way there is. */
 export function eachView(db: Database, check: (views: Views, view: string) => void): void {

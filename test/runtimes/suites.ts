@@ -5,6 +5,7 @@ import { durabilityContract, durabilityReloadCases } from "../contract/durabilit
 import { eventsContract } from "../contract/events-contract.js";
 import { fastPathContract } from "../contract/fast-path-contract.js";
 import { goldenContract } from "../contract/golden-contract.js";
+import { graphContract } from "../contract/graph-contract.js";
 import { historiesContract } from "../contract/histories-contract.js";
 import { isolationContract } from "../contract/isolation-contract.js";
 import { kvContract } from "../contract/kv-contract.js";
@@ -38,6 +39,7 @@ export const suites: readonly Suite[] = [
   { name: "events", opens: true, cases: eventsContract },
   { name: "state", opens: true, cases: stateContract },
   { name: "traces", opens: true, cases: tracesContract },
+  { name: "graph", opens: true, cases: graphContract },
   { name: "runs", opens: true, cases: runsContract },
   { name: "deleteRun", opens: true, cases: deleteRunContract },
   { name: "fast path", opens: true, cases: fastPathContract },
