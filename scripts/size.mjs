@@ -28,15 +28,25 @@ export const BROWSER_BUNDLE_BYTES_MAX = 47.5 * KIB;
 /** The adapter for the origin private file system, which a page only fetches where it asks for it; its worker is apart. */
 export const OPFS_BYTES_MAX = 10 * KIB;
 
-/** What many workers over one memory need, loaded where memory is shared: rebuilding runs and a log of another's writing, too. */
+/** What many workers over one memory need, loaded where memory is shared: a log of another's writing, too. */
 export const SHARING_BYTES_MAX = 7 * KIB;
+
+/** What reads a checkpoint and the log behind it back, loaded where a storage has either. */
+export const READING_BYTES_MAX = 6 * KIB;
+
+/** What writes a checkpoint or an export, takes an import, or rebuilds a run, loaded where that is asked for. */
+export const CHECKPOINTS_BYTES_MAX = 4 * KIB;
 
 /** Modules that only servers load. */
 const SERVER_ONLY = /[\\/]adapters[\\/]node-fs/;
 /** Modules that are loaded where a database is opened in the origin private file system, or, the proxy, where one is shared. */
 const OPFS_ONLY = /[\\/]adapters[\\/](opfs|shared-proxy)/;
 /** Modules that are loaded where memory is shared. */
-const SHARING_ONLY = /[\\/]host[\\/](apart|attaching|entering|evidence|handle|healing|log-post|remote-log|sharing)\.js/;
+const SHARING_ONLY = /[\\/]host[\\/](apart|attaching|core-instance|entering|evidence|handle|log-post|remote-log|sharing)\.js/;
+/** Modules that are loaded where there is something to read back. */
+const READING_ONLY = /[\\/]host[\\/](header-reader|recovery|restore)\.js/;
+/** Modules that are loaded where one of these is asked for. */
+const CHECKPOINTS_ONLY = /[\\/]host[\\/](checkpoint|healing|importing)\.js/;
 
 const gzipBytes = (content) => gzipSync(content, { level: GZIP_LEVEL }).length;
 
@@ -74,13 +84,17 @@ async function sizesOfBundle() {
   const isOf = (modules) => (chunk) => chunk.moduleIds.some((id) => modules.test(id));
   const opfs = chunks.filter(isOf(OPFS_ONLY));
   const sharing = chunks.filter(isOf(SHARING_ONLY));
-  const apart = [...opfs, ...sharing];
+  const reading = chunks.filter(isOf(READING_ONLY));
+  const checkpoints = chunks.filter(isOf(CHECKPOINTS_ONLY));
+  const apart = [...opfs, ...sharing, ...reading, ...checkpoints];
   const fetched = chunks.filter((chunk) => !apart.includes(chunk) && !isOf(SERVER_ONLY)(chunk));
   return [
     sizeOfChunks(`browser bundle (${fetched.length} of ${chunks.length} chunks)`, fetched, {
       bytesMax: BROWSER_BUNDLE_BYTES_MAX,
       bytesGoal: BROWSER_BUNDLE_BYTES_GOAL,
     }),
+    sizeOfChunks("reading back, where there is something", reading, { bytesMax: READING_BYTES_MAX }),
+    sizeOfChunks("checkpoints, exports, imports", checkpoints, { bytesMax: CHECKPOINTS_BYTES_MAX }),
     sizeOfChunks("sharing, where it is asked for", sharing, { bytesMax: SHARING_BYTES_MAX }),
     sizeOfChunks("opfs, where it is asked for", opfs, { bytesMax: OPFS_BYTES_MAX }),
   ];
@@ -95,14 +109,19 @@ export async function measure() {
   ];
 }
 
+const NAME_CHARS = 40;
+
 export function sizeTable(rows) {
   const kib = (bytes) => `${(bytes / KIB).toFixed(1)} KiB`.padStart(10);
   const lines = rows.map((row) => {
     const short = row.bytesGoal !== undefined && row.gzipBytes > row.bytesGoal;
     const verdict = row.gzipBytes > row.bytesMax ? "  OVER BUDGET" : short ? `  goal ${kib(row.bytesGoal).trim()}` : "";
-    return `${row.name.padEnd(32)}${kib(row.rawBytes)} ${kib(row.gzipBytes)} ${kib(row.bytesMax)}${verdict}`;
+    return `${row.name.padEnd(NAME_CHARS)}${kib(row.rawBytes)} ${kib(row.gzipBytes)} ${kib(row.bytesMax)}${verdict}`;
   });
-  return [`${"".padEnd(32)}${"raw".padStart(10)} ${"gzip".padStart(10)} ${"limit".padStart(10)}`, ...lines].join("\n");
+  return [
+    `${"".padEnd(NAME_CHARS)}${"raw".padStart(10)} ${"gzip".padStart(10)} ${"limit".padStart(10)}`,
+    ...lines,
+  ].join("\n");
 }
 
 if (isMain(import.meta.url)) {

@@ -33,7 +33,7 @@ export type {
 export type { GraphPath, GraphVisit, GraphWalk } from "./host/graph/walk.js";
 export type { DatabaseHandle } from "./host/handle.js";
 export type { DatabaseEvents } from "./host/listeners.js";
-export type { AttachOptions, OpenOptions } from "./host/options.js";
+export type { AttachOptions, ByteStream, OpenOptions } from "./host/options.js";
 export type {
   EventLog,
   EventLogReader,
@@ -85,11 +85,10 @@ export type {
   TraceTypeOptions,
 } from "./host/primitives/trace-store.js";
 export type { GraphDirection, StepOptions, Versioned, WriteOptions } from "./host/reader-writer.js";
-export type { RecoveredInfo, RecoveryProgress, SalvagedInfo } from "./host/recovery.js";
+export type { RecoveryProgress } from "./host/recovery.js";
 export type { RetryOptions } from "./host/retry.js";
 export type { AsyncTransactionOptions, Run, TransactionOptions } from "./host/run.js";
 export type { ListOptions } from "./host/scan.js";
 export type { DatabaseSnapshot, RunSnapshot, Snapshot } from "./host/snapshot.js";
-export type { StorageInfo } from "./host/storage-info.js";
+export type { RecoveredInfo, SalvagedInfo, StorageInfo } from "./host/storage-info.js";
 export type { BeginOptions, Transaction } from "./host/transaction.js";
-export type { ByteStream } from "./host/transfer.js";

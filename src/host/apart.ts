@@ -11,8 +11,8 @@ import type { DrainOrder } from "./drainer.js";
 import type { LogCapabilities } from "./durability.js";
 import type { Environment } from "./environment.js";
 import { LogPost } from "./log-post.js";
+import type { LogState } from "./log-state.js";
 import { canWait } from "./platform.js";
-import type { LogState } from "./recovery.js";
 import { RemoteLog } from "./remote-log.js";
 import { newName, type WayToLog } from "./sharing.js";
 

@@ -16,11 +16,11 @@ import { type DatabaseHandle, readHandle } from "./handle.js";
 import { Listeners } from "./listeners.js";
 import type { Log, LogListener } from "./log.js";
 import { LogPost } from "./log-post.js";
+import type { LogState } from "./log-state.js";
 import { LogWriter } from "./log-writer.js";
 import { type Opened, openFailed, throwIfAborted } from "./opening.js";
 import { type AttachOptions, parseAttachOptions } from "./options.js";
 import { assertSharedMemory, canWait, joinStorage } from "./platform.js";
-import type { LogState } from "./recovery.js";
 import { RemoteLog } from "./remote-log.js";
 import { Sharing } from "./sharing.js";
 

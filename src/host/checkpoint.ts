@@ -4,12 +4,16 @@
  * The version is held by a snapshot while the stream is made, piece by piece, and commits go on in between. A checkpoint of
  * the log begins at a segment that was just begun: everything in those before it is published by then (COMMIT 19), so the
  * version sees it, and once the checkpoint is durable nobody needs them.
+ *
+ * Loaded only where something is so written.
  */
-import type { SegmentInfo, StorageSession } from "../adapters/storage.js";
+import type { StorageSession } from "../adapters/storage.js";
 import * as abi from "./abi.js";
 import type { Core, HeldRun } from "./core.js";
 import { statusError } from "./core.js";
-import type { Environment } from "./environment.js";
+import { type Environment, pause } from "./environment.js";
+import type { SegmentStart } from "./log.js";
+import type { LogFilesInUse } from "./log-files.js";
 import { type CheckpointHeader, encodeCheckpointHeader } from "./log-format.js";
 
 /** Steps in which nothing was found before the others get their turn. */
@@ -17,8 +21,9 @@ const EMPTY_STEPS_MAX = 4;
 /** Bytes after which timers and messages get their turn: a few milliseconds of work. */
 const BREATH_BYTES = 1024 * 1024;
 
-/** So many files are removed at once. */
-const REMOVALS_AT_ONCE = 32;
+const DATABASE_ID_BYTES = 16;
+const EXPORT_EPOCH = 1;
+const EXPORT_NUMBER = 1;
 
 /** The pieces of one checkpoint, one after another. */
 export class CheckpointStream {
@@ -97,15 +102,8 @@ export class CheckpointStream {
   }
 }
 
-/** Lets timers and messages have their turn. */
-export function breathe(environment: Environment): Promise<void> {
-  return new Promise((resolve) => {
-    environment.schedule(0, resolve, true);
-  });
-}
-
 /** Writes all pieces of a stream, with a breath now and then. */
-export async function writeStream(
+async function writeStream(
   stream: CheckpointStream,
   write: (piece: Uint8Array) => Promise<void>,
   environment: Environment,
@@ -119,7 +117,7 @@ export async function writeStream(
       sinceBreath += length > 0 ? length : BREATH_BYTES;
       if (sinceBreath < BREATH_BYTES) continue;
       sinceBreath = 0;
-      await breathe(environment);
+      await pause(environment);
     }
   } finally {
     stream.end();
@@ -143,13 +141,61 @@ export async function storeCheckpoint(
   }
 }
 
-/** Removes the segments and checkpoints that checkpoint `number`, which is durable, has taken the place of. */
-export async function removeBefore(session: StorageSession, number: number): Promise<void> {
-  // Some at once, so that a storage can share what makes it durable; not all, since the program waits for each.
-  const remove = async (files: readonly SegmentInfo[], one: (number: number) => Promise<void>): Promise<void> => {
-    const old = files.filter((file) => file.number < number);
-    while (old.length > 0) await Promise.all(old.splice(0, REMOVALS_AT_ONCE).map((file) => one(file.number)));
+/** Makes a checkpoint of everything that stands before a segment that was just begun. */
+export async function checkpointBefore(core: Core, start: SegmentStart, files: LogFilesInUse): Promise<void> {
+  const { session, state, environment } = files;
+  // All that stands before the segment is published, so that the version that is held now sees it (COMMIT 19).
+  const slot = core.takeSnapshot(0, 0, true);
+  try {
+    const version = core.resultVersion();
+    const { databaseId, epoch } = state;
+    const header: CheckpointHeader = {
+      databaseId,
+      number: start.number,
+      epoch,
+      isExport: false,
+      position: start.position,
+      chain: start.chain,
+      version,
+      given: core.version(),
+      written: start.writtenVersion,
+      commits: core.commits,
+    };
+    const stream = new CheckpointStream(core, header, core.runsAt(version));
+    await storeCheckpoint(session, start.number, stream, environment);
+  } finally {
+    core.dropSnapshot(slot, 0, 0);
+  }
+}
+
+/** The pieces of an export of what `version` sees of these runs; `assertLive` throws once that cannot be read any more. */
+export async function* exportPieces(
+  core: Core,
+  version: number,
+  runs: readonly HeldRun[],
+  assertLive: () => void,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const header: CheckpointHeader = {
+    databaseId: new Uint8Array(DATABASE_ID_BYTES),
+    number: EXPORT_NUMBER,
+    epoch: EXPORT_EPOCH,
+    isExport: true,
+    position: 0,
+    chain: 0,
+    version,
+    given: version,
+    written: 0,
+    commits: core.commits,
   };
-  await remove(await session.segments(), (old) => session.removeSegment(old));
-  await remove(await session.checkpoints(), (old) => session.removeCheckpoint(old));
+  const stream = new CheckpointStream(core, header, runs);
+  try {
+    for (;;) {
+      assertLive();
+      const piece = stream.next();
+      if (piece === undefined) return;
+      if (piece.length > 0) yield piece.slice();
+    }
+  } finally {
+    stream.end();
+  }
 }

@@ -12,8 +12,9 @@ import type { Engine } from "./engine.js";
 import { platformEnvironment } from "./environment.js";
 import type { DatabaseHandle } from "./handle.js";
 import type { DatabaseEvents, Listener, Listeners } from "./listeners.js";
+import { loaded } from "./loading.js";
 import { type Opened, openDatabase } from "./opening.js";
-import { type AttachOptions, type OpenOptions, parseOptions } from "./options.js";
+import { type AttachOptions, type ByteStream, checkSource, type OpenOptions, parseOptions } from "./options.js";
 import { assertSharedMemory, temporaryPlace } from "./platform.js";
 import { RunIndex } from "./primitives/run-index.js";
 import type { StepOptions } from "./reader-writer.js";
@@ -22,7 +23,6 @@ import { RunWriter } from "./run-writer.js";
 import type { Sharing } from "./sharing.js";
 import { DatabaseSnapshot } from "./snapshot.js";
 import type { StorageInfo } from "./storage-info.js";
-import { type ByteStream, checkSource, exportPieces } from "./transfer.js";
 import { unsupported } from "./unsupported.js";
 
 /** What `db.verify()` found. */
@@ -256,7 +256,7 @@ export class Database implements AsyncDisposable {
    * {@link Database.import} takes on every platform. It holds a snapshot until it has been read to its end, or `return` is
    * called, as leaving a `for await` does.
    * @throws HoldfastError `NOT_FOUND` if there is no such run, `INVALID_KEY`, `INVALID_ARGUMENT`, `BUSY`, `CLOSED`; while it
-   *   is read also `STORE_FULL`.
+   *   is read also `STORE_FULL`, `STORE_FAILED`.
    */
   export(given?: ExportOptions): AsyncGenerator<Uint8Array, void, undefined> {
     const { runs } = readOptions<ExportOptions>(given, ["runs"], "export");
@@ -272,6 +272,7 @@ export class Database implements AsyncDisposable {
 
   async *#export(snapshot: DatabaseSnapshot, runs: readonly HeldRun[]): AsyncGenerator<Uint8Array, void, undefined> {
     try {
+      const { exportPieces } = await loaded(import("./checkpoint.js"));
       yield* exportPieces(this.#engine.core, snapshot.version, runs, () => this.#engine.assertLive());
     } finally {
       snapshot[Symbol.dispose]();
@@ -316,10 +317,10 @@ export class Database implements AsyncDisposable {
    * Attaches to the database of another worker: the same memory, with the whole interface. Closing it leaves the others as
    * they are; once the database is closed where it was opened, every write throws `CLOSED`.
    * @throws HoldfastError `INVALID_ARGUMENT` for what is no handle or one of another release, `CLOSED`, `BUSY` if there is no
-   *   place left, `SHARED_MEMORY_UNAVAILABLE`, `STORE_FULL`, `TIMEOUT` when aborted.
+   *   place left, `SHARED_MEMORY_UNAVAILABLE`, `STORE_FULL`, `STORE_FAILED`, `TIMEOUT` when aborted.
    */
   static async attach(handle: DatabaseHandle, options?: AttachOptions): Promise<Database> {
-    const { attachDatabase } = await import("./attaching.js");
+    const { attachDatabase } = await loaded(import("./attaching.js"));
     return new Database(await attachDatabase(handle, options));
   }
 

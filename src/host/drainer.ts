@@ -18,8 +18,8 @@ import { platformEnvironment } from "./environment.js";
 import { Evidence } from "./evidence.js";
 import type { SegmentStart } from "./log.js";
 import { LogPost, turn } from "./log-post.js";
+import type { LogState } from "./log-state.js";
 import { LogWriter } from "./log-writer.js";
-import type { LogState } from "./recovery.js";
 
 /** What it is told to begin with. */
 export interface DrainOrder {

@@ -7,15 +7,15 @@
 import type { StorageCapabilities, StorageSession } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
 import { DEFERRED_BYTES_MAX } from "./abi.js";
-import { CheckpointStream, removeBefore, storeCheckpoint } from "./checkpoint.js";
 import type { Core, RunHandle } from "./core.js";
 import { bufferedDefault, type DurabilityMode, type DurabilityName, parseDurability } from "./durability-mode.js";
 import type { Environment } from "./environment.js";
 import { Flusher } from "./flusher.js";
 import { GroupCommit } from "./group-commit.js";
+import { loaded } from "./loading.js";
 import { installedError, type Log, type LogListener } from "./log.js";
-import type { CheckpointHeader } from "./log-format.js";
-import type { LogState } from "./recovery.js";
+import { type LogFilesInUse, removeBefore } from "./log-files.js";
+import type { LogState } from "./log-state.js";
 import { unsupported } from "./unsupported.js";
 
 /** One mode over one database. */
@@ -24,14 +24,6 @@ export interface Durability {
   readonly isPersistent: boolean;
   /** Keeps the mode's promise for a synchronous commit that was just installed. */
   commit(run: RunHandle, version: number): void;
-}
-
-/** The files of a log while it is written to. */
-export interface LogFilesInUse {
-  readonly session: StorageSession;
-  readonly writer: Log;
-  readonly state: LogState;
-  readonly environment: Environment;
 }
 
 /** The most bytes that may wait for an asynchronous storage. */
@@ -314,11 +306,19 @@ export class DurableLog {
       const next = "Call it where the database was opened.";
       return Promise.reject(unsupported("db.checkpoint in a worker that has attached", next));
     }
-    return this.withFiles(() => this.#makeCheckpoint());
+    return this.#withFiles((files) => this.#makeCheckpoint(files));
+  }
+
+  /** Rebuilds a run that a worker has died in, in a memory that goes with the module; whether there was anything to rebuild. */
+  recoverRun(module: WebAssembly.Module, id: string): Promise<boolean> {
+    return this.#withFiles(async (files) => {
+      const { healRun } = await loaded(import("./healing.js"));
+      return healRun(this.#core, module, files, id);
+    });
   }
 
   /** Does something with the files of the log while no checkpoint takes any away, one after another. */
-  withFiles<T>(body: (files: LogFilesInUse) => Promise<T>): Promise<T> {
+  #withFiles<T>(body: (files: LogFilesInUse) => Promise<T>): Promise<T> {
     const next = this.#checkpointing.then(() =>
       body({
         session: this.#session as StorageSession,
@@ -334,35 +334,13 @@ export class DurableLog {
     return next;
   }
 
-  async #makeCheckpoint(): Promise<void> {
-    const core = this.#core;
-    const session = this.#session as StorageSession;
-    if (!this.#writer.hasLog && core.unwrittenBytes === 0) return;
+  async #makeCheckpoint(files: LogFilesInUse): Promise<void> {
+    if (!this.#writer.hasLog && this.#core.unwrittenBytes === 0) return;
+    const { checkpointBefore } = await loaded(import("./checkpoint.js"));
     const start = await this.#writer.rotate();
     // Nothing was written since the newest one.
     if (start.number === this.#checkpoint) return this.#removeOld();
-    // All that stands before the segment is published, so that the version that is held now sees it (COMMIT 19).
-    const slot = core.takeSnapshot(0, 0, true);
-    try {
-      const version = core.resultVersion();
-      const { databaseId, epoch } = this.#state;
-      const header: CheckpointHeader = {
-        databaseId,
-        number: start.number,
-        epoch,
-        isExport: false,
-        position: start.position,
-        chain: start.chain,
-        version,
-        given: core.version(),
-        written: start.writtenVersion,
-        commits: core.commits,
-      };
-      const stream = new CheckpointStream(core, header, core.runsAt(version));
-      await storeCheckpoint(session, start.number, stream, this.#environment);
-    } finally {
-      core.dropSnapshot(slot, 0, 0);
-    }
+    await checkpointBefore(this.#core, start, files);
     this.#checkpoint = start.number;
     this.#hasOldFiles = true;
     await this.#removeOld();

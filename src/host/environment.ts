@@ -18,6 +18,13 @@ export interface Environment {
   schedule(delayMs: number, task: () => void, holdsProcess?: boolean): () => void;
 }
 
+/** Waits for so long, or without a time until timers and messages have had their turn. */
+export function pause(environment: Environment, delayMs = 0): Promise<void> {
+  return new Promise((resolve) => {
+    environment.schedule(delayMs, resolve, true);
+  });
+}
+
 /** Random bytes are had from the platform so many at a time, because each call costs as much as hundreds of them. */
 const RANDOM_BLOCK_BYTES = 1024;
 

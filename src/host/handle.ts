@@ -9,7 +9,7 @@ import type { JoinTicket } from "../adapters/storage.js";
 import { ABI_VERSION } from "./abi.js";
 import { describe, refuseArgument } from "./arguments.js";
 import { type DurabilityMode, parseDurability } from "./durability-mode.js";
-import type { LogState } from "./recovery.js";
+import type { LogState } from "./log-state.js";
 import type { StorageInfo } from "./storage-info.js";
 
 /** The place that was kept for one worker. */

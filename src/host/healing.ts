@@ -5,15 +5,16 @@
  * checkpoint would be, into a new incarnation of the run, which takes the place of the one that is lost (assembly/healing.ts).
  * A lost run takes no commit, so that everything of it is in the log once what is queued is written.
  *
- * Loaded only where memory is shared.
+ * Loaded only where a run is rebuilt.
  */
 import { HoldfastError } from "../errors.js";
 import * as abi from "./abi.js";
-import { breathe, CheckpointStream } from "./checkpoint.js";
+import { CheckpointStream } from "./checkpoint.js";
 import { encodeName } from "./codec.js";
 import { Core, statusError } from "./core.js";
 import { instantiateCore } from "./core-instance.js";
-import type { LogFilesInUse } from "./durability.js";
+import { pause } from "./environment.js";
+import type { LogFilesInUse } from "./log-files.js";
 import type { CheckpointHeader } from "./log-format.js";
 import { beginReading } from "./recovery.js";
 
@@ -136,7 +137,7 @@ async function fill(core: Core, found: Found, { state, environment }: LogFilesIn
       core.stage(piece);
       status = core.heal("Records", pointer, generation, core.valueOffset, piece.length);
       if (status !== abi.STATUS_OK) break;
-      await breathe(environment);
+      await pause(environment);
     }
   } catch (error) {
     core.heal("End", pointer, generation, 0);

@@ -4,7 +4,7 @@
  * What a listener throws is its own affair: it never takes the place of what the writer is told.
  */
 import type { HoldfastError } from "../errors.js";
-import type { RecoveredInfo } from "./recovery.js";
+import type { RecoveredInfo } from "./storage-info.js";
 
 /** The events of a database and what their listeners are given. */
 export interface DatabaseEvents {

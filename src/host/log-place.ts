@@ -10,7 +10,7 @@ import * as abi from "./abi.js";
 import type { Core } from "./core.js";
 import type { SegmentStart } from "./log.js";
 import { encodeSegmentHeader } from "./log-format.js";
-import type { LogState } from "./recovery.js";
+import type { LogState } from "./log-state.js";
 
 /** A segment that is not begun yet, with its header and that one's checksum. */
 export interface NextSegment extends SegmentStart {

@@ -16,7 +16,7 @@ import * as abi from "./abi.js";
 import { type Core, TURN_SYNC, TURN_WRITE, type Turn } from "./core.js";
 import { closedMeanwhile, indeterminate, type Log, type LogListener, type SegmentStart, storeFailed } from "./log.js";
 import { LogPlace, type NextSegment } from "./log-place.js";
-import type { LogState } from "./recovery.js";
+import type { LogState } from "./log-state.js";
 
 /** What the writer asks of the storage's capabilities. */
 interface LogCapabilities {

@@ -21,17 +21,18 @@ import { loadCore } from "./core-loader.js";
 import { DurableLog, databaseMode } from "./durability.js";
 import { type DurabilityMode, parseDurability } from "./durability-mode.js";
 import { Engine } from "./engine.js";
-import { type Environment, platformEnvironment } from "./environment.js";
+import { type Environment, pause, platformEnvironment } from "./environment.js";
 import type { Attachment } from "./instrument.js";
 import { Listeners } from "./listeners.js";
+import { loaded } from "./loading.js";
 import type { Log, LogListener } from "./log.js";
+import { listFiles } from "./log-files.js";
+import { type LogState, newLog } from "./log-state.js";
 import { LogWriter } from "./log-writer.js";
-import { maxBytesOf, type OpenOptions, parseOptions } from "./options.js";
+import { type ByteStream, maxBytesOf, type OpenOptions, parseOptions } from "./options.js";
 import { assertSharedMemory, canWait, platformStorage } from "./platform.js";
-import { type LogState, recoverLog, type SalvagedInfo, salvageLog } from "./recovery.js";
 import type { Sharing, WayToLog } from "./sharing.js";
-import type { StorageInfo } from "./storage-info.js";
-import { type ByteStream, importStream, refuseExisting, storeImport } from "./transfer.js";
+import type { SalvagedInfo, StorageInfo } from "./storage-info.js";
 
 /** Everything that opening brings together. */
 export interface Opened {
@@ -77,9 +78,7 @@ async function makeMemory(options: OpenOptions, environment: Environment): Promi
       if (HoldfastError.is(cause)) throw cause;
       const waitMs = MEMORY_WAITS_MS[attempt];
       if (waitMs === undefined) throw noAddressSpace(cause);
-      await new Promise<void>((resolve) => {
-        environment.schedule(waitMs, resolve, true);
-      });
+      await pause(environment, waitMs);
     }
   }
 }
@@ -150,13 +149,19 @@ async function fill(
   environment.randomBytes(databaseId);
   const how = { databaseId, environment, onProgress, signal };
   if (source !== undefined) {
+    const { importStream, refuseExisting, storeImport } = await loaded(import("./importing.js"));
     refuseExisting(session);
     const imported = await importStream(core, source, how);
     return persistent ? { state: await storeImport(core, session, imported, how) } : {};
   }
   if (!persistent) return {};
-  if (salvage) return { salvaged: await salvageLog(session, core, { ...how, readOnly }) };
-  return { state: await recoverLog(session, core, { ...how, readOnly }) };
+  const files = await listFiles(session);
+  if (files.checkpoint === undefined && files.segments.length === 0) {
+    return salvage ? {} : { state: newLog(session, core, databaseId) };
+  }
+  const { recoverLog, salvageLog } = await loaded(import("./recovery.js"));
+  if (salvage) return { salvaged: await salvageLog(session, core, { ...how, readOnly }, files) };
+  return { state: await recoverLog(session, core, { ...how, readOnly }, files) };
 }
 
 /** How often a reader begins again because the owner beside it has taken away what it was about to read. */

@@ -1,5 +1,5 @@
 /**
- * What `Database.open` takes, checked before anything is touched.
+ * What `Database.open`, `attach` and `import` take, checked before anything is touched.
  */
 import type { Storage } from "../adapters/storage.js";
 import { checkFunction, checkSignal, describe, readOptions, refuseArgument } from "./arguments.js";
@@ -39,6 +39,9 @@ export interface OpenOptions {
   /** Where time and randomness come from; for tests that replay from a seed. */
   readonly environment?: Environment | undefined;
 }
+
+/** What `Database.import` takes: pieces of any size, one after another. */
+export type ByteStream = AsyncIterable<Uint8Array> | Iterable<Uint8Array> | ReadableStream<Uint8Array>;
 
 /** How a database is attached to. */
 export interface AttachOptions {
@@ -99,6 +102,16 @@ export function parseAttachOptions(given: unknown): AttachOptions {
   checkSignal(options.signal);
   checkParts(options);
   return options;
+}
+
+/** Refuses what is no stream of bytes. */
+export function checkSource(source: unknown): void {
+  const isStream =
+    typeof source === "object" &&
+    source !== null &&
+    (Symbol.asyncIterator in source || Symbol.iterator in source || "getReader" in source);
+  if (isStream) return;
+  throw refuseArgument(`Database.import takes a stream of bytes such as db.export() gives, got ${describe(source)}.`);
 }
 
 /** An object that a caller has made must have the parts that are called: told here, not by a TypeError somewhere inside. */

@@ -7,31 +7,18 @@
  * it had been synced: then it is `CORRUPTION`, and nothing is touched. What stands above the watermark may be in the page
  * cache only, so after an unclean end it is written again to a new segment under this owner's epoch, whole and durable.
  */
-import type { SegmentInfo, StorageSession } from "../adapters/storage.js";
+import type { StorageSession } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
 import * as abi from "./abi.js";
-import { breathe, removeBefore } from "./checkpoint.js";
 import type { Core } from "./core.js";
 import { statusError } from "./core.js";
-import type { Environment } from "./environment.js";
-import {
-  type CheckpointHeader,
-  decodeSegmentHeader,
-  encodeSegmentHeader,
-  type FileName,
-  type SegmentHeader,
-} from "./log-format.js";
+import { type Environment, pause } from "./environment.js";
+import { decodeSegmentHeader, type FileName } from "./header-reader.js";
+import { type LogFiles, listFiles, removeBefore } from "./log-files.js";
+import { type CheckpointHeader, encodeSegmentHeader, type SegmentHeader } from "./log-format.js";
+import { type LogState, logWithoutSegments, newLog, versionsUnseen } from "./log-state.js";
 import { restoreCheckpoint } from "./restore.js";
-
-/** What was found when a database was opened after an unclean end. */
-export interface RecoveredInfo {
-  /** Commits that were found in the log. */
-  readonly commits: number;
-  /** Bytes of a torn tail that were cut off. */
-  readonly droppedBytes: number;
-  /** Why the tail was cut off, or why nothing was. */
-  readonly reason: string;
-}
+import type { RecoveredInfo, SalvagedInfo } from "./storage-info.js";
 
 /** Progress of a long recovery, or of an import. */
 export interface RecoveryProgress {
@@ -39,25 +26,6 @@ export interface RecoveryProgress {
   readonly bytesDone: number;
   /** How many there are together; undefined for an import, whose end is not known. */
   readonly bytesTotal: number | undefined;
-}
-
-/** Where the log goes on after recovery. */
-export interface LogState {
-  readonly databaseId: Uint8Array;
-  /** The epoch that this owner writes: above every one in the log, also where the lock that counts them was lost. */
-  readonly epoch: number;
-  /** The number of the last segment, 0 where there is none. */
-  readonly segment: number;
-  /** Bytes of records in the segment that appends go to; undefined where the first append begins a new one. */
-  readonly segmentBytes: number | undefined;
-  /** Where a new segment's predecessor ends, and the checksum it ends with. */
-  readonly predecessorEnd: number;
-  readonly predecessorCrc: number;
-  readonly recovered: RecoveredInfo | undefined;
-  /** The number of the newest checkpoint, 0 where there is none. */
-  readonly checkpoint: number;
-  /** Set where another worker has begun, and the core knows where the log goes on. */
-  readonly isJoined?: boolean | undefined;
 }
 
 export interface RecoveryOptions {
@@ -165,7 +133,7 @@ class LogReader {
     this.#options.onProgress?.({ phase: "recover", bytesDone: this.#bytesDone, bytesTotal: this.#bytesTotal });
     if (this.#bytesDone - this.#bytesAtBreath < BREATH_BYTES) return;
     this.#bytesAtBreath = this.#bytesDone;
-    await breathe(this.#options.environment);
+    await pause(this.#options.environment);
     this.#options.signal?.throwIfAborted();
   }
 
@@ -279,33 +247,18 @@ function missingSegment(number: number): HoldfastError {
   );
 }
 
-/** What is to be read: the newest checkpoint, and the segments from there on. */
-interface LogFiles {
-  readonly checkpoint: SegmentInfo | undefined;
-  readonly segments: readonly SegmentInfo[];
-}
-
-/** Lists what is to be read. An owner beside a reader may finish a checkpoint meanwhile: then it is looked at once more. */
-async function listFiles(session: StorageSession): Promise<LogFiles> {
-  for (;;) {
-    const checkpoint = (await session.checkpoints()).at(-1);
-    const segments = await session.segments();
-    const newest = (await session.checkpoints()).at(-1);
-    if (newest?.number !== checkpoint?.number) continue;
-    return { checkpoint, segments: segments.filter(({ number }) => number >= (checkpoint?.number ?? 0)) };
-  }
-}
-
 /**
  * Restores the newest checkpoint into an empty core, and looks at the headers of the segments behind it.
+ * @param listed what is to be read, where that was listed already
  * @throws HoldfastError as {@link recoverLog}.
  */
 export async function beginReading(
   session: StorageSession,
   core: Core,
   options: RecoveryOptions,
+  listed?: LogFiles,
 ): Promise<{ reader: LogReader; headers: Header[]; checkpoint: CheckpointHeader | undefined }> {
-  const files = await listFiles(session);
+  const files = listed ?? (await listFiles(session));
   const reader = new LogReader(session, core, options, files);
   const headers: Header[] = [];
   for (const { number } of files.segments) headers.push(await reader.header(number));
@@ -316,12 +269,22 @@ export async function beginReading(
 
 /**
  * Reads the log of a session into an empty core, and makes its tail safe.
+ * @param listed what is to be read, where that was listed already
  * @throws HoldfastError `CORRUPTION` with segment and offset, `UNSUPPORTED`, `STORE_FULL`, and what the storage throws.
  */
-export async function recoverLog(session: StorageSession, core: Core, options: RecoveryOptions): Promise<LogState> {
-  const { reader, headers, checkpoint } = await beginReading(session, core, options);
+export async function recoverLog(
+  session: StorageSession,
+  core: Core,
+  options: RecoveryOptions,
+  listed?: LogFiles,
+): Promise<LogState> {
+  const { reader, headers, checkpoint } = await beginReading(session, core, options, listed);
   const last = headers.at(-1);
-  if (last === undefined) return emptyLog(session, core, options, checkpoint);
+  if (last === undefined) {
+    return checkpoint === undefined
+      ? newLog(session, core, options.databaseId)
+      : importedLog(session, core, checkpoint);
+  }
   for (let i = 0; i + 1 < headers.length; i++) {
     const header = headers[i] as Header;
     const next = headers[i + 1] as Header;
@@ -337,16 +300,9 @@ export async function recoverLog(session: StorageSession, core: Core, options: R
   return { ...state, checkpoint: checkpoint?.number ?? 0 };
 }
 
-/** What was left out when a damaged database was opened with `salvage`. */
-export interface SalvagedInfo {
-  /** Commits that were found in the log before the damage. */
-  readonly commits: number;
-  /** The damage that it ends at, with the file and the offset in its details. */
-  readonly damage: HoldfastError;
-}
-
 /**
  * Reads as much of a damaged log as is whole, for a reader who knows that it is not all: a prefix of the commits.
+ * @param listed what is to be read, where that was listed already
  * @returns what it ends at; undefined where nothing is damaged
  * @throws HoldfastError `CORRUPTION` where nothing can be had: of a damaged checkpoint, or of a record that is whole and says
  *   what cannot be; otherwise as {@link recoverLog}.
@@ -355,8 +311,9 @@ export async function salvageLog(
   session: StorageSession,
   core: Core,
   options: RecoveryOptions,
+  listed?: LogFiles,
 ): Promise<SalvagedInfo | undefined> {
-  const files = await listFiles(session);
+  const files = listed ?? (await listFiles(session));
   const reader = new LogReader(session, core, options, files);
   const checkpoint = files.checkpoint === undefined ? undefined : await reader.checkpoint(files.checkpoint.number);
   const found = await soundHeaders(reader, files, checkpoint);
@@ -409,36 +366,15 @@ async function damageOf(look: () => Promise<void>): Promise<HoldfastError | unde
   }
 }
 
-/** A log without segments: a new one, or one that begins with what was imported. */
-function emptyLog(
-  session: StorageSession,
-  core: Core,
-  options: RecoveryOptions,
-  checkpoint: CheckpointHeader | undefined,
-): LogState {
-  if (checkpoint !== undefined && !checkpoint.isExport) throw missingSegment(checkpoint.number);
+/** A log without segments, behind what was imported. */
+function importedLog(session: StorageSession, core: Core, checkpoint: CheckpointHeader): LogState {
+  const { databaseId, number, epoch, isExport } = checkpoint;
+  if (!isExport) throw missingSegment(number);
   // Owners before this one have left nothing, but may have given versions.
-  const owners = Math.max(session.epoch - (checkpoint?.epoch ?? 1), 0);
-  const file: FileName = { kind: "checkpoint", number: checkpoint?.number ?? 0 };
-  raiseTo(core, core.version() + owners * abi.VERSION_GAP_AFTER_CRASH, checkpoint?.epoch ?? 0, file);
-  const log = importedLog(session, checkpoint?.databaseId ?? options.databaseId, file.number);
+  raiseTo(core, core.version() + versionsUnseen(session.epoch - epoch), epoch, { kind: "checkpoint", number });
+  const log = logWithoutSegments(session, databaseId, number);
   // The lock that counts epochs may have been lost since the import.
-  return checkpoint === undefined ? log : { ...log, epoch: Math.max(log.epoch, checkpoint.epoch + 1) };
-}
-
-/** A log that has no segment yet, perhaps behind checkpoint `checkpoint`, which stands for itself. */
-export function importedLog(session: StorageSession, databaseId: Uint8Array, checkpoint: number): LogState {
-  return {
-    databaseId,
-    epoch: session.epoch,
-    // Its first segment has the checkpoint's number: what is below that stands for nothing.
-    segment: Math.max(checkpoint - 1, 0),
-    segmentBytes: undefined,
-    predecessorEnd: 0,
-    predecessorCrc: 0,
-    recovered: undefined,
-    checkpoint,
-  };
+  return { ...log, epoch: Math.max(log.epoch, epoch + 1) };
 }
 
 /** Where the log goes on, whatever stands before its segments. */
@@ -489,7 +425,7 @@ const EPOCH_MAX = 2 ** 32 - 1;
  */
 function raiseVersions(core: Core, last: Header, owners: number): void {
   const found = Math.max(core.version(), last.firstVersion - 1);
-  raiseTo(core, found + owners * abi.VERSION_GAP_AFTER_CRASH, last.epoch, { kind: "segment", number: last.number });
+  raiseTo(core, found + versionsUnseen(owners), last.epoch, { kind: "segment", number: last.number });
 }
 
 function raiseTo(core: Core, version: number, epochFound: number, { kind, number }: FileName): void {

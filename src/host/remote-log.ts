@@ -15,7 +15,7 @@ import type { Core } from "./core.js";
 import type { Environment } from "./environment.js";
 import { closedMeanwhile, indeterminate, type Log, type LogListener, type SegmentStart, storeFailed } from "./log.js";
 import type { LogPost } from "./log-post.js";
-import type { LogState } from "./recovery.js";
+import type { LogState } from "./log-state.js";
 import { unsupported } from "./unsupported.js";
 
 /** The longest that a synchronous call waits for the worker that writes. */

@@ -8,7 +8,8 @@ import { HoldfastError } from "../errors.js";
 import * as abi from "./abi.js";
 import type { Core } from "./core.js";
 import { statusError } from "./core.js";
-import { type CheckpointHeader, decodeCheckpointHeader } from "./log-format.js";
+import { decodeCheckpointHeader } from "./header-reader.js";
+import type { CheckpointHeader } from "./log-format.js";
 
 /** Gives up to `most` of the next bytes of a stream, none at its end. */
 export type NextBytes = (most: number) => Promise<Uint8Array>;

@@ -9,10 +9,9 @@ import { ABI_VERSION, WORKERS_MAX } from "./abi.js";
 import { describe, refuseArgument } from "./arguments.js";
 import { type Core, TURN_SYNC, TURN_WRITE, type WorkerSlot } from "./core.js";
 import type { DurableLog } from "./durability.js";
-import type { Environment } from "./environment.js";
+import { type Environment, pause } from "./environment.js";
 import { Evidence } from "./evidence.js";
 import type { DatabaseHandle, SharedLog } from "./handle.js";
-import { healRun } from "./healing.js";
 import type { Listeners } from "./listeners.js";
 import type { Log, LogListener } from "./log.js";
 import { unsupported } from "./unsupported.js";
@@ -141,7 +140,7 @@ export class Sharing {
     if (!this.#isOwner) {
       throw unsupported("db.recoverRun in a worker that has attached", "Call it where the database was opened.");
     }
-    return log.withFiles((files) => healRun(this.#core, this.#handle.module, files, id));
+    return log.recoverRun(this.#handle.module, id);
   }
 
   /**
@@ -162,7 +161,7 @@ export class Sharing {
     for (const step of steps) {
       for (let attempt = 1; core.isSound && !step(); attempt++) {
         if (attempt >= ATTEMPTS_MIN && this.#environment.monotonicMs() > endMs) throw stuck();
-        await new Promise<void>((resolve) => this.#environment.schedule(PAUSE_MS, resolve, true));
+        await pause(this.#environment, PAUSE_MS);
       }
     }
   }

@@ -2,7 +2,25 @@
  * What a database says of where it is kept. Plain data, the same in every worker that has the database.
  */
 import type { VanishedInfo } from "../adapters/storage.js";
-import type { RecoveredInfo, SalvagedInfo } from "./recovery.js";
+import type { HoldfastError } from "../errors.js";
+
+/** What was found when a database was opened after an unclean end. */
+export interface RecoveredInfo {
+  /** Commits that were found in the log. */
+  readonly commits: number;
+  /** Bytes of a torn tail that were cut off. */
+  readonly droppedBytes: number;
+  /** Why the tail was cut off, or why nothing was. */
+  readonly reason: string;
+}
+
+/** What was left out when a damaged database was opened with `salvage`. */
+export interface SalvagedInfo {
+  /** Commits that were found in the log before the damage. */
+  readonly commits: number;
+  /** The damage that it ends at, with the file and the offset in its details. */
+  readonly damage: HoldfastError;
+}
 
 /** Where a database is kept, and in what state it was found. */
 export interface StorageInfo {

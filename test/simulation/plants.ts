@@ -135,8 +135,8 @@ export const PLANTS: readonly Plant[] = [
   ]),
   plant("removes segments before the checkpoint is durable", "crash", [
     "host/durability.ts",
-    "      await storeCheckpoint(session, start.number, stream, this.#environment);\n",
-    "      await removeBefore(session, start.number);\n      await storeCheckpoint(session, start.number, stream, this.#environment);\n",
+    "    await checkpointBefore(this.#core, start, files);\n",
+    "    await removeBefore(files.session, start.number);\n    await checkpointBefore(this.#core, start, files);\n",
   ]),
   plant("does not sync the bytes of a checkpoint", "crash", [
     "adapters/node-fs-checkpoint.ts",
@@ -149,7 +149,7 @@ export const PLANTS: readonly Plant[] = [
     "",
   ]),
   plant("replays what the checkpoint holds already", "crash", [
-    RECOVERY,
+    "host/log-files.ts",
     "segments.filter(({ number }) => number >= (checkpoint?.number ?? 0))",
     "[...segments]",
   ]),

@@ -1,62 +1,26 @@
 /**
- * A database as one stream of bytes between any two platforms: out of a snapshot, and into an empty place.
+ * Importing: a stream that an export has given, into an empty place.
  *
- * The stream is a checkpoint that stands for itself. What is imported is stored as the first checkpoint before it is served,
- * so that it is there whole or not at all.
+ * What is imported is stored as the first checkpoint before it is served, so that it is there whole or not at all.
+ *
+ * Loaded only where something is imported.
  */
 import type { StorageSession } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
 import { describe, refuseArgument } from "./arguments.js";
-import { breathe, CheckpointStream, storeCheckpoint } from "./checkpoint.js";
-import type { Core, HeldRun } from "./core.js";
-import type { Environment } from "./environment.js";
+import { CheckpointStream, storeCheckpoint } from "./checkpoint.js";
+import type { Core } from "./core.js";
+import { type Environment, pause } from "./environment.js";
 import type { CheckpointHeader } from "./log-format.js";
-import { importedLog, type LogState, type RecoveryProgress } from "./recovery.js";
+import { type LogState, logWithoutSegments } from "./log-state.js";
+import type { ByteStream } from "./options.js";
+import type { RecoveryProgress } from "./recovery.js";
 import { restoreCheckpoint } from "./restore.js";
 
-/** What `Database.import` takes: pieces of any size, one after another. */
-export type ByteStream = AsyncIterable<Uint8Array> | Iterable<Uint8Array> | ReadableStream<Uint8Array>;
-
-const DATABASE_ID_BYTES = 16;
-const EXPORT_EPOCH = 1;
-const EXPORT_NUMBER = 1;
 /** Bytes after which timers and messages get their turn. */
 const BREATH_BYTES = 16 * 1024 * 1024;
 /** What a piece counts for at least: a stream without an end may have no bytes in it. */
 const PIECE_BYTES_LEAST = 16 * 1024;
-
-/** The pieces of an export of what `version` sees of these runs; `assertLive` throws once that cannot be read any more. */
-export async function* exportPieces(
-  core: Core,
-  version: number,
-  runs: readonly HeldRun[],
-  assertLive: () => void,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  const databaseId = new Uint8Array(DATABASE_ID_BYTES);
-  const header: CheckpointHeader = {
-    databaseId,
-    number: EXPORT_NUMBER,
-    epoch: EXPORT_EPOCH,
-    isExport: true,
-    position: 0,
-    chain: 0,
-    version,
-    given: version,
-    written: 0,
-    commits: core.commits,
-  };
-  const stream = new CheckpointStream(core, header, runs);
-  try {
-    for (;;) {
-      assertLive();
-      const piece = stream.next();
-      if (piece === undefined) return;
-      if (piece.length > 0) yield piece.slice();
-    }
-  } finally {
-    stream.end();
-  }
-}
 
 /** What an import needs beside the stream. */
 export interface ImportOptions {
@@ -87,7 +51,7 @@ export async function importStream(core: Core, source: ByteStream, options: Impo
         sinceBreath += Math.max(rest.length, PIECE_BYTES_LEAST);
         if (sinceBreath < BREATH_BYTES) continue;
         sinceBreath = 0;
-        await breathe(options.environment);
+        await pause(options.environment);
         options.signal?.throwIfAborted();
       }
       const part = rest.subarray(0, most);
@@ -110,7 +74,7 @@ export async function storeImport(
   const header: CheckpointHeader = { ...imported, databaseId, number: 1, epoch: session.epoch, isExport: true };
   const stream = new CheckpointStream(core, header, core.runsAt(imported.version));
   await storeCheckpoint(session, header.number, stream, environment);
-  return importedLog(session, databaseId, header.number);
+  return logWithoutSegments(session, databaseId, header.number);
 }
 
 /** Refuses a place in which there is something: an import never mixes with it. */
@@ -124,16 +88,6 @@ export function refuseExisting(session: StorageSession): void {
 
 interface Readable {
   getReader(): ReadableStreamDefaultReader<Uint8Array>;
-}
-
-/** Refuses what is no stream, before anything is touched. */
-export function checkSource(source: unknown): void {
-  const isStream =
-    typeof source === "object" &&
-    source !== null &&
-    (Symbol.asyncIterator in source || Symbol.iterator in source || "getReader" in source);
-  if (isStream) return;
-  throw refuseArgument(`Database.import takes a stream of bytes such as db.export() gives, got ${describe(source)}.`);
 }
 
 /** Walks any kind of stream. */
