@@ -120,7 +120,8 @@ export const TRAVERSE_IN: u32 = 2;
 export const TRAVERSE_NODE_OFFSET: u32 = 0;
 export const TRAVERSE_PARENT_OFFSET: u32 = 8;
 export const TRAVERSE_ROW_BYTES: u32 = 16;
-// What a step of a traversal tells in the result area, behind the address of the rows.
+// What a traversal begins with: where its rows stand, which of them are the level under way, and the next of them to look at.
+export const TRAVERSE_ROWS_OFFSET: u32 = 0;
 export const TRAVERSE_LEVEL_OFFSET: u32 = 4;
 export const TRAVERSE_END_OFFSET: u32 = 8;
 export const TRAVERSE_NEXT_OFFSET: u32 = 12;

@@ -37,9 +37,6 @@ import {
   STATUS_UNDONE,
   STEP_LOST,
   STEP_MORE,
-  TRAVERSE_END_OFFSET,
-  TRAVERSE_LEVEL_OFFSET,
-  TRAVERSE_NEXT_OFFSET,
   WATERMARK_CLOSED,
 } from "./constants";
 import { Entry } from "./entry";
@@ -511,22 +508,12 @@ export function traverseClose(traversal: usize): void {
   traversalFree(changetype<Traversal>(traversal));
 }
 
-/** Where the rows stand, how many there are, and which of them are the level under way, of which the first `next` are done. */
-function tell(traversal: Traversal, status: u32): u32 {
-  const result = scratchResult();
-  store<u32>(result, traversal.rows as u32);
-  store<u32>(result + TRAVERSE_LEVEL_OFFSET, traversal.levelStart);
-  store<u32>(result + TRAVERSE_END_OFFSET, traversal.levelEnd);
-  store<u32>(result + TRAVERSE_NEXT_OFFSET, traversal.next);
-  return refusal(status);
-}
-
 /** Goes on with a walk at a version that is held, by at most `rowsMax` nodes; a status. */
 export function traverseStep(traversal: usize, run: usize, generation: u32, at: f64, sides: u32, rowsMax: u32): u32 {
   const header = changetype<Run>(run);
   if (!runShows(header, generation)) return staleness(header);
   const status = traversalStep(changetype<Traversal>(traversal), header, at as u64, null, sides, rowsMax);
-  return SHARED && !runShows(header, generation) ? staleness(header) : tell(changetype<Traversal>(traversal), status);
+  return SHARED && !runShows(header, generation) ? staleness(header) : refusal(status);
 }
 
 /** The same as a transaction sees it, which notes what is looked at. */
@@ -538,7 +525,7 @@ export function transactionTraverse(traversal: usize, handle: usize, generation:
   const walk = changetype<Traversal>(traversal);
   const status = traversalStep(walk, run, transaction.start, transaction, sides, rowsMax);
   const lost = transactionLost(transaction);
-  return lost != STATUS_OK ? lost : tell(walk, status);
+  return lost != STATUS_OK ? lost : refusal(status);
 }
 
 // Snapshots.

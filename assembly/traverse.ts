@@ -33,7 +33,9 @@ import { noteScan, Transaction } from "./transaction";
 import { worker } from "./workers";
 
 const TAG: u32 = TABLE_GRAPH + TABLE_INDEX_BASE;
-const SEEN_BYTES_MIN: u32 = 2000;
+const SLOTS_PER_ROW: u32 = 2;
+/** What a node takes: its row, and its part of the set. */
+const NODE_BYTES: u32 = TRAVERSE_ROW_BYTES + 8 * SLOTS_PER_ROW;
 const ZERO: u32 = 48;
 /** The greatest id: what is above it is not told from its neighbours as a number of the host's. */
 const ID_MAX: u64 = 9007199254740991;
@@ -41,17 +43,17 @@ const ID_MAX: u64 = 9007199254740991;
 const DIGITS_BASE: u32 = 96;
 const DIGITS_MAX: u32 = 16;
 
-/** A walk under way, in an extent of its own with the types behind it. */
+/** A walk under way, in an extent of its own with the types behind it. The host reads what it begins with. */
 @unmanaged
 export class Traversal {
   rows: usize;
-  count: u32;
-  seen: usize;
-  seenMask: u32;
   /** The rows of the level that is walked now, and the next of them. */
   levelStart: u32;
   levelEnd: u32;
   next: u32;
+  count: u32;
+  /** How many there is room for. The set stands behind as many. */
+  room: u32;
   typesBytes: u32;
 }
 
@@ -92,7 +94,6 @@ export function traversalMake(start: f64, types: usize, typesBytes: u32): Traver
 
 export function traversalFree(traversal: Traversal): void {
   listFree(traversal.rows);
-  listFree(traversal.seen);
   listFree(changetype<usize>(traversal));
 }
 
@@ -104,15 +105,17 @@ function nodeOf(traversal: Traversal, index: u32): f64 {
   return load<f64>(rowOf(traversal, index) + TRAVERSE_NODE_OFFSET);
 }
 
-/** Where a node stands in the set, or would. */
-function seenPlace(seen: usize, mask: u32, node: f64): usize {
-  const spread = reinterpret<u64>(node) * 0x9e3779b97f4a7c15;
-  let place = ((spread >> 32) as u32) & mask;
-  let at = seen + ((place as usize) << 3);
-  // At most half of it is taken, so there is an end.
+/** Where a node stands in the set, or would. Half of the set stays empty, so there is an end. */
+function seenPlace(traversal: Traversal, node: f64): usize {
+  const slots = traversal.room * SLOTS_PER_ROW;
+  const seen = rowOf(traversal, traversal.room);
+  const spread = (reinterpret<u64>(node) * 0x9e3779b97f4a7c15) >> 32;
+  const end = seen + ((slots as usize) << 3);
+  const first = ((spread * (slots as u64)) >> 32) as usize;
+  let at = seen + (first << 3);
   while (load<f64>(at) != 0 && load<f64>(at) != node) {
-    place = (place + 1) & mask;
-    at = seen + ((place as usize) << 3);
+    at += 8;
+    if (at == end) at = seen;
   }
   return at;
 }
@@ -120,34 +123,25 @@ function seenPlace(seen: usize, mask: u32, node: f64): usize {
 /** Makes room for one more node; false if memory cannot grow. */
 function reserve(traversal: Traversal): bool {
   const count = traversal.count;
-  const bytes = ((count as u64) + 1) * (TRAVERSE_ROW_BYTES as u64);
-  if (traversal.rows == 0 || bytes > (listBytes(traversal.rows) as u64)) {
-    const rows = listMake(bytes);
-    if (rows == 0) return false;
-    memory.copy(rows, traversal.rows, count * TRAVERSE_ROW_BYTES);
-    listFree(traversal.rows);
-    traversal.rows = rows;
-  }
-  if (traversal.seen != 0 && count < traversal.seenMask >>> 1) return true;
-  const slots: u32 = traversal.seen == 0 ? SEEN_BYTES_MIN >>> 3 : (traversal.seenMask + 1) << 1;
-  // A power of two: as many as fit into the extent, at least half of it.
-  const mask = (1 << (31 - clz(slots))) - 1;
-  const seen = listMake(((mask as u64) + 1) << 3);
-  if (seen == 0) return false;
-  memory.fill(seen, 0, ((mask as usize) + 1) << 3);
+  if (count < traversal.room) return true;
+  const rows = listMake(((count as u64) + 1) * (NODE_BYTES as u64));
+  if (rows == 0) return false;
+  const room = listBytes(rows) / NODE_BYTES;
+  memory.copy(rows, traversal.rows, count * TRAVERSE_ROW_BYTES);
+  memory.fill(rows + ((room * TRAVERSE_ROW_BYTES) as usize), 0, room * (NODE_BYTES - TRAVERSE_ROW_BYTES));
+  listFree(traversal.rows);
+  traversal.rows = rows;
+  traversal.room = room;
   for (let index: u32 = 0; index < count; index++) {
     const node = nodeOf(traversal, index);
-    store<f64>(seenPlace(seen, mask, node), node);
+    store<f64>(seenPlace(traversal, node), node);
   }
-  listFree(traversal.seen);
-  traversal.seen = seen;
-  traversal.seenMask = mask;
   return true;
 }
 
 /** Adds a node that there is room for, unless it was come upon before. */
 function add(traversal: Traversal, node: f64, parent: u32): void {
-  const place = seenPlace(traversal.seen, traversal.seenMask, node);
+  const place = seenPlace(traversal, node);
   if (load<f64>(place) != 0) return;
   store<f64>(place, node);
   const row = rowOf(traversal, traversal.count++);

@@ -64,6 +64,7 @@ export const TRAVERSE_IN = 2;
 export const TRAVERSE_NODE_OFFSET = 0;
 export const TRAVERSE_PARENT_OFFSET = 8;
 export const TRAVERSE_ROW_BYTES = 16;
+export const TRAVERSE_ROWS_OFFSET = 0;
 export const TRAVERSE_LEVEL_OFFSET = 4;
 export const TRAVERSE_END_OFFSET = 8;
 export const TRAVERSE_NEXT_OFFSET = 12;

@@ -642,10 +642,10 @@ export class Core implements Scratch {
     const status = this.#call(how, pointer, ...numbers);
     if (status !== abi.STATUS_OK) throw statusError(status, "The walk");
     return {
-      rows: this.view.getUint32(this.#result, true),
-      level: this.view.getUint32(this.#result + abi.TRAVERSE_LEVEL_OFFSET, true),
-      end: this.view.getUint32(this.#result + abi.TRAVERSE_END_OFFSET, true),
-      next: this.view.getUint32(this.#result + abi.TRAVERSE_NEXT_OFFSET, true),
+      rows: this.view.getUint32(pointer + abi.TRAVERSE_ROWS_OFFSET, true),
+      level: this.view.getUint32(pointer + abi.TRAVERSE_LEVEL_OFFSET, true),
+      end: this.view.getUint32(pointer + abi.TRAVERSE_END_OFFSET, true),
+      next: this.view.getUint32(pointer + abi.TRAVERSE_NEXT_OFFSET, true),
     };
   }
 
