@@ -8,7 +8,7 @@
  * Runs on every runtime: the database is handed in, and nothing of a platform is used.
  */
 import type { Environment } from "../../src/host/environment.js";
-import type { Database, Value } from "../../src/index.js";
+import type { Database, Run, Value } from "../../src/index.js";
 import type { OpenOptions } from "../contract/context.js";
 import { ByteStorage, type Segments } from "./byte-storage.js";
 import type { DatabaseFiles } from "./plain-log.js";
@@ -222,6 +222,34 @@ export const GOLDEN_LOGS: readonly GoldenLog[] = [
       await source.close();
     },
   },
+  {
+    name: "graph",
+    about:
+      "A graph with an index of a property, changed by a second owner after the first was killed; a checkpoint between.",
+    async write(life) {
+      const first = await life.open();
+      const { graph } = first.run("graph");
+      const [a, b, c] = ["a.ts", "b.ts", "c.ts"].map((path) => graph.addNode("file", { path })) as [
+        number,
+        number,
+        number,
+      ];
+      graph.createIndex("file", "path");
+      graph.addEdge(a, b, "imports", { line: 1 });
+      const gone = graph.addEdge(b, c, "imports");
+      await first.checkpoint();
+      graph.deleteEdge(gone);
+      const second = await life.open();
+      second.run("graph").transaction((tx) => {
+        const long = tx.graph.addNode(["file", "odd\u0000one"], { path: "x".repeat(100), size: 2n });
+        tx.graph.addEdge(long, long, "is", { exactly: true });
+        tx.graph.addEdge(c, long, "im\u0001ports");
+        tx.graph.patchNode(a, { path: "d.ts" });
+        tx.graph.deleteNode(b);
+      });
+      await second.close();
+    },
+  },
 ];
 
 /** Writes a golden log with today's code. */
@@ -237,7 +265,13 @@ function ascending(files: Segments): Segments {
 }
 
 /** Runs that golden logs write to. */
-const RUNS = ["agent", "alpha", "beta", "gamma", "values"];
+const RUNS = ["agent", "alpha", "beta", "gamma", "values", "graph"];
+
+function graphOf({ graph }: Run): unknown {
+  const byPath = ["d.ts", "c.ts", "x".repeat(100), "a.ts"].map((path) => graph.findNodes("file", "path", path).length);
+  const odd = graph.nodesByLabel("odd\u0000one").map(({ id }) => id);
+  return { nodes: graph.nodes(), edges: graph.edges(), byPath, odd, verified: { ...graph.verify() } };
+}
 
 /** Everything that a database shows of what golden logs write, as one plain value. */
 export function contentsOf(db: Database): Value {
@@ -252,6 +286,7 @@ export function contentsOf(db: Database): Value {
       state: run.state.list(),
       traces: run.traces.list(),
       run: db.runs.get(id) ?? null,
+      ...(run.graph.nodeCount() === 0 ? {} : { graph: graphOf(run) }),
     } as unknown as Value;
   }
   return contents;
