@@ -143,6 +143,11 @@ export function statusError(status: number, what = "The call"): HoldfastError {
         `The transaction's writes exceed ${abi.TRANSACTION_BYTES_MAX} bytes, or what its storage keeps in one record; nothing has changed. Split it.`,
         { details: { limit: abi.TRANSACTION_BYTES_MAX } },
       );
+    case abi.STATUS_DAMAGED:
+      return new HoldfastError(
+        "CORRUPTION",
+        `${what} came upon what cannot be: it was damaged, or written by something else. graph.verify() lists what is wrong, and graph.rebuild() makes the index anew.`,
+      );
     case abi.STATUS_UNDONE:
       return new HoldfastError(
         "STORAGE_FULL",
@@ -637,10 +642,18 @@ export class Core implements Scratch {
     return traversal;
   }
 
-  /** Goes on with a walk at a version, or as a transaction sees it, as the core's exports of these names take it. */
-  traverse(how: "traverseStep" | "transactionTraverse", pointer: number, ...numbers: number[]): TraversalStep {
+  /**
+   * Goes on with a walk over a run's graph at a version, or as a transaction sees it, as the core's exports of these names
+   * take it.
+   */
+  traverse(
+    how: "traverseStep" | "transactionTraverse",
+    run: RunHandle,
+    pointer: number,
+    ...numbers: number[]
+  ): TraversalStep {
     const status = this.#call(how, pointer, ...numbers);
-    if (status !== abi.STATUS_OK) throw statusError(status, "The walk");
+    if (status !== abi.STATUS_OK) throw this.runError(status, run.pointer, "The walk");
     return {
       rows: this.view.getUint32(pointer + abi.TRAVERSE_ROWS_OFFSET, true),
       level: this.view.getUint32(pointer + abi.TRAVERSE_LEVEL_OFFSET, true),

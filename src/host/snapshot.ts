@@ -157,9 +157,10 @@ export class SnapshotReader implements HeldReader {
 
   traverse(start: number, types: readonly string[], direction: GraphDirection): Traversal {
     const hold = this.#hold;
-    const { pointer: run, generation } = this.#run;
-    return new CoreTraversal(hold.engine, hold.core().openTraversal(start, types), hold.version, (pointer, rowsMax) =>
-      hold.core().traverse("traverseStep", pointer, run, generation, hold.version, SIDES[direction], rowsMax),
+    const run = this.#run;
+    const { pointer: header, generation } = run;
+    return new CoreTraversal(hold.engine, hold.core().openTraversal(start, types), hold.version, (walk, rowsMax) =>
+      hold.core().traverse("traverseStep", run, walk, header, generation, hold.version, SIDES[direction], rowsMax),
     );
   }
 

@@ -182,8 +182,11 @@ export class TransactionWriter implements StepWriter, HeldReader, Holder {
 
   traverse(start: number, types: readonly string[], direction: GraphDirection): Traversal {
     const core = this.#live();
-    return new CoreTraversal(this.#engine, core.openTraversal(start, types), this.#start, (pointer, rowsMax) =>
-      this.#live().traverse("transactionTraverse", pointer, this.#pointer, this.#generation, SIDES[direction], rowsMax),
+    const run = this.#run;
+    const pointer = this.#pointer;
+    const generation = this.#generation;
+    return new CoreTraversal(this.#engine, core.openTraversal(start, types), this.#start, (walk, rowsMax) =>
+      this.#live().traverse("transactionTraverse", run, walk, pointer, generation, SIDES[direction], rowsMax),
     );
   }
 

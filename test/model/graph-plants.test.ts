@@ -92,10 +92,9 @@ const PLANTS: readonly [name: string, plant: () => void][] = [
         Core.prototype,
         "traverse",
         (original) =>
-          function (this: Core, how: string, pointer: number, ...numbers: number[]) {
-            const [run, generation, _at, sides, rowsMax] = numbers as [number, number, number, number, number];
-            const given = how === "traverseStep" ? [run, generation, this.version(), sides, rowsMax] : numbers;
-            return Reflect.apply(original, this, [how, pointer, ...given]);
+          function (this: Core, how: string, ...given: unknown[]) {
+            const newest = given.with(4, this.version());
+            return Reflect.apply(original, this, [how, ...(how === "traverseStep" ? newest : given)]);
           } as AnyMethod,
       ),
   ],

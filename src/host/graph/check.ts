@@ -4,6 +4,7 @@
 import type { Reader, StepWriter } from "../reader-writer.js";
 import {
   DEFINITIONS,
+  type Definitions,
   definitionsOf,
   EDGE,
   edgeLines,
@@ -32,6 +33,8 @@ const PROBLEMS_MAX = 100;
 const FOLLOWS = /^[noilp]/;
 
 interface Findings {
+  /** Whether it cannot be read which properties are indexed. */
+  readonly isUndefined: boolean;
   readonly missing: string[];
   readonly extra: string[];
   readonly report: GraphReport;
@@ -50,7 +53,7 @@ function find(reader: Reader): Findings {
       note((error as Error).message);
     }
   };
-  let definitions = {};
+  let definitions: Definitions | undefined;
   attempt(() => {
     definitions = definitionsOf(reader.get(INDEX, DEFINITIONS));
   });
@@ -60,7 +63,7 @@ function find(reader: Reader): Findings {
     attempt(() => {
       const node = nodeOf(memberId(key, NODE.length), value);
       nodes.add(node.id);
-      for (const line of nodeLines(node, definitions)) expected.add(line);
+      for (const line of nodeLines(node, definitions ?? {})) expected.add(line);
     });
   }
   const edges = reader.list(TABLE, { prefix: EDGE });
@@ -81,6 +84,7 @@ function find(reader: Reader): Findings {
   }
   for (const key of expected) note(`The index lacks ${JSON.stringify(key)}`);
   return {
+    isUndefined: definitions === undefined,
     missing: [...expected],
     extra,
     report: { valid: count === 0, nodes: nodes.size, edges: edges.length, problems },
@@ -92,9 +96,13 @@ export function checkGraph(reader: Reader): GraphReport {
   return find(reader).report;
 }
 
-/** Makes the index say what nodes and edges say; what was wrong before. */
+/**
+ * Makes the index say what nodes and edges say; what was wrong before. Where it cannot be read which properties are indexed,
+ * none is any more.
+ */
 export function rebuildGraph(writer: StepWriter): GraphReport {
-  const { missing, extra, report } = find(writer);
+  const { isUndefined, missing, extra, report } = find(writer);
+  if (isUndefined) writer.delete(INDEX, DEFINITIONS, undefined);
   for (const key of extra) writer.delete(INDEX, key, undefined);
   for (const key of missing) writer.put(INDEX, key, null, undefined);
   return report;
