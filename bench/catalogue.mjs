@@ -184,6 +184,13 @@ export const catalogue = [
     load: async () => (await import("./measurements/runs.mjs")).prepare,
   },
   {
+    name: "graph",
+    title: "a graph in memory: the modules of this project and of all that it depends on, and what they import",
+    unit: "µs",
+    goals: [],
+    load: async () => (await import("./measurements/graph.mjs")).prepare,
+  },
+  {
     name: "layers",
     title: "what each layer adds to a put: over 100,000 existing keys in shuffled order",
     ...layers,

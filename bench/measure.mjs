@@ -26,7 +26,7 @@ export function alone(subject) {
   return {
     subjects: [subject],
     async time(makeInput, round) {
-      const input = (subject.makeInput ?? makeInput)(round, subject.operations);
+      const input = await (subject.makeInput ?? makeInput)(round, subject.operations);
       collectGarbage();
       const start = performance.now();
       let result = subject.pass(input);
