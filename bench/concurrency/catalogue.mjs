@@ -6,8 +6,12 @@
 export const COUNTS = [1, 2, 4, 8, 50];
 /** The specification asks for the mixed work of ten. */
 const COUNTS_MIXED = [1, 2, 4, 8, 10, 50];
+const COUNTS_GRAPH = [1, 2, 5, 10, 20, 50];
 
-/** The keys of each run. All of them fit into a core's cache, so that what is seen is the store and not the memory. */
+/**
+ * The keys of each run, and the nodes of a graph before anything is added. All of them fit into a core's cache, so that what
+ * is seen is the store and not the memory.
+ */
 export const KEYS = 1000;
 /** Of five operations of mixed work one is a put. */
 export const MIXED_OF = 5;
@@ -22,6 +26,11 @@ export const designs = [
     name: "own",
     title: "each its own (yardstick)",
     note: "each worker an unshared Holdfast database of its own, on the same work: shares nothing",
+  },
+  {
+    name: "own-counter",
+    title: "its own, one counter",
+    note: "the same, and after each put one atomic addition to a word that all of them share: what versions that rise over all runs leave at best",
   },
   {
     name: "one-lock",
@@ -40,16 +49,42 @@ export const designs = [
   },
 ];
 
+const ON_KEYS = ["holdfast", "own", "one-lock", "plain-locks", "lmdb"];
+const ON_GRAPHS = ["holdfast", "own", "one-lock"];
+
+/** Those of one group are measured by the same threads. `--only` takes its name too. */
 export const workloads = [
-  { name: "reads", title: "reads of one run", counts: COUNTS, per: "per read" },
-  { name: "disjoint", title: "writes to disjoint runs, one for each worker", counts: COUNTS, per: "per put" },
-  { name: "one-run", title: "writes to one run", counts: COUNTS, per: "per put" },
-  { name: "mixed", title: "80 % reads and 20 % writes of one run", counts: COUNTS_MIXED, per: "per operation" },
-];
+  { name: "reads", title: "reads of one run", counts: COUNTS, per: "per read", on: ON_KEYS },
+  {
+    name: "disjoint",
+    title: "writes to disjoint runs, one for each worker",
+    counts: COUNTS,
+    per: "per put",
+    on: [...ON_KEYS, "own-counter"],
+  },
+  { name: "one-run", title: "writes to one run", counts: COUNTS, per: "per put", on: ON_KEYS },
+  {
+    name: "mixed",
+    title: "80 % reads and 20 % writes of one run",
+    counts: COUNTS_MIXED,
+    per: "per operation",
+    on: ON_KEYS,
+  },
+  { name: "graph-reads", title: "getNode of one run's graph", counts: COUNTS_GRAPH, per: "per read", on: ON_GRAPHS },
+  { name: "graph-adds", title: "addNode to one run's graph", counts: COUNTS_GRAPH, per: "per node", on: ON_GRAPHS },
+  {
+    name: "graph-mixed",
+    title: "80 % getNode and 20 % addNode of one run's graph",
+    counts: COUNTS_GRAPH,
+    per: "per operation",
+    on: ON_GRAPHS,
+  },
+].map((workload) => ({ ...workload, group: workload.name.startsWith("graph-") ? "graph" : "keys" }));
 
 /**
  * What is asked of Holdfast, each of one workload and one count of workers:
  *   `scalesLikeOwn`   its throughput over one worker's, over the same of the yardstick
+ *   `scalesLike`      the same over that of another design, or of `design` instead of Holdfast's: shown, and no goal
  *   `ofTwo`           its throughput over two workers'
  *   `ofOne`           its throughput over one worker's
  *   `cpuOfOne`        CPU time per operation over one worker's, at most
@@ -59,6 +94,8 @@ export const workloads = [
 export const goals = [
   { workload: "reads", workers: 2, scalesLikeOwn: 0.93, cores: 2 },
   { workload: "disjoint", workers: 2, scalesLikeOwn: 0.93, cores: 2 },
+  { workload: "disjoint", workers: 2, scalesLike: "own-counter", cores: 2 },
+  { workload: "disjoint", workers: 2, design: "own-counter", scalesLike: "own", cores: 2 },
   ...[4, 8, 50].flatMap((workers) => [
     { workload: "reads", workers, ofTwo: 0.9, cores: 2 },
     { workload: "disjoint", workers, ofTwo: 0.9, cores: 2 },
@@ -73,4 +110,7 @@ export const goals = [
   { workload: "disjoint", workers: 2, ofOne: 1.9, cores: 2 },
   { workload: "disjoint", workers: 4, ofOne: 3.6, red: 2.5, cores: 4 },
   { workload: "disjoint", workers: 8, ofOne: 7, cores: 8 },
+  { workload: "graph-reads", workers: 50, perSecond: 3e6, cores: 2 },
+  { workload: "graph-mixed", workers: 10, perSecond: 3e5, cores: 2 },
+  { workload: "graph-adds", workers: 20, ofOne: 1, cores: 2 },
 ];

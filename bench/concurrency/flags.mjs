@@ -3,16 +3,17 @@
 import { parseFlags } from "../flags.mjs";
 import { designs, workloads } from "./catalogue.mjs";
 
-const names = [...workloads, ...designs].map(({ name }) => name);
+const groups = [...new Set(workloads.map(({ group }) => group))];
+const names = [...[...workloads, ...designs].map(({ name }) => name), ...groups];
 
 /**
- * What is to be measured. `--only` names workloads and designs: of each kind those that are named, or all where none is.
- * Throws a `UsageError`.
+ * What is to be measured. `--only` names workloads, groups of them, and designs: of each kind those that are named, or all
+ * where none is. Throws a `UsageError`.
  */
 export function parseOptions(args) {
   const { only, ...options } = parseFlags(args, names);
   const chosen = (all) => {
-    const named = all.filter(({ name }) => only.includes(name));
+    const named = all.filter(({ name, group }) => only.includes(name) || only.includes(group));
     return named.length > 0 ? named : all;
   };
   return { ...options, workloads: chosen(workloads), designs: chosen(designs) };
@@ -24,12 +25,14 @@ export function helpText() {
     "npm run bench:concurrency [-- flags]: many workers over one memory, beside what shares nothing, locks, and lmdb",
     "",
     "  --quick       few and short windows: to see that it works, not to quote",
-    "  --only NAME   this workload or design alone; may be given more than once",
+    "  --only NAME   this workload, group of workloads or design alone; may be given more than once",
     "  --json FILE   write the figures to FILE instead of bench/results/",
     "  --help        this text",
     "",
-    "workloads:",
-    ...workloads.map(line),
+    ...groups.flatMap((name) => [
+      `workloads of the group ${name}:`,
+      ...workloads.filter(({ group }) => group === name).map(line),
+    ]),
     "designs:",
     ...designs.map(line),
     "",

@@ -3,7 +3,7 @@
 //   Int32Array over shared memory, in lines of 128 bytes, because processors fetch two lines of 64 at a time
 //     line 0          state   HOLD: come and wait   GO: work   STOP: come to an end
 //     line 1          how many have arrived, how many have finished, whether one has failed
-//     line 2 + 2 w    worker w's orders: a number that rises, and what to do
+//     line 2 + 2 w    worker w's orders: a number that rises, what to do, and the number of the window
 //     line 3 + 2 w    worker w's figures: operations so far, puts, what was wrong; its own until it has finished
 //
 // Keeps true: nobody works before all have arrived; a worker writes to its own line only, and looks at the state, which does
@@ -40,11 +40,11 @@ export class WorkerGate {
     this.#figures = figuresAt(worker);
   }
 
-  /** Sleeps until there is something to do; the job's number. */
+  /** Sleeps until there is something to do; the numbers of the job and of the window. */
   awaitOrder() {
     Atomics.wait(this.#words, this.#order, this.#seen);
     this.#seen = Atomics.load(this.#words, this.#order);
-    return this.#words[this.#order + 1];
+    return { job: this.#words[this.#order + 1], window: this.#words[this.#order + 2] };
   }
 
   /** Stands at the gate until it opens. */
@@ -95,20 +95,21 @@ export class OwnerGate {
     Atomics.wait(this.#sleeper, 0, 0, ms);
   }
 
-  order(worker, job) {
+  order(worker, job, window = 0) {
     const at = orderAt(worker);
     this.#words[at + 1] = job;
+    this.#words[at + 2] = window;
     Atomics.add(this.#words, at, 1);
     Atomics.notify(this.#words, at);
   }
 
   /** Gives the first `workers` workers a job; returns when all stand at the gate. */
-  gather(workers, job) {
+  gather(workers, job, window) {
     const words = this.#words;
     Atomics.store(words, STATE, HOLD);
     Atomics.store(words, ARRIVED, 0);
     Atomics.store(words, FINISHED, 0);
-    for (let worker = 0; worker < workers; worker++) this.order(worker, job);
+    for (let worker = 0; worker < workers; worker++) this.order(worker, job, window);
     this.#awaitCount(ARRIVED, workers);
   }
 

@@ -3,20 +3,23 @@
 export const JOB_CLOSE = -1;
 
 const LOOPS = {
-  reads: { loop: "reads", run: "one" },
-  disjoint: { loop: "puts", run: "own" },
-  "one-run": { loop: "puts", run: "one" },
-  mixed: { loop: "mixed", run: "one" },
+  reads: { loop: "reads", on: "one" },
+  disjoint: { loop: "puts", on: "own" },
+  "one-run": { loop: "puts", on: "one" },
+  mixed: { loop: "mixed", on: "one" },
+  "graph-reads": { loop: "reads", on: "graph" },
+  "graph-adds": { loop: "adds", on: "graph" },
+  "graph-mixed": { loop: "mixed", on: "graph" },
 };
 
-const jobs = Object.entries(LOOPS).flatMap(([workload, job]) => [
-  { workload, ...job, behindLock: false },
-  { workload, ...job, behindLock: true },
-]);
+/** How a worker comes to its store: as it is, behind the one lock, or with an addition to the one counter. */
+const WAYS = ["free", "locked", "counted"];
+
+const jobs = Object.entries(LOOPS).flatMap(([workload, job]) => WAYS.map((way) => ({ workload, ...job, way })));
 
 export const jobAt = (number) => jobs[number];
 
-/** The number of a workload's job, behind the one lock or without it. */
-export function jobNumber(workload, behindLock) {
-  return jobs.findIndex((job) => job.workload === workload && job.behindLock === behindLock);
+/** The number of a workload's job that is done in a way. */
+export function jobNumber(workload, way) {
+  return jobs.findIndex((job) => job.workload === workload && job.way === way);
 }

@@ -13,22 +13,25 @@ import { JOB_CLOSE, jobNumber } from "./jobs.mjs";
 /** Threads that are started at a time: they compete for the cores. */
 const STARTED_AT_ONCE = 4;
 const PROGRESS_MS = 5000;
+/** For each way a word on lines of its own, which what all workers share besides the store stands in: a lock, a counter. */
+const WORD_LINE_BYTES = 128;
 
-export async function openPool({ store, workers, canLock }) {
+/** @param options `ways` in which the workers will come to the store, as the jobs name them. */
+export async function openPool({ store, workers, ways }) {
   const gateBuffer = makeGate(workers);
   const gate = new OwnerGate(gateBuffer);
-  const lock = canLock ? new SharedArrayBuffer(128) : undefined;
+  const words = new Map(Array.from(ways, (way) => [way, new SharedArrayBuffer(WORD_LINE_BYTES)]));
   const threads = [];
   for (let from = 0; from < workers; from += STARTED_AT_ONCE) {
     const count = Math.min(STARTED_AT_ONCE, workers - from);
-    const some = Array.from({ length: count }, (_, i) => start(from + i, gateBuffer, store.share(), lock));
+    const some = Array.from({ length: count }, (_, i) => start(from + i, gateBuffer, store.share(), words));
     threads.push(...(await Promise.all(some)));
   }
   return new Pool(threads, gate, store);
 }
 
-async function start(worker, gate, store, lock) {
-  const thread = new Worker(new URL("./worker.mjs", import.meta.url), { workerData: { worker, gate, store, lock } });
+async function start(worker, gate, store, words) {
+  const thread = new Worker(new URL("./worker.mjs", import.meta.url), { workerData: { worker, gate, store, words } });
   const failed = new Promise((_, reject) => {
     thread.on("message", (message) => message !== "ready" && reject(new Error(message.failure)));
     thread.on("error", reject);
@@ -43,6 +46,7 @@ class Pool {
   #threads;
   #gate;
   #store;
+  #windows = 0;
 
   constructor(threads, gate, store) {
     this.#threads = threads;
@@ -51,9 +55,9 @@ class Pool {
   }
 
   /** Lets the first `workers` work for `ms` and returns what that came to. */
-  async window({ workload, workers, behindLock, ms }) {
+  async window({ workload, workers, way, ms }) {
     try {
-      return this.#window(workers, jobNumber(workload, behindLock), ms);
+      return this.#window(workers, jobNumber(workload, way), ms);
     } catch (error) {
       if (!(error instanceof WorkerFailed)) throw error;
       throw await Promise.race(this.#threads.map(({ failed }) => failed.catch((reason) => reason)));
@@ -62,8 +66,10 @@ class Pool {
 
   #window(workers, job, ms) {
     const gate = this.#gate;
+    const window = ++this.#windows;
+    this.#store.prepare(window);
     const commitsBefore = this.#store.commits?.();
-    gate.gather(workers, job);
+    gate.gather(workers, job, window);
     const machineBefore = busyMs();
     const cpuBefore = process.cpuUsage();
     const opened = performance.now();
@@ -100,6 +106,7 @@ class Pool {
     const commits = this.#store.commits() - commitsBefore;
     const puts = total(figures.map((each) => each.puts));
     if (commits !== puts) throw new Error(`${puts} puts have made ${commits} commits`);
+    this.#store.checkWindow(puts);
   }
 
   /** Looks through the store, and closes it behind the threads. */

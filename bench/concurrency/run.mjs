@@ -73,26 +73,15 @@ async function measureAll({ quick, workloads, designs }, peers, scratch) {
   );
   if (quick) process.stdout.write("quick: few and short windows, good to see that it works and not to be quoted\n");
 
-  const { openPools } = await import("./pools.mjs");
-  say("starting the workers");
-  const pools = await openPools({ workloads, designs, folder: scratch.folder("lmdb") });
   const measured = new Measured();
   const left = { retries: how.retries };
   let disturbed = 0;
-  const wanted = cellsOf(workloads, designs);
-  say("warming up");
-  await warmUp(wanted, pools, how);
-  for (let round = 0; round < how.rounds; round++) {
-    for (const [at, cell] of inTurn(wanted, round).entries()) {
-      sayStep(`round ${round + 1} of ${how.rounds}: window ${at + 1} of ${wanted.length}`);
-      const window = await quietWindow(cell, pools, how, left);
-      if (window.othersShare > OTHERS_MAX) disturbed++;
-      measured.add(cell.workload, cell.design, cell.workers, window);
-    }
-    if (!process.stderr.isTTY) say(`round ${round + 1} of ${how.rounds} is done`);
+  for (const group of new Set(workloads.map((workload) => workload.group))) {
+    const ofGroup = workloads.filter((workload) => workload.group === group);
+    const cells = cellsOf(ofGroup, designs);
+    if (cells.length === 0) continue;
+    disturbed += await measureGroup({ group, cells, how, left, folder: scratch.folder(`lmdb-${group}`) }, measured);
   }
-  sayStep("looking through the stores\n");
-  await pools.close();
 
   for (const workload of workloads) process.stdout.write(renderWorkload(workload, designs, measured));
   const named = new Set(workloads.map(({ name }) => name));
@@ -102,7 +91,7 @@ async function measureAll({ quick, workloads, designs }, peers, scratch) {
     machine.cores,
   );
   process.stdout.write(renderVerdicts(verdicts));
-  process.stdout.write(renderNotes(designs));
+  process.stdout.write(renderNotes(designs.filter(({ name }) => workloads.some(({ on }) => on.includes(name)))));
   const windows = measured.cells().reduce((count, cell) => count + cell.windows.length, 0);
   const others = `others took more than ${OTHERS_MAX * 100} % of the cores in ${disturbed} of ${windows} windows`;
   process.stdout.write(`${others}\n`);
@@ -110,10 +99,34 @@ async function measureAll({ quick, workloads, designs }, peers, scratch) {
   return { format: JSON_FORMAT, machine, peers, quick, ...how, keys: KEYS, disturbed, windows, cells, verdicts };
 }
 
+/** Measures all workloads of one group with threads that do nothing else; how many windows others have disturbed. */
+async function measureGroup({ group, cells, how, left, folder }, measured) {
+  const { openPools } = await import("./pools.mjs");
+  say(`${group}: starting the workers`);
+  const pools = await openPools({ cells, group, folder });
+  say(`${group}: warming up`);
+  await warmUp(cells, pools, how);
+  let disturbed = 0;
+  for (let round = 0; round < how.rounds; round++) {
+    for (const [at, cell] of inTurn(cells, round).entries()) {
+      sayStep(`${group}: round ${round + 1} of ${how.rounds}: window ${at + 1} of ${cells.length}`);
+      const window = await quietWindow(cell, pools, how, left);
+      if (window.othersShare > OTHERS_MAX) disturbed++;
+      measured.add(cell.workload, cell.design, cell.workers, window);
+    }
+    if (!process.stderr.isTTY) say(`${group}: round ${round + 1} of ${how.rounds} is done`);
+  }
+  sayStep(`${group}: looking through the stores\n`);
+  await pools.close();
+  return disturbed;
+}
+
 function cellsOf(workloads, designs) {
   return workloads.flatMap((workload) =>
     workload.counts.flatMap((workers) =>
-      designs.map(({ name }) => ({ workload: workload.name, design: name, workers })),
+      designs
+        .filter(({ name }) => workload.on.includes(name))
+        .map(({ name }) => ({ workload: workload.name, design: name, workers })),
     ),
   );
 }

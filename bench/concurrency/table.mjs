@@ -38,7 +38,7 @@ export function renderVerdicts(verdicts) {
     const scale = unit === "M/s" ? 1e6 : 1;
     const found = figure === undefined ? "–" : (figure.median / scale).toFixed(2);
     const range = figure === undefined ? "" : `${(figure.min / scale).toFixed(2)} – ${(figure.max / scale).toFixed(2)}`;
-    const goal = `${isMost ? "≤" : "≥"} ${wanted / scale}${unit === "M/s" ? " M/s" : ""}`;
+    const goal = wanted === undefined ? "" : `${isMost ? "≤" : "≥"} ${wanted / scale}${unit === "M/s" ? " M/s" : ""}`;
     const what = `  ${workload}, ${workers} ${workers === 1 ? "worker" : "workers"}: ${text}`.padEnd(72);
     return `${what}${found.padStart(6)}  ${range.padEnd(15)}${goal.padEnd(12)}${verdict}`;
   });

@@ -1,6 +1,7 @@
 // Which goals are reached.
 //
-// Keeps true: what could not be measured, or means nothing on so few cores, says so and is neither reached nor missed.
+// Keeps true: what could not be measured, or means nothing on so few cores, says so and is neither reached nor missed; what
+// stands there for comparison is no goal.
 
 const HOLDFAST = "holdfast";
 const YARDSTICK = "own";
@@ -11,6 +12,7 @@ export function judge(goals, measured, cores) {
     const base = { workload: goal.workload, workers: goal.workers, text, unit, wanted, isMost, red: goal.red };
     if (figure === undefined) return { ...base, verdict: "not measured" };
     if (cores < goal.cores) return { ...base, figure, verdict: `needs ${goal.cores} cores` };
+    if (wanted === undefined) return { ...base, figure, verdict: "to compare" };
     const reached = isMost ? figure.median <= wanted : figure.median >= wanted;
     const isRed = goal.red !== undefined && figure.median < goal.red;
     return { ...base, figure, verdict: isRed ? "RED" : reached ? "reached" : "not reached" };
@@ -25,6 +27,11 @@ function look({ workload, workers, ...goal }, measured) {
       figure: measured.scalesLike(workload, HOLDFAST, YARDSTICK, workers),
       wanted: goal.scalesLikeOwn,
     };
+  }
+  if (goal.scalesLike !== undefined) {
+    const { design = HOLDFAST, scalesLike } = goal;
+    const text = `${design === HOLDFAST ? "" : `${design} `}of what ${scalesLike} scales to`;
+    return { text, unit: "×", figure: measured.scalesLike(workload, design, scalesLike, workers) };
   }
   if (goal.ofTwo !== undefined) {
     const figure = measured.over(workload, HOLDFAST, workers, 2);

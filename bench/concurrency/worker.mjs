@@ -7,34 +7,44 @@ import { setTimeout as pause } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { makeKeys, pick, shuffledIndices } from "../workload.mjs";
 import { KEYS } from "./catalogue.mjs";
+import { countingPuts } from "./counter.mjs";
 import { WorkerGate } from "./gate.mjs";
 import { JOB_CLOSE, jobAt } from "./jobs.mjs";
 import { behindOneLock } from "./mutex.mjs";
 import { openInWorker } from "./stores.mjs";
 
-const { worker, gate: gateBuffer, store: description, lock } = workerData;
+const { worker, gate: gateBuffer, store: description, words } = workerData;
 const gate = new WorkerGate(gateBuffer, worker);
+
+/** What a store becomes by the way in which it is come to. */
+const WAYS = { free: (store) => store, locked: behindOneLock, counted: countingPuts };
+
+/** The loops, an instance of their module for each way and for keys and graphs apart. */
+async function loopsFor(way) {
+  return { keys: await import(`./loops.mjs?${way}`), graph: await import(`./graph-loops.mjs?${way}`) };
+}
 
 try {
   const store = await openInWorker(description, worker);
   const order = shuffledIndices(KEYS, worker + 1);
   const keys = pick(makeKeys(KEYS), order);
   const marks = Array.from(order, (index) => index + 1);
-  const free = await import("./loops.mjs?without");
-  const locked = lock === undefined ? undefined : await import("./loops.mjs?locked");
-  const one = store.run("one");
-  const own = store.run(store.isOwn ? "one" : `own-${worker}`);
-  const stores = {
-    free: { one, own },
-    locked: lock === undefined ? undefined : { one: behindOneLock(one, lock), own: behindOneLock(own, lock) },
+  const loops = new Map();
+  for (const way of words.keys()) loops.set(way, await loopsFor(way));
+  const runs = new Map();
+  const runFor = (on, way, window) => {
+    if (on === "graph") return WAYS[way](store.graph(window), words.get(way));
+    const name = `${on} ${way}`;
+    if (!runs.has(name)) runs.set(name, WAYS[way](store[on](), words.get(way)));
+    return runs.get(name);
   };
   parentPort.postMessage("ready");
 
-  for (let order = gate.awaitOrder(); order !== JOB_CLOSE; order = gate.awaitOrder()) {
-    const { loop, run, behindLock } = jobAt(order);
+  for (let { job, window } = gate.awaitOrder(); job !== JOB_CLOSE; { job, window } = gate.awaitOrder()) {
+    const { loop, on, way } = jobAt(job);
+    const run = runFor(on, way, window);
     gate.arrive();
-    const loops = behindLock ? locked : free;
-    loops[loop]((behindLock ? stores.locked : stores.free)[run], keys, marks, gate);
+    loops.get(way)[on === "graph" ? "graph" : "keys"][loop](run, keys, marks, gate);
     gate.finish();
     await pause(1);
   }
