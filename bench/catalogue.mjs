@@ -186,7 +186,7 @@ export const catalogue = [
   {
     name: "graph",
     title: "a graph in memory: the modules of this project and of all that it depends on, and what they import",
-    unit: "µs",
+    unit: "ns",
     goals: [],
     load: async () => (await import("./measurements/graph.mjs")).prepare,
   },
