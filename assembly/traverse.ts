@@ -109,7 +109,7 @@ function nodeOf(traversal: Traversal, index: u32): f64 {
 function seenPlace(traversal: Traversal, node: f64): usize {
   const slots = traversal.room * SLOTS_PER_ROW;
   const seen = rowOf(traversal, traversal.room);
-  const spread = (reinterpret<u64>(node) * 0x9e3779b97f4a7c15) >> 32;
+  const spread = ((node as u64) * 0x9e3779b97f4a7c15) >> 32;
   const end = seen + ((slots as usize) << 3);
   const first = ((spread * (slots as u64)) >> 32) as usize;
   let at = seen + (first << 3);

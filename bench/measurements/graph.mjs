@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { openGraphology } from "../subjects/graphology.mjs";
 import { openHoldfastGraph } from "../subjects/holdfast-graph.mjs";
 import { openSqliteGraph } from "../subjects/sqlite-graph.mjs";
-import { readImportGraph } from "../work/import-graph.mjs";
+import { importGraph } from "../work/import-graph.mjs";
 import { pick, shuffledIndices } from "../workload.mjs";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -25,7 +25,9 @@ const SUBJECTS = [
 
 /** The graph as lists, and the right answers. */
 function makeModel() {
-  const { modules, imports } = readImportGraph(ROOT);
+  const { modules, imports: named } = importGraph(ROOT, ["src", "test", "node_modules", "bench/node_modules"]);
+  const places = new Map(modules.map((module, index) => [module, index]));
+  const imports = named.map((pair) => pair.map((module) => places.get(module)));
   const targets = modules.map(() => []);
   const isImported = modules.map(() => false);
   for (const [from, to] of imports) {

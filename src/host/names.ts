@@ -65,6 +65,7 @@ export function fixedWidth(count: number): string {
 
 /** The letter before the one of a single digit. */
 const DIGITS_BASE = 96;
+const DIGIT_ZERO = 48;
 
 /** An id as a part of a key: a letter for how many digits it has, then the digits, so that ids sort as numbers do. */
 export function idText(id: number): string {
@@ -77,8 +78,15 @@ export function readId(key: string, at: number): { readonly id: number; readonly
   const count = key.charCodeAt(at) - DIGITS_BASE;
   const end = at + 1 + count;
   if (!(count >= 1 && count <= DIGITS && end <= key.length)) return undefined;
-  const id = Number(key.slice(at + 1, end));
-  return Number.isSafeInteger(id) && id >= 0 && String(id).length === count ? { id, end } : undefined;
+  let id = 0;
+  for (let index = at + 1; index < end; index++) {
+    const digit = key.charCodeAt(index) - DIGIT_ZERO;
+    if (!(digit >= 0 && digit <= 9)) return undefined;
+    id = id * 10 + digit;
+  }
+  // No id has two texts.
+  const isShortest = count === 1 || key.charCodeAt(at + 1) !== DIGIT_ZERO;
+  return isShortest && Number.isSafeInteger(id) ? { id, end } : undefined;
 }
 
 /** Code units in the order of the code points that they stand for: surrogates after all others. */

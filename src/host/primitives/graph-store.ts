@@ -109,6 +109,9 @@ export interface GraphIndex {
 
 const EDGE_OPTIONS = ["direction", "type", "types"] as const;
 const PAGE_OPTIONS = ["after", "reverse", "limit"] as const;
+const NEIGHBOR_OPTIONS = [...EDGE_OPTIONS, ...PAGE_OPTIONS] as const;
+const PATH_OPTIONS = [...EDGE_OPTIONS, "depth", "signal"] as const;
+const WALK_OPTIONS = [...PATH_OPTIONS, "limit"] as const;
 
 function checkId(id: unknown, what: string): asserts id is number {
   if (!isId(id)) throw refuseArgument(`${what} must be an id that the graph has given, got ${describe(id)}.`);
@@ -220,7 +223,7 @@ function readEdges({ direction = "out", type, types }: GraphEdgeOptions): Edges 
 
 function readNeighborOptions(id: number, given: GraphNeighborOptions | undefined, what: string) {
   checkId(id, "The id of a node");
-  const options = readOptions<GraphNeighborOptions>(given, [...EDGE_OPTIONS, ...PAGE_OPTIONS], what);
+  const options = readOptions<GraphNeighborOptions>(given, NEIGHBOR_OPTIONS, what);
   const { after, reverse, limit } = options;
   return { edges: readEdges(options), page: { after, reverse, limit }, most: checkCount(limit, "limit") };
 }
@@ -232,8 +235,10 @@ function readWalk(
 ): WalkPlan {
   const options = readOptions<GraphWalkOptions>(given, names, what);
   checkSignal(options.signal);
+  const { direction, types } = readEdges(options);
   return {
-    ...readEdges(options),
+    direction,
+    types,
     depth: checkCount(options.depth, "depth"),
     limit: checkCount(options.limit, "limit"),
     signal: options.signal,
@@ -396,7 +401,7 @@ export class GraphReader {
    */
   bfs(id: number, options?: GraphWalkOptions): GraphWalk {
     checkId(id, "The id of a node");
-    const plan = readWalk(options, [...EDGE_OPTIONS, "depth", "limit", "signal"], "bfs");
+    const plan = readWalk(options, WALK_OPTIONS, "bfs");
     return new GraphWalk(this.#reader.hold(), id, plan);
   }
 
@@ -407,7 +412,7 @@ export class GraphReader {
   shortestPath(source: number, target: number, options?: GraphPathOptions): GraphPath | undefined {
     checkId(source, "The source");
     checkId(target, "The target");
-    const plan = readWalk(options, [...EDGE_OPTIONS, "depth", "signal"], "shortestPath");
+    const plan = readWalk(options, PATH_OPTIONS, "shortestPath");
     const held = this.#reader.hold();
     try {
       return shortestPath(held, source, target, plan);
@@ -456,17 +461,17 @@ function listNodes(reader: Reader, group: string, page: GraphPageOptions): Graph
 }
 
 function listNeighbors(reader: Reader, id: number, edges: Edges, page: GraphPageOptions): GraphNeighbor[] {
-  const { limit, ...bounds } = page;
+  const { after, reverse, limit } = page;
   const side = (direction: "out" | "in"): GraphNeighbor[] => {
     const prefix = edgeGroup(id, direction);
     // Whether one is of a wanted type is only found out when it is read.
     const most = edges.types.length === 0 ? limit : undefined;
-    const keys = reader.keys(INDEX, boundsOf(prefix, { after: bounds.after, reverse: bounds.reverse, limit: most }));
+    const keys = reader.keys(INDEX, boundsOf(prefix, { after, reverse, limit: most }));
     const found = keys.map((key) => readLine(key, prefix.length, direction));
     return edges.types.length === 0 ? found : found.filter(({ type }) => edges.types.includes(type));
   };
   if (edges.direction !== "both") return side(edges.direction);
-  const order = bounds.reverse ? -1 : 1;
+  const order = reverse ? -1 : 1;
   // Of each side as many as are wanted are enough: an edge to itself, left out of one, stands in the other.
   const all = side("out").concat(side("in").filter(({ node }) => node !== id));
   return all.sort((a, b) => order * (a.edge - b.edge));
