@@ -9,6 +9,8 @@ import type { Value } from "./codec.js";
 import { decodeFromBytes, encodeToBytes } from "./value-bytes.js";
 
 const TEXT_CHARS_MAX = 40;
+/** Far from what the largest value holds. */
+const TEXT_CHECKED_CHARS_MAX = 65_536;
 
 /** A value as a message can name it; never calls anything of the value's. */
 export function describe(value: unknown): string {
@@ -114,6 +116,8 @@ export function withPath<T>(inner: string, encode: () => T): T {
  */
 export function copyValue(value: unknown): Value {
   if (typeof value === "number" || typeof value === "boolean" || value === null) return value;
+  // Texts cannot change, and what one of them may not have is found at once.
+  if (typeof value === "string" && value.length <= TEXT_CHECKED_CHARS_MAX && value.isWellFormed()) return value;
   return decodeFromBytes(encodeToBytes(value));
 }
 
