@@ -6,11 +6,8 @@
  */
 import { HoldfastError } from "../errors.js";
 import type { Value } from "./codec.js";
-import { decodeFromBytes, encodeToBytes } from "./value-bytes.js";
 
 const TEXT_CHARS_MAX = 40;
-/** Far from what the largest value holds. */
-const TEXT_CHECKED_CHARS_MAX = 65_536;
 
 /** A value as a message can name it; never calls anything of the value's. */
 export function describe(value: unknown): string {
@@ -108,17 +105,6 @@ export function withPath<T>(inner: string, encode: () => T): T {
       },
     );
   }
-}
-
-/**
- * A value as it is at this moment, independent of the caller's, for a step that may run more than once.
- * @throws HoldfastError `INVALID_VALUE` with `details.path`, `VALUE_TOO_LARGE`.
- */
-export function copyValue(value: unknown): Value {
-  if (typeof value === "number" || typeof value === "boolean" || value === null) return value;
-  // Texts cannot change, and what one of them may not have is found at once.
-  if (typeof value === "string" && value.length <= TEXT_CHECKED_CHARS_MAX && value.isWellFormed()) return value;
-  return decodeFromBytes(encodeToBytes(value));
 }
 
 /**

@@ -8,15 +8,7 @@
  *  - every listing is in the order of ids, and ids rise with time.
  */
 import { HoldfastError } from "../../errors.js";
-import {
-  checkSignal,
-  copyValue,
-  describe,
-  isPlainObject,
-  readOptions,
-  refuseArgument,
-  withPath,
-} from "../arguments.js";
+import { checkSignal, describe, isPlainObject, readOptions, refuseArgument, withPath } from "../arguments.js";
 import type { Value } from "../codec.js";
 import { checkGraph, type GraphReport, rebuildGraph } from "../graph/check.js";
 import {
@@ -52,6 +44,7 @@ import {
 import { type GraphPath, GraphWalk, shortestPath, type WalkPlan } from "../graph/walk.js";
 import { checkName, idText, readTags } from "../names.js";
 import type { GraphDirection, Reader, StepOptions, StepWriter, Writer } from "../reader-writer.js";
+import { copyValue } from "../value-bytes.js";
 
 /** Which of a listing are returned. */
 export interface GraphPageOptions {

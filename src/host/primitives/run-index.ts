@@ -8,10 +8,11 @@
  *  - a status changes only along the moves below; an archived run has none left.
  */
 import { HoldfastError } from "../../errors.js";
-import { copyValue, describe, isPlainObject, readOptions, refuseArgument } from "../arguments.js";
+import { describe, isPlainObject, readOptions, refuseArgument } from "../arguments.js";
 import type { Value } from "../codec.js";
 import { checkName, compareUtf8, readTags } from "../names.js";
 import type { Reader, RunsReader, RunsWriter, StepOptions, Writer } from "../reader-writer.js";
+import { copyValue } from "../value-bytes.js";
 
 /** The table of a run that its entry is kept in: at most one. */
 const TABLE = 5;

@@ -8,11 +8,12 @@
  * again. So no version of a name ever stands for two values, and a stale `cas` cannot succeed.
  */
 import { HoldfastError } from "../../errors.js";
-import { checkFunction, copyValue, describe, isThenable, readOptions, refuseArgument, withPath } from "../arguments.js";
+import { checkFunction, describe, isThenable, readOptions, refuseArgument, withPath } from "../arguments.js";
 import { KEY_BYTES_MAX, type Value } from "../codec.js";
 import { checkName } from "../names.js";
 import { CallerError, type Reader, type StepOptions, type Writer } from "../reader-writer.js";
 import type { ListOptions } from "../scan.js";
+import { copyValue } from "../value-bytes.js";
 
 /** The table of a run that cells are kept in: one entry each. */
 const TABLE = 2;

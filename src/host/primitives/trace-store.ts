@@ -14,10 +14,11 @@
  *  - every listing is in the order of time, and of ids within one millisecond; ids made in one process rise.
  */
 import { HoldfastError } from "../../errors.js";
-import { copyValue, describe, isPlainObject, readOptions, refuseArgument } from "../arguments.js";
+import { describe, isPlainObject, readOptions, refuseArgument } from "../arguments.js";
 import type { Value } from "../codec.js";
 import { checkName, DIGITS, fixedWidth, inGroup, readTags } from "../names.js";
 import type { Reader, StepOptions, Writer } from "../reader-writer.js";
+import { copyValue } from "../value-bytes.js";
 
 /** The table of a run that traces are kept in: one entry each. */
 const TABLE = 3;
