@@ -9,12 +9,12 @@
  */
 import type { StorageSession } from "../adapters/storage.js";
 import * as abi from "./abi.js";
-import type { Core, HeldRun } from "./core.js";
-import { statusError } from "./core.js";
+import { type Core, type HeldRun, statusError } from "./core.js";
+import { checkpointBegin, checkpointEnd, checkpointFinish, checkpointRun, checkpointStep } from "./core-checkpoint.js";
 import { type Environment, pause } from "./environment.js";
 import type { SegmentStart } from "./log.js";
 import type { LogFilesInUse } from "./log-files.js";
-import { type CheckpointHeader, encodeCheckpointHeader } from "./log-format.js";
+import { type CheckpointHeader, type Crc32c, HeaderWriter } from "./log-format.js";
 
 /** Steps in which nothing was found before the others get their turn. */
 const EMPTY_STEPS_MAX = 4;
@@ -58,12 +58,12 @@ export class CheckpointStream {
     while (emptySteps < EMPTY_STEPS_MAX) {
       if (!this.#isWalking && !this.#takeRun()) {
         if (core.valueCapacity - filled < abi.RECORD_HEADER_BYTES + abi.RECORD_TRAILER_BYTES) break;
-        filled += core.checkpointFinish(this.#walk, filled);
+        filled += checkpointFinish(core, this.#walk, filled);
         this.#isOver = true;
         this.end();
         break;
       }
-      const { length, state, needs } = core.checkpointStep(this.#walk, filled);
+      const { length, state, needs } = checkpointStep(core, this.#walk, filled);
       filled += length;
       if (state === abi.STEP_LOST) throw core.runError(abi.STATUS_POISONED, this.#pointer, "The checkpoint");
       if (state === abi.STEP_FULL) throw statusError(abi.STATUS_STORE_FULL, "The checkpoint");
@@ -79,7 +79,7 @@ export class CheckpointStream {
   #begin(): number {
     const core = this.#core;
     const { bytes, crc } = encodeCheckpointHeader(this.#header, (part) => core.crc32c(part));
-    this.#walk = core.checkpointBegin(this.#header.version, crc, this.#header.epoch);
+    this.#walk = checkpointBegin(core, this.#header.version, crc, this.#header.epoch);
     this.#isBegun = true;
     core.stage(bytes);
     return bytes.length;
@@ -88,7 +88,7 @@ export class CheckpointStream {
   #takeRun(): boolean {
     const run = this.#runs[this.#nextRun++];
     if (run === undefined) return false;
-    this.#core.checkpointRun(this.#walk, run);
+    checkpointRun(this.#core, this.#walk, run);
     this.#pointer = run.pointer;
     this.#isWalking = true;
     return true;
@@ -97,9 +97,22 @@ export class CheckpointStream {
   /** Lets go of what the stream works with. Idempotent; nothing comes after it. */
   end(): void {
     this.#isOver = true;
-    if (this.#walk !== 0) this.#core.checkpointEnd(this.#walk);
+    if (this.#walk !== 0) checkpointEnd(this.#core, this.#walk);
     this.#walk = 0;
   }
+}
+
+/** Writes a checkpoint's header. Returns the bytes and the checksum that the first record carries. */
+function encodeCheckpointHeader(header: CheckpointHeader, crc32c: Crc32c): { bytes: Uint8Array; crc: number } {
+  const flags = header.isExport ? abi.CHECKPOINT_EXPORT : 0;
+  const writer = new HeaderWriter(abi.CHECKPOINT_MAGIC, header.databaseId, header.number, header.epoch, flags);
+  writer.u64(abi.CHECKPOINT_POSITION_OFFSET, header.position);
+  writer.u64(abi.CHECKPOINT_VERSION_OFFSET, header.version);
+  writer.u64(abi.CHECKPOINT_GIVEN_OFFSET, header.given);
+  writer.u64(abi.CHECKPOINT_COMMITS_OFFSET, header.commits);
+  writer.u64(abi.CHECKPOINT_WRITTEN_OFFSET, header.written);
+  writer.u32(abi.CHECKPOINT_CHAIN_OFFSET, header.chain);
+  return writer.finish(crc32c);
 }
 
 /** Writes all pieces of a stream, with a breath now and then. */

@@ -1,6 +1,6 @@
 /**
  * The only file that knows there is a memory: views over it, the scratch that arguments and results go through, and every
- * export behind one guard.
+ * export behind one guard. What only reading back, and only checkpoints, ask of it is in core-reading.ts and core-checkpoint.ts.
  *
  * What it keeps true:
  *  - views are renewed after every call that may have grown the memory (an old one has length 0, and what is written to it
@@ -36,16 +36,6 @@ export interface HeldRun {
   readonly version: number;
 }
 
-/** What one step of writing a checkpoint has come to. */
-export interface CheckpointStep {
-  /** Bytes of the record that was written; 0 for none. */
-  readonly length: number;
-  /** One of the `STEP_…` states. */
-  readonly state: number;
-  /** Where there was no room: the bytes that the next record needs. */
-  readonly needs: number;
-}
-
 /** Counters of what is in memory; see {@link Core.use}. */
 export interface CoreUse {
   readonly extentBytes: number;
@@ -63,14 +53,6 @@ export interface TraversalStep {
   readonly level: number;
   readonly end: number;
   readonly next: number;
-}
-
-/** Why a recovery call stopped, and what it saw last. */
-export interface RecoverOutcome {
-  readonly taken: number;
-  readonly status: number;
-  readonly lastKind: number;
-  readonly lastMode: number;
 }
 
 /** Whose turn it is between workers: to write to the storage, and to sync it. */
@@ -197,15 +179,15 @@ export class Core implements Scratch {
     this.#logPlace = shared ? (exports["logPlaceAddress"] as () => number)() >>> 0 : 0;
     this.#closedAddress = shared ? (exports["closedAddress"] as () => number)() >>> 0 : 0;
     this.renew();
-    this.keyOffset = this.#call("scratchKey") >>> 0;
-    this.#bounds = this.#call("scratchBounds") >>> 0;
-    this.#result = this.#call("scratchResult") >>> 0;
-    this.worker = this.view.getUint32(this.#result, true);
-    this.#versionAddress = this.#call("versionAddress") >>> 0;
-    this.#drainPointerAddress = this.#call("drainPointerAddress") >>> 0;
-    this.#unpublishedAddress = this.#call("unpublishedAddress") >>> 0;
-    this.valueOffset = this.#call("scratchValue") >>> 0;
-    this.valueCapacity = this.#call("scratchValueBytes") >>> 0;
+    this.keyOffset = this.call("scratchKey") >>> 0;
+    this.#bounds = this.call("scratchBounds") >>> 0;
+    this.#result = this.call("scratchResult") >>> 0;
+    this.worker = this.resultAt(0);
+    this.#versionAddress = this.call("versionAddress") >>> 0;
+    this.#drainPointerAddress = this.call("drainPointerAddress") >>> 0;
+    this.#unpublishedAddress = this.call("unpublishedAddress") >>> 0;
+    this.valueOffset = this.call("scratchValue") >>> 0;
+    this.valueCapacity = this.call("scratchValueBytes") >>> 0;
   }
 
   /** Formats a fresh memory as an empty database and attaches to it. */
@@ -250,7 +232,7 @@ export class Core implements Scratch {
 
   /** Keeps a slot for a worker to come. @throws HoldfastError `BUSY` if there is none. */
   promiseWorker(): WorkerPlace {
-    const worker = this.#call("workerSlot", abi.WORKER_NONE) >>> 0;
+    const worker = this.call("workerSlot", abi.WORKER_NONE) >>> 0;
     if (worker !== abi.WORKER_NONE) return { worker, seen: this.workerIn(worker) };
     throw new HoldfastError("BUSY", `${abi.WORKERS_MAX} workers are attached, which is the most there can be.`, {
       details: { limit: abi.WORKERS_MAX },
@@ -267,12 +249,12 @@ export class Core implements Scratch {
 
   /** Who is in a slot, as far as anybody. */
   workerIn(worker: number): WorkerSlot {
-    return slotOf(this.#call("workerSlot", worker) >>> 0);
+    return slotOf(this.call("workerSlot", worker) >>> 0);
   }
 
   /** Gives this instance's slot back. It is not used afterwards. */
   leave(): void {
-    this.#call("workerBury", this.worker, this.workerIn(this.worker).word);
+    this.call("workerBury", this.worker, this.workerIn(this.worker).word);
   }
 
   /**
@@ -280,14 +262,14 @@ export class Core implements Scratch {
    * @throws HoldfastError `BUSY`.
    */
   buryWorker(worker: number, seen: WorkerSlot): boolean {
-    const status = this.#call("workerBury", worker, seen.word);
+    const status = this.call("workerBury", worker, seen.word);
     if (status === abi.STATUS_BUSY_LOCK) throw statusError(status, "The detachment");
     return status === abi.STATUS_OK;
   }
 
   /** From now on nobody can install anything, in whichever worker; false where that could not be said in time. */
   closeAll(): boolean {
-    return this.#call("closeAll") !== 0;
+    return this.call("closeAll") !== 0;
   }
 
   /**
@@ -337,8 +319,8 @@ export class Core implements Scratch {
     if (this.#trap !== undefined) throw this.#trapped(this.#trap);
   }
 
-  /** Calls an export by name: for everything that is not on the path of a single operation. */
-  #call(name: string, ...numbers: number[]): number {
+  /** Calls an export by name: for everything that is not on the path of a single operation. @internal */
+  call(name: string, ...numbers: number[]): number {
     this.#assertSound();
     const call = this.#exports[name];
     if (call === undefined) throw new HoldfastError("UNSUPPORTED", `This build of the core has no ${name}.`);
@@ -353,14 +335,19 @@ export class Core implements Scratch {
 
   /** {@inheritDoc Scratch.reserveValue} */
   reserveValue(byteLength: number): void {
-    const status = this.#call("scratchReserve", byteLength);
+    const status = this.call("scratchReserve", byteLength);
     if (status !== abi.STATUS_OK) throw statusError(status, "The value");
-    this.valueOffset = this.#call("scratchValue") >>> 0;
-    this.valueCapacity = this.#call("scratchValueBytes") >>> 0;
+    this.valueOffset = this.call("scratchValue") >>> 0;
+    this.valueCapacity = this.call("scratchValueBytes") >>> 0;
     this.renew();
   }
 
   // Results.
+
+  /** A number at an offset in the result area. @internal */
+  resultAt(offset: number): number {
+    return this.view.getUint32(this.#result + offset, true);
+  }
 
   /** The value of a version record that the core returned. */
   value(pointer: number): Value {
@@ -399,28 +386,28 @@ export class Core implements Scratch {
 
   /** The run whose id was encoded as a key of `nameBytes` bytes; pointer 0 if there is none. */
   resolveRun(nameBytes: number): RunHandle {
-    const pointer = this.#call("runResolve", nameBytes) >>> 0;
+    const pointer = this.call("runResolve", nameBytes) >>> 0;
     if (pointer !== 0 && pointer < abi.STATUS_LIMIT) throw this.#namedError(pointer, nameBytes);
     return this.#found(pointer);
   }
 
   /** The same, made if it is not there. */
   createRun(nameBytes: number): RunHandle {
-    const pointer = this.#call("runCreate", nameBytes) >>> 0;
+    const pointer = this.call("runCreate", nameBytes) >>> 0;
     if (pointer < abi.STATUS_LIMIT) throw this.#namedError(pointer, nameBytes);
     return this.#found(pointer);
   }
 
   /** The incarnation of a run that a version sees, whose id was encoded as a key; pointer 0 if there was none. */
   resolveRunAt(nameBytes: number, version: number): RunHandle {
-    const pointer = this.#call("runResolveAt", nameBytes, version) >>> 0;
+    const pointer = this.call("runResolveAt", nameBytes, version) >>> 0;
     if (pointer !== 0 && pointer < abi.STATUS_LIMIT) throw this.#namedError(pointer, nameBytes);
     return this.#found(pointer);
   }
 
   /** A run that was just looked up: which incarnation that was stands in the result area. */
   #found(pointer: number): RunHandle {
-    return { pointer, generation: pointer === 0 ? 0 : this.view.getUint32(this.#result, true) };
+    return { pointer, generation: pointer === 0 ? 0 : this.resultAt(0) };
   }
 
   /** The error for a status of the run whose id was encoded as a key. */
@@ -437,7 +424,7 @@ export class Core implements Scratch {
 
   /** The id of a run; undefined where it is gone. */
   #runId(pointer: number): string | undefined {
-    const name = this.#call("runName", pointer) >>> 0;
+    const name = this.call("runName", pointer) >>> 0;
     if (name === 0) return undefined;
     if (name < abi.STATUS_LIMIT) throw statusError(name, "The index of runs");
     const nameBytes = this.view.getUint16(name + abi.ENTRY_KEY_BYTES_OFFSET, true);
@@ -447,11 +434,7 @@ export class Core implements Scratch {
   /** The ids of the runs that have something at a version, −1 for what is published; in no order. */
   runIds(version: number): string[] {
     const ids: string[] = [];
-    for (
-      let run = this.#call("runNext", 0, version) >>> 0;
-      run !== 0;
-      run = this.#call("runNext", run, version) >>> 0
-    ) {
+    for (let run = this.call("runNext", 0, version) >>> 0; run !== 0; run = this.call("runNext", run, version) >>> 0) {
       const id = this.#runId(run);
       // Otherwise it was deleted by another worker meanwhile.
       if (id !== undefined) ids.push(id);
@@ -461,7 +444,7 @@ export class Core implements Scratch {
 
   /** Commits the deletion of a run as a whole; the version, or a status negated. */
   deleteRun(run: RunHandle, mode: number): number {
-    return this.#call("runDelete", run.pointer, run.generation, mode);
+    return this.call("runDelete", run.pointer, run.generation, mode);
   }
 
   /**
@@ -469,47 +452,47 @@ export class Core implements Scratch {
    * without a commit. Of which run is {@link Core.besideResult} then.
    */
   banishRun(nameBytes: number, mode: number): number {
-    return this.#call("runBanish", nameBytes, mode);
+    return this.call("runBanish", nameBytes, mode);
   }
 
   /** The run that stands in the result area. */
   besideResult(): RunHandle {
     this.renew();
     return {
-      pointer: this.view.getUint32(this.#result, true),
-      generation: this.view.getUint32(this.#result + 4, true),
+      pointer: this.resultAt(0),
+      generation: this.resultAt(4),
     };
   }
 
   /** One of the steps in which a run is rebuilt (healing.ts); a status. */
   heal(step: "Only" | "Begin" | "Records" | "End", ...numbers: number[]): number {
-    return this.#call(`heal${step}`, ...numbers);
+    return this.call(`heal${step}`, ...numbers);
   }
 
   /** Takes a run that nobody has written to away again. */
   discardRun(run: RunHandle): void {
-    if (run.pointer !== 0) this.#call("runDiscard", run.pointer, run.generation);
+    if (run.pointer !== 0) this.call("runDiscard", run.pointer, run.generation);
   }
 
   /** The newest published version of a run; 0 where it has none or its handle is stale. */
   runVisible(run: RunHandle): number {
-    return run.pointer === 0 ? 0 : Math.max(0, this.#call("runVisible", run.pointer, run.generation));
+    return run.pointer === 0 ? 0 : Math.max(0, this.call("runVisible", run.pointer, run.generation));
   }
 
   /** Whether readers see a version of a run: also where the run was deleted since, which comes after all of its commits. */
   isPublished(run: RunHandle, version: number): boolean {
-    const visible = this.#call("runVisible", run.pointer, run.generation);
+    const visible = this.call("runVisible", run.pointer, run.generation);
     return visible < 0 || visible >= version;
   }
 
   /** Live entries of a run, of all primitives or of its key-values. */
   runCount(run: RunHandle, onlyKv: boolean): number {
-    return run.pointer === 0 ? 0 : Math.max(0, this.#call("runCount", run.pointer, run.generation, onlyKv ? 1 : 0));
+    return run.pointer === 0 ? 0 : Math.max(0, this.call("runCount", run.pointer, run.generation, onlyKv ? 1 : 0));
   }
 
   /** How many commits of a run are installed and not yet published. */
   runUnpublished(run: RunHandle): number {
-    return run.pointer === 0 ? 0 : this.#call("runUnpublished", run.pointer, run.generation);
+    return run.pointer === 0 ? 0 : this.call("runUnpublished", run.pointer, run.generation);
   }
 
   // Single operations: written out, so that each is one call that the engine can inline.
@@ -556,7 +539,7 @@ export class Core implements Scratch {
 
   /** Commits a deletion of the key in scratch; the version, or a status negated. */
   remove(run: RunHandle, table: number, keyBytes: number, mode: number, expected: number): number {
-    return this.#call("remove", run.pointer, run.generation, table, keyBytes, mode, expected);
+    return this.call("remove", run.pointer, run.generation, table, keyBytes, mode, expected);
   }
 
   // Listings.
@@ -572,41 +555,41 @@ export class Core implements Scratch {
    */
   scan(run: RunHandle, table: number, version: number, request: ScanRequest, collect: boolean): number {
     const { pointer, generation } = run;
-    const status = this.#call("scan", pointer, generation, table, version, ...scanNumbers(request, collect));
+    const status = this.call("scan", pointer, generation, table, version, ...scanNumbers(request, collect));
     if (status === abi.STATUS_POISONED) throw this.runError(status, pointer, "The listing");
     return status;
   }
 
   /** The same as a transaction sees it; the range is noted. */
   transactionScan(pointer: number, generation: number, table: number, request: ScanRequest, collect: boolean): number {
-    return this.#call("transactionScan", pointer, generation, table, ...scanNumbers(request, collect));
+    return this.call("transactionScan", pointer, generation, table, ...scanNumbers(request, collect));
   }
 
   /** How many keys the last scan collected. */
   scanCount(): number {
-    return this.#call("scanCount") >>> 0;
+    return this.call("scanCount") >>> 0;
   }
 
   /** Orders what the last scan has collected; returns how many keys that are. */
   scanSort(): number {
-    return this.#call("scanSort") >>> 0;
+    return this.call("scanSort") >>> 0;
   }
 
   /** Ends the range that a transaction has just scanned where its ordered listing ends, if that is at its limit; a status. */
   narrowScan(pointer: number, generation: number): number {
-    return this.#call("transactionNarrow", pointer, generation);
+    return this.call("transactionNarrow", pointer, generation);
   }
 
   /** Notes the first `count` keys of the last scan as read by a transaction; a status. */
   noteScanned(pointer: number, generation: number, table: number, count: number): number {
-    return this.#call("transactionNoteScanned", pointer, generation, table, count);
+    return this.call("transactionNoteScanned", pointer, generation, table, count);
   }
 
   /** Calls `visit` with the key and the version record of the first `count` keys of the ordered scan. */
   eachScanned(count: number, visit: (key: string, record: number) => void): void {
     if (count === 0) return;
     this.renew();
-    const base = this.#call("scanBase") >>> 0;
+    const base = this.call("scanBase") >>> 0;
     for (let i = 0; i < count; i++) {
       const match = base + i * 12;
       const key = decodeText(this, this.view.getUint32(match, true), this.view.getUint32(match + 4, true));
@@ -618,12 +601,12 @@ export class Core implements Scratch {
 
   /** An id that no other call was given for the run; 0 as long as nobody has said from where on, negative if the run is gone. */
   takeId(run: RunHandle): number {
-    return this.#call("runTakeId", run.pointer, run.generation);
+    return this.call("runTakeId", run.pointer, run.generation);
   }
 
   /** Says from which id on a run has given none. Whoever comes second changes nothing. */
   freeIds(run: RunHandle, first: number): void {
-    this.#call("runFreeIds", run.pointer, run.generation, first);
+    this.call("runFreeIds", run.pointer, run.generation, first);
   }
 
   /** A walk over a run's graph from a node, over edges of the given types or with none of any; its address. */
@@ -637,7 +620,7 @@ export class Core implements Scratch {
       this.view.setUint16(at, byteLength, true);
       at += 2 + byteLength;
     }
-    const traversal = this.#call("traverseOpen", start, at - this.valueOffset) >>> 0;
+    const traversal = this.call("traverseOpen", start, at - this.valueOffset) >>> 0;
     if (traversal < abi.STATUS_LIMIT) throw statusError(traversal, "The walk");
     return traversal;
   }
@@ -652,7 +635,7 @@ export class Core implements Scratch {
     pointer: number,
     ...numbers: number[]
   ): TraversalStep {
-    const status = this.#call(how, pointer, ...numbers);
+    const status = this.call(how, pointer, ...numbers);
     if (status !== abi.STATUS_OK) throw this.runError(status, run.pointer, "The walk");
     return {
       rows: this.view.getUint32(pointer + abi.TRAVERSE_ROWS_OFFSET, true),
@@ -675,7 +658,7 @@ export class Core implements Scratch {
   }
 
   closeTraversal(pointer: number): void {
-    this.#call("traverseClose", pointer);
+    this.call("traverseClose", pointer);
   }
 
   // Snapshots.
@@ -731,7 +714,7 @@ export class Core implements Scratch {
   }
 
   begunGeneration(): number {
-    return this.view.getUint32(this.#result + abi.BEGUN_GENERATION_OFFSET, true);
+    return this.resultAt(abi.BEGUN_GENERATION_OFFSET);
   }
 
   transactionGet(pointer: number, generation: number, table: number, keyBytes: number): number {
@@ -757,7 +740,7 @@ export class Core implements Scratch {
   }
 
   transactionRemove(pointer: number, generation: number, table: number, keyBytes: number): number {
-    return this.#call("transactionRemove", pointer, generation, table, keyBytes);
+    return this.call("transactionRemove", pointer, generation, table, keyBytes);
   }
 
   /** The version of the commit, or a status negated. It has ended then, unless that is STATUS_DRAIN_FIRST. */
@@ -785,11 +768,11 @@ export class Core implements Scratch {
   // The log.
 
   logBegin(position: number, chain: number, epoch: number, watermark: number): void {
-    this.#call("logBegin", position, chain, epoch, watermark);
+    this.call("logBegin", position, chain, epoch, watermark);
   }
 
   versionRaise(version: number): void {
-    this.#call("versionRaise", version);
+    this.call("versionRaise", version);
   }
 
   /** Seals the next records; the bytes to write, valid until the next call, or undefined when all is written. */
@@ -823,13 +806,13 @@ export class Core implements Scratch {
 
   /** After `appendedBytes` bytes there was no room: undoes what is unpublished behind; how many commits that were. */
   drainFailed(appendedBytes: number): number {
-    const undone = this.#call("drainFailed", appendedBytes) >>> 0;
+    const undone = this.call("drainFailed", appendedBytes) >>> 0;
     if (undone === abi.LOG_BUSY) throw statusError(abi.STATUS_BUSY_LOCK, "The log");
     return undone;
   }
 
   synced(position: number): void {
-    if (this.#call("synced", position) >>> 0 === abi.LOG_BUSY) throw statusError(abi.STATUS_BUSY_LOCK, "The log");
+    if (this.call("synced", position) >>> 0 === abi.LOG_BUSY) throw statusError(abi.STATUS_BUSY_LOCK, "The log");
   }
 
   // What workers that share the memory know together of the log. Only in the shared build.
@@ -841,11 +824,11 @@ export class Core implements Scratch {
 
   /** Takes the turn to write to the storage, or to sync it; false when another worker has had it for too long. */
   takeTurn(turn: Turn): boolean {
-    return this.#call("turnTake", turn) !== 0;
+    return this.call("turnTake", turn) !== 0;
   }
 
   giveTurn(turn: Turn): void {
-    this.#call("turnGive", turn);
+    this.call("turnGive", turn);
   }
 
   /** The segment that is written to, 0 before the first, and where it begins. */
@@ -865,12 +848,12 @@ export class Core implements Scratch {
 
   /** Notes which segment is about to be made; with 0 that none is. Whoever has the turn to write. */
   planSegment(segment: number, position = 0, chain = 0, epoch = 0): void {
-    this.#call("segmentPlan", segment, position, chain, epoch);
+    this.call("segmentPlan", segment, position, chain, epoch);
   }
 
   /** The segment that was planned is there: the log goes on in it. */
   beginPlanned(): void {
-    this.#call("segmentBegin");
+    this.call("segmentBegin");
   }
 
   /** Lets the others know of a segment. Whoever has the turn to write. */
@@ -899,30 +882,30 @@ export class Core implements Scratch {
 
   /** Queues a watermark record. */
   watermark(mode: number): void {
-    const status = this.#call("watermark", mode);
+    const status = this.call("watermark", mode);
     if (status !== abi.STATUS_OK) throw statusError(status, "The watermark");
   }
 
   get logPosition(): number {
-    return this.#call("logPosition");
+    return this.call("logPosition");
   }
 
   get logChain(): number {
-    return this.#call("counter", abi.COUNTER_LOG_CHAIN);
+    return this.call("counter", abi.COUNTER_LOG_CHAIN);
   }
 
   get logWatermark(): number {
-    return this.#call("logWatermark");
+    return this.call("logWatermark");
   }
 
   /** The highest version that the log holds. */
   get writtenVersion(): number {
-    return this.#call("writtenVersion");
+    return this.call("writtenVersion");
   }
 
   /** Bytes of records that are queued and not yet written. */
   get unwrittenBytes(): number {
-    return this.#call("unwrittenBytes") >>> 0;
+    return this.call("unwrittenBytes") >>> 0;
   }
 
   /** Commits that are installed and not yet published, over all runs. */
@@ -933,25 +916,25 @@ export class Core implements Scratch {
 
   /** Commits so far, recovered ones included. */
   get commits(): number {
-    return this.#call("counter", abi.COUNTER_COMMITS);
+    return this.call("counter", abi.COUNTER_COMMITS);
   }
 
   /** The newest version at or below which everything is published. */
   get horizon(): number {
-    return this.#call("counter", abi.COUNTER_HORIZON);
+    return this.call("counter", abi.COUNTER_HORIZON);
   }
 
   get liveEntries(): number {
-    return this.#call("counter", abi.COUNTER_ENTRIES);
+    return this.call("counter", abi.COUNTER_ENTRIES);
   }
 
   get runCountLive(): number {
-    return this.#call("counter", abi.COUNTER_RUNS);
+    return this.call("counter", abi.COUNTER_RUNS);
   }
 
   /** The lowest version that is held; 0 where none is. */
   get oldestSnapshot(): number {
-    return this.#call("counter", abi.COUNTER_OLDEST_HELD);
+    return this.call("counter", abi.COUNTER_OLDEST_HELD);
   }
 
   /**
@@ -959,7 +942,7 @@ export class Core implements Scratch {
    * and how many snapshots and transactions are open, and contexts kept for the next ones.
    */
   use(): CoreUse {
-    this.#call("use");
+    this.call("use");
     const at = (index: number): number => this.view.getFloat64(this.#result + index * 8, true);
     return {
       extentBytes: at(0),
@@ -972,45 +955,20 @@ export class Core implements Scratch {
     };
   }
 
-  // Recovery.
+  // Bytes of a log or a checkpoint.
 
-  /** Puts bytes into the value scratch, where {@link recover}, {@link recoverSearch} and {@link reseal} find them. */
+  /** Puts bytes into the value scratch, where the next call finds them. */
   stage(bytes: Uint8Array): void {
     if (bytes.length > this.valueCapacity) this.reserveValue(bytes.length);
     this.renew();
     this.bytes.set(bytes, this.valueOffset);
   }
 
-  /** Applies the records among the staged bytes from `offset` on. */
-  recover(offset: number, length: number): RecoverOutcome {
-    const taken = this.#call("recover", this.valueOffset + offset, length) >>> 0;
-    this.renew();
-    return {
-      taken,
-      status: this.view.getUint32(this.#result, true),
-      lastKind: this.view.getUint32(this.#result + 4, true),
-      lastMode: this.view.getUint32(this.#result + 8, true),
-    };
-  }
-
-  /** The highest watermark that a whole header among the staged bytes carries, if the first byte stands at `position`. */
-  recoverSearch(length: number, position: number): number {
-    return this.#call("recoverSearch", this.valueOffset, length, position);
-  }
-
-  /** Seals the staged records, which are of `epoch`, anew where the log begins; a copy, or undefined if they are damaged. */
-  reseal(length: number, epoch: number): Uint8Array | undefined {
-    const status = this.#call("reseal", this.valueOffset, length, epoch);
-    return status === abi.STATUS_OK ? this.bytes.slice(this.valueOffset, this.valueOffset + length) : undefined;
-  }
-
-  // Checkpoints.
-
   /** The runs that have something at a version, in no order. */
   runsAt(version: number): HeldRun[] {
     const runs: HeldRun[] = [];
-    let pointer = this.#call("runNext", 0, version) >>> 0;
-    for (; pointer !== 0; pointer = this.#call("runNext", pointer, version) >>> 0) {
+    let pointer = this.call("runNext", 0, version) >>> 0;
+    for (; pointer !== 0; pointer = this.call("runNext", pointer, version) >>> 0) {
       runs.push({ pointer, version: this.#runVersionAt(pointer, version) });
     }
     return runs;
@@ -1024,40 +982,9 @@ export class Core implements Scratch {
   }
 
   #runVersionAt(pointer: number, version: number): number {
-    const at = this.#call("runVersionAt", pointer, version);
+    const at = this.call("runVersionAt", pointer, version);
     if (at < 0) throw this.runError(-at, pointer, "The run");
     return at;
-  }
-
-  /** Begins the records of what a version sees, behind a header with this checksum; what the next calls are given. */
-  checkpointBegin(version: number, headerCrc: number, epoch: number): number {
-    const walk = this.#call("checkpointBegin", version, headerCrc, epoch) >>> 0;
-    if (walk < abi.STATUS_LIMIT) throw statusError(walk, "The checkpoint");
-    return walk;
-  }
-
-  checkpointRun(walk: number, run: HeldRun): void {
-    this.#call("checkpointRun", walk, run.pointer, run.version);
-  }
-
-  /** Writes one record of the run behind the first `offset` staged bytes. */
-  checkpointStep(walk: number, offset: number): CheckpointStep {
-    const length = this.#call("checkpointStep", walk, offset) >>> 0;
-    return {
-      length,
-      state: this.view.getUint32(this.#result, true),
-      needs: this.view.getUint32(this.#result + abi.STEP_NEEDS_OFFSET, true),
-    };
-  }
-
-  /** Writes the last record there; its length. */
-  checkpointFinish(walk: number, offset: number): number {
-    return this.#call("checkpointFinish", walk, offset) >>> 0;
-  }
-
-  /** Lets go of what writing a checkpoint has worked with, also where it was not finished. */
-  checkpointEnd(walk: number): void {
-    this.#call("checkpointEnd", walk);
   }
 
   /** The first `length` staged bytes, valid until the next call. */
@@ -1066,26 +993,10 @@ export class Core implements Scratch {
     return this.bytes.subarray(this.valueOffset, this.valueOffset + length);
   }
 
-  /** Restores the staged records of a checkpoint of `version`. */
-  restore(length: number, version: number): RecoverOutcome {
-    const taken = this.#call("restore", this.valueOffset, length, version) >>> 0;
-    return {
-      taken,
-      status: this.view.getUint32(this.#result, true),
-      lastKind: this.view.getUint32(this.#result + 4, true),
-      lastMode: 0,
-    };
-  }
-
-  /** A checkpoint is restored whole; what it says of the log behind it. */
-  restored(version: number, given: number, written: number, commits: number): void {
-    this.#call("restored", version, given, written, commits);
-  }
-
   /** The CRC32C of bytes. */
   crc32c(bytes: Uint8Array): number {
     this.stage(bytes);
-    return this.#call("crc32c", this.valueOffset, bytes.length) >>> 0;
+    return this.call("crc32c", this.valueOffset, bytes.length) >>> 0;
   }
 
   // Looking inside.
@@ -1095,21 +1006,22 @@ export class Core implements Scratch {
    * is in the core are left out unless it is `atRest`.
    */
   verify(atRest = !this.shared || !this.hasOthers): number {
-    return this.#call("verify", atRest ? 1 : 0);
+    return this.call("verify", atRest ? 1 : 0);
   }
 
   /** Bytes of linear memory, and how many of them no extent is using. */
   memoryUse(): { bytes: number; freeBytes: number } {
-    return { bytes: this.#memory.buffer.byteLength, freeBytes: this.#call("counter", abi.COUNTER_FREE_BYTES) };
+    return { bytes: this.#memory.buffer.byteLength, freeBytes: this.call("counter", abi.COUNTER_FREE_BYTES) };
   }
 
   /** Only in test builds: refuses the `count`th growth of memory and all after it; 0 ends that. */
   refuseGrowth(count: number): void {
-    this.#call("refuseGrowth", count);
+    this.call("refuseGrowth", count);
   }
 }
 
-function slotOf(word: number): WorkerSlot {
+/** What a worker's word says. */
+export function slotOf(word: number): WorkerSlot {
   const states = 2 ** abi.WORKER_INCARNATION_SHIFT;
   return { incarnation: word >>> abi.WORKER_INCARNATION_SHIFT, state: word % states, word };
 }
@@ -1120,7 +1032,8 @@ function poisoned(id: string): HoldfastError {
   return new HoldfastError(error.code, error.message, { details: { run: id } });
 }
 
-function assertInterface(exports: CoreExports): void {
+/** @throws HoldfastError `INVALID_ARGUMENT` where it is the core of another release. */
+export function assertInterface(exports: CoreExports): void {
   const version = exports["abiVersion"]?.();
   if (version === abi.ABI_VERSION) return;
   throw new HoldfastError(
@@ -1134,11 +1047,6 @@ function enter(exports: CoreExports, place: WorkerPlace | undefined, canWait: bo
   return attach(place?.worker ?? abi.WORKER_NONE, place?.seen.word ?? 0, canWait ? 1 : 0);
 }
 
-/** A slot as another worker has seen it. */
-export function workerPlace(worker: number, word: number): WorkerPlace {
-  return { worker, seen: slotOf(word) };
-}
-
 /** The error where every place is taken, or that which was promised. */
 export function noPlace(): HoldfastError {
   return new HoldfastError(
@@ -1146,17 +1054,6 @@ export function noPlace(): HoldfastError {
     `No place is left for this worker: ${abi.WORKERS_MAX} can be attached at a time, and a handle that was made for one worker is good once.`,
     { details: { limit: abi.WORKERS_MAX } },
   );
-}
-
-/** The first slot that is free, before an instance has attached. @throws HoldfastError `BUSY` where there is none. */
-export function firstFreePlace(exports: CoreExports): WorkerPlace {
-  assertInterface(exports);
-  const slot = exports["workerSlot"] as (worker: number) => number;
-  for (let worker = 0; worker < abi.WORKERS_MAX; worker++) {
-    const seen = slotOf(slot(worker) >>> 0);
-    if (seen.state === abi.WORKER_FREE) return { worker, seen };
-  }
-  throw noPlace();
 }
 
 /** What the core is told of a listing; a limit of 0 only counts. */

@@ -15,7 +15,7 @@ import type { DatabaseEvents, Listener, Listeners } from "./listeners.js";
 import { loaded } from "./loading.js";
 import { type Opened, openDatabase } from "./opening.js";
 import { type AttachOptions, type ByteStream, checkSource, type OpenOptions, parseOptions } from "./options.js";
-import { assertSharedMemory, temporaryPlace } from "./platform.js";
+import { assertSharedMemory } from "./platform.js";
 import { RunIndex } from "./primitives/run-index.js";
 import type { StepOptions } from "./reader-writer.js";
 import { Run } from "./run.js";
@@ -483,6 +483,7 @@ export class DatabaseBuilder {
   /** Opens in a temporary place, which is removed when the database is closed. */
   async openTemp(): Promise<Database> {
     const environment = this.#options.environment ?? platformEnvironment();
+    const { temporaryPlace } = await loaded(import("./temporary.js"));
     const { path, remove } = await temporaryPlace((bytes) => environment.randomBytes(bytes));
     try {
       return await open({ ...this.#options, path }, remove);

@@ -8,8 +8,11 @@ export async function loaded<T>(part: Promise<T>): Promise<T> {
   try {
     return await part;
   } catch (cause) {
-    throw new HoldfastError("STORE_FAILED", "A part of Holdfast could not be loaded; nothing has changed. Try again.", {
-      cause,
-    });
+    const why = cause instanceof Error ? ` (${cause.message})` : "";
+    throw new HoldfastError(
+      "STORE_FAILED",
+      `A part of Holdfast could not be loaded; nothing has changed. Try again.${why}`,
+      { cause },
+    );
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What the headers of segments and checkpoints say, and writing them; header-reader.ts reads them. docs/FORMAT.md is the
- * specification; records are the core's.
+ * What the headers of segments and checkpoints say, and writing a segment's; checkpoint.ts writes its own, header-reader.ts reads
+ * both. docs/FORMAT.md is the specification; records are the core's.
  *
  * Positions count record bytes since the log began, headers aside: so a record keeps its position when a tail is written
  * again to a new segment.
@@ -50,7 +50,7 @@ export type Crc32c = (bytes: Uint8Array) => number;
 const HEADER_BYTES = abi.SEGMENT_HEADER_BYTES;
 
 /** Both kinds of header are alike in their magic, format, database, number, epoch and flags, and in their checksum. */
-class HeaderWriter {
+export class HeaderWriter {
   readonly bytes = new Uint8Array(HEADER_BYTES);
   readonly #view = new DataView(this.bytes.buffer);
 
@@ -89,18 +89,5 @@ export function encodeSegmentHeader(header: SegmentHeader, crc32c: Crc32c): { by
   writer.u64(abi.SEGMENT_PREDECESSOR_OFFSET, header.predecessor);
   writer.u64(abi.SEGMENT_PREDECESSOR_END_OFFSET, header.predecessorEnd);
   writer.u32(abi.SEGMENT_PREDECESSOR_CRC_OFFSET, header.predecessorCrc);
-  return writer.finish(crc32c);
-}
-
-/** Writes a checkpoint's header. Returns the bytes and the checksum that the first record carries. */
-export function encodeCheckpointHeader(header: CheckpointHeader, crc32c: Crc32c): { bytes: Uint8Array; crc: number } {
-  const flags = header.isExport ? abi.CHECKPOINT_EXPORT : 0;
-  const writer = new HeaderWriter(abi.CHECKPOINT_MAGIC, header.databaseId, header.number, header.epoch, flags);
-  writer.u64(abi.CHECKPOINT_POSITION_OFFSET, header.position);
-  writer.u64(abi.CHECKPOINT_VERSION_OFFSET, header.version);
-  writer.u64(abi.CHECKPOINT_GIVEN_OFFSET, header.given);
-  writer.u64(abi.CHECKPOINT_COMMITS_OFFSET, header.commits);
-  writer.u64(abi.CHECKPOINT_WRITTEN_OFFSET, header.written);
-  writer.u32(abi.CHECKPOINT_CHAIN_OFFSET, header.chain);
   return writer.finish(crc32c);
 }

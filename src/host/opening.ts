@@ -178,7 +178,7 @@ async function openParts(
   const readOnly = options.readOnly ?? false;
   // From the start, and not only once it is shared: that is one call, and what has the storage open cannot move in it.
   const openApart = options.shared === true && !readOnly ? storage.openApart : undefined;
-  const apart = openApart && (await import("./apart.js"));
+  const apart = openApart && (await loaded(import("./apart.js")));
   const capabilities = apart?.apartCapabilities(storage.capabilities) ?? storage.capabilities;
   const bits = apart?.CAPABILITIES_APART ?? capabilityBits(capabilities);
   const mode = databaseMode(options.durability, capabilities);
@@ -242,7 +242,7 @@ async function openParts(
       mode,
       info,
       listeners,
-      sharing: shares ? (await import("./sharing.js")).shareOwned(made, parts, environment, report) : undefined,
+      sharing: shares ? (await loaded(import("./sharing.js"))).shareOwned(made, parts, environment, report) : undefined,
       commitsAtOpen: core.commits,
       release: async () => {
         await session.close();

@@ -1,12 +1,14 @@
 /**
- * The platform's own storage, and a temporary place on it: the one file that chooses among adapters.
+ * The platform's own storage: with temporary.ts, the one place that chooses among adapters.
  *
  * Adapters are imported when a database is opened, so that a page that only uses IndexedDB loads nothing else.
  */
 import type { JoinTicket, Storage, StorageCapabilities, StorageSession } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
+import { loaded } from "./loading.js";
 
-function hasFiles(): boolean {
+/** Whether the platform has files. */
+export function hasFiles(): boolean {
   return typeof process !== "undefined" && typeof process.getBuiltinModule === "function" && !isWorkerd();
 }
 
@@ -45,9 +47,9 @@ async function browserKind(path: string): Promise<"opfs" | "indexeddb" | undefin
 }
 
 /** Whether the name stands in the origin private file system, or would be made there. */
-async function isOpfsName(path: string): Promise<boolean> {
+export async function isOpfsName(path: string): Promise<boolean> {
   if (!("FileSystemSyncAccessHandle" in globalThis) && !(await hasOpfsDatabases())) return false;
-  const { canMakeOpfs, opfsExists } = await import("../adapters/opfs-place.js");
+  const { canMakeOpfs, opfsExists } = await loaded(import("../adapters/opfs-place.js"));
   return (await opfsExists(path)) || (await canMakeOpfs());
 }
 
@@ -70,16 +72,16 @@ async function hasOpfsDatabases(): Promise<boolean> {
  */
 export async function platformStorage(path: string): Promise<Storage> {
   if (hasFiles()) {
-    const { nodeFs } = await import("../adapters/node-fs.js");
+    const { nodeFs } = await loaded(import("../adapters/node-fs.js"));
     return nodeFs(path);
   }
   const kind = await browserKind(path);
   if (kind === "opfs") {
-    const { opfs } = await import("../adapters/opfs.js");
+    const { opfs } = await loaded(import("../adapters/opfs.js"));
     return opfs(path);
   }
   if (kind === "indexeddb") {
-    const { indexedDb } = await import("../adapters/indexeddb.js");
+    const { indexedDb } = await loaded(import("../adapters/indexeddb.js"));
     return indexedDb(path);
   }
   throw new HoldfastError(
@@ -97,35 +99,8 @@ export interface JoinedStorage {
 /** Joins the storage that a ticket is of. @throws HoldfastError `UNSUPPORTED` where that cannot be reached from here. */
 export async function joinStorage(ticket: JoinTicket | undefined): Promise<JoinedStorage> {
   if (ticket?.kind === "files" && hasFiles()) {
-    const { joinFiles } = await import("../adapters/node-fs.js");
+    const { joinFiles } = await loaded(import("../adapters/node-fs.js"));
     return joinFiles(ticket);
   }
   throw new HoldfastError("UNSUPPORTED", `This worker cannot write to the storage (${ticket?.kind}) of the database.`);
-}
-
-/** A name that nobody else uses, and what removes everything kept under it. */
-export async function temporaryPlace(random: (bytes: Uint8Array) => void): Promise<{
-  path: string;
-  remove(): Promise<void>;
-}> {
-  if (hasFiles()) {
-    const fs = process.getBuiltinModule("node:fs/promises");
-    const os = process.getBuiltinModule("node:os");
-    const { join } = process.getBuiltinModule("node:path");
-    const path = await fs.mkdtemp(join(os.tmpdir(), "holdfast-"));
-    return { path, remove: () => fs.rm(path, { recursive: true, force: true }) };
-  }
-  const bytes = new Uint8Array(8);
-  random(bytes);
-  const path = `holdfast-${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
-  return { path, remove: () => removeFromBrowser(path) };
-}
-
-async function removeFromBrowser(path: string): Promise<void> {
-  if (await isOpfsName(path)) {
-    const { removeOpfs } = await import("../adapters/opfs-place.js");
-    return removeOpfs(path);
-  }
-  const { removeIndexedDb } = await import("../adapters/indexeddb.js");
-  return removeIndexedDb(path);
 }

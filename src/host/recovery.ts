@@ -10,8 +10,8 @@
 import type { StorageSession } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
 import * as abi from "./abi.js";
-import type { Core } from "./core.js";
-import { statusError } from "./core.js";
+import { type Core, statusError } from "./core.js";
+import { recover, recoverSearch, reseal } from "./core-reading.js";
 import { type Environment, pause } from "./environment.js";
 import { decodeSegmentHeader, type FileName } from "./header-reader.js";
 import { type LogFiles, listFiles, removeBefore } from "./log-files.js";
@@ -118,7 +118,7 @@ class LogReader {
     const core = this.#core;
     core.stage(bytes);
     const before = core.commits;
-    const outcome = core.recover(0, bytes.length);
+    const outcome = recover(core, 0, bytes.length);
     this.#commits += core.commits - before;
     if (outcome.taken > 0) {
       this.#lastKind = outcome.lastKind;
@@ -179,7 +179,7 @@ class LogReader {
       const bytes = await this.bytesOf(header.number, offset + dropped, SEARCH_BYTES);
       if (bytes.length === 0) break;
       core.stage(bytes);
-      watermark = Math.max(watermark, core.recoverSearch(bytes.length, position + dropped));
+      watermark = Math.max(watermark, recoverSearch(core, bytes.length, position + dropped));
       if (bytes.length < SEARCH_BYTES) {
         dropped += bytes.length;
         break;
@@ -495,7 +495,7 @@ async function rewriteTail(
   for (let done = 0; done < tail.length; ) {
     const piece = wholeRecords(tail.subarray(done), core.valueCapacity);
     core.stage(piece);
-    const resealed = core.reseal(piece.length, last.epoch);
+    const resealed = reseal(core, piece.length, last.epoch);
     if (resealed === undefined) throw reader.closedDamage(last, watermark + done);
     content.set(resealed, abi.SEGMENT_HEADER_BYTES + done);
     done += piece.length;

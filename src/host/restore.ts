@@ -6,8 +6,8 @@
  */
 import { HoldfastError } from "../errors.js";
 import * as abi from "./abi.js";
-import type { Core } from "./core.js";
-import { statusError } from "./core.js";
+import { type Core, statusError } from "./core.js";
+import { restore, restored } from "./core-reading.js";
 import { decodeCheckpointHeader } from "./header-reader.js";
 import type { CheckpointHeader } from "./log-format.js";
 
@@ -73,7 +73,7 @@ export async function restoreCheckpoint(
   for (let windowBytes = core.valueCapacity; ; ) {
     const bytes = await pending.first(windowBytes);
     core.stage(bytes);
-    const { taken, status, lastKind } = core.restore(bytes.length, header.version);
+    const { taken, status, lastKind } = restore(core, bytes.length, header.version);
     position += taken;
     if (status === abi.STATUS_STORE_FULL) throw statusError(status, "The checkpoint");
     if (status === abi.STATUS_DAMAGED) throw damaged("a record says what cannot be");
@@ -86,7 +86,7 @@ export async function restoreCheckpoint(
     windowBytes = Math.min(windowBytes * 4, abi.RECORD_BYTES_MAX);
   }
   if ((await pending.first(1)).length > 0) throw damaged("something stands behind its last record");
-  core.restored(header.version, header.given, header.written, header.commits);
+  restored(core, header.version, header.given, header.written, header.commits);
   return header;
 }
 

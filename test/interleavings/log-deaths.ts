@@ -9,6 +9,7 @@ import { expect } from "vitest";
 import { encodeKey, encodeName, encodeValue, type Value } from "../../src/host/codec.js";
 import { Core, type RunHandle } from "../../src/host/core.js";
 import type { CoreExports } from "../../src/host/core-loader.js";
+import { recover } from "../../src/host/core-reading.js";
 import { Victim } from "../support/victim.js";
 
 const CAPABILITIES = 7;
@@ -261,7 +262,7 @@ function holds(now: unknown, before: unknown): boolean {
 function readBack(cores: Cores, log: Log, length: number): Core {
   const { core } = makeCore(cores, newMemory(), 0);
   core.stage(log.bytes.subarray(0, length));
-  expect(core.recover(0, length)).toMatchObject({ taken: length, status: 0 });
+  expect(recover(core, 0, length)).toMatchObject({ taken: length, status: 0 });
   expect(core.verify()).toBe(0);
   return core;
 }
