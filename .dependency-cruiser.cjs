@@ -40,7 +40,7 @@ const assemblyRules = ASSEMBLY_LAYERS.slice(1).map((layer, index) => ({
   to: { path: assembly([...ASSEMBLY_LAYERS.slice(0, index + 1).flat(), ...(index === 0 ? [] : ASSEMBLY_WATCHERS)]) },
 }));
 
-const CORE = "^src/host/core(-loader|-instance|-reading|-checkpoint)?\\.ts$";
+const CORE = "^src/host/core(-loader|-instance|-reading|-checkpoint|-workers)?\\.ts$";
 const ABI = "^src/host/abi\\.ts$";
 const INTERFACE = "^src/host/(reader-writer|codec|value-bytes|scan|durability-mode)\\.ts$";
 const GROUND = "^src/(errors|host/(arguments|environment|names|utf8))\\.ts$";
@@ -58,7 +58,7 @@ const INDEXEDDB = "^src/adapters/indexeddb[^/]*\\.ts$";
 /** Where the workers start that a storage lives in, with the host's part that writes the log there. */
 const STORAGE_WORKER = "^src/adapters/(opfs|indexeddb)-worker\\.ts$";
 const DRAINER = "^src/host/drainer\\.ts$";
-const PLATFORM = "^src/host/(database|opening|apart|attaching|platform|temporary)\\.ts$";
+const PLATFORM = "^src/host/(database|opening|apart|attaching|joining|platform|temporary)\\.ts$";
 const NPM = "^node_modules/";
 
 module.exports = {

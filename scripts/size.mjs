@@ -40,19 +40,24 @@ export const CHECKPOINTS_BYTES_MAX = 4 * KIB;
 /** A temporary place and its removal, loaded where one is asked for. */
 export const TEMPORARY_BYTES_MAX = 1 * KIB;
 
+/** The adapter that keeps nothing, loaded where a database is in memory. */
+export const MEMORY_BYTES_MAX = 1 * KIB;
+
 /** Modules that only servers load. */
 const SERVER_ONLY = /[\\/]adapters[\\/]node-fs/;
 /** Modules that are loaded where a database is opened in the origin private file system, or, the proxy, where one is shared. */
 const OPFS_ONLY = /[\\/]adapters[\\/](opfs|shared-proxy)/;
 /** Modules that are loaded where memory is shared. */
 const SHARING_ONLY =
-  /[\\/]host[\\/](apart|attaching|core-instance|entering|evidence|handle|log-post|remote-log|sharing)\.js/;
+  /[\\/]host[\\/](apart|attaching|core-instance|core-workers|entering|evidence|handle|joining|log-post|remote-log|sharing)\.js/;
 /** Modules that are loaded where there is something to read back. */
 const READING_ONLY = /[\\/]host[\\/](core-reading|header-reader|recovery|restore)\.js/;
 /** Modules that are loaded where one of these is asked for. */
 const CHECKPOINTS_ONLY = /[\\/]host[\\/](checkpoint|core-checkpoint|healing|importing)\.js/;
 /** The module that is loaded where a temporary place is asked for. */
 const TEMPORARY_ONLY = /[\\/]host[\\/]temporary\.js/;
+/** The module that is loaded where a database is in memory. */
+const MEMORY_ONLY = /[\\/]adapters[\\/]memory\.js/;
 
 const gzipBytes = (content) => gzipSync(content, { level: GZIP_LEVEL }).length;
 
@@ -93,7 +98,8 @@ async function sizesOfBundle() {
   const reading = chunks.filter(isOf(READING_ONLY));
   const checkpoints = chunks.filter(isOf(CHECKPOINTS_ONLY));
   const temporary = chunks.filter(isOf(TEMPORARY_ONLY));
-  const apart = [...opfs, ...sharing, ...reading, ...checkpoints, ...temporary];
+  const inMemory = chunks.filter(isOf(MEMORY_ONLY));
+  const apart = [...opfs, ...sharing, ...reading, ...checkpoints, ...temporary, ...inMemory];
   const fetched = chunks.filter((chunk) => !apart.includes(chunk) && !isOf(SERVER_ONLY)(chunk));
   return [
     sizeOfChunks(`browser bundle (${fetched.length} of ${chunks.length} chunks)`, fetched, {
@@ -102,6 +108,7 @@ async function sizesOfBundle() {
     }),
     sizeOfChunks("reading back, where there is something", reading, { bytesMax: READING_BYTES_MAX }),
     sizeOfChunks("checkpoints, exports, imports", checkpoints, { bytesMax: CHECKPOINTS_BYTES_MAX }),
+    sizeOfChunks("in memory, where nothing is kept", inMemory, { bytesMax: MEMORY_BYTES_MAX }),
     sizeOfChunks("temporary places, where asked for", temporary, { bytesMax: TEMPORARY_BYTES_MAX }),
     sizeOfChunks("sharing, where it is asked for", sharing, { bytesMax: SHARING_BYTES_MAX }),
     sizeOfChunks("opfs, where it is asked for", opfs, { bytesMax: OPFS_BYTES_MAX }),

@@ -13,6 +13,7 @@ import { Engine } from "./engine.js";
 import { enter } from "./entering.js";
 import { type Environment, platformEnvironment } from "./environment.js";
 import { type DatabaseHandle, readHandle } from "./handle.js";
+import { joinStorage } from "./joining.js";
 import { Listeners } from "./listeners.js";
 import type { Log, LogListener } from "./log.js";
 import { LogPost } from "./log-post.js";
@@ -20,7 +21,7 @@ import type { LogState } from "./log-state.js";
 import { LogWriter } from "./log-writer.js";
 import { type Opened, openFailed, throwIfAborted } from "./opening.js";
 import { type AttachOptions, parseAttachOptions } from "./options.js";
-import { assertSharedMemory, canWait, joinStorage } from "./platform.js";
+import { assertSharedMemory, canWait } from "./platform.js";
 import { RemoteLog } from "./remote-log.js";
 import { Sharing } from "./sharing.js";
 

@@ -1,6 +1,7 @@
 /**
  * The only file that knows there is a memory: views over it, the scratch that arguments and results go through, and every
- * export behind one guard. What only reading back, and only checkpoints, ask of it is in core-reading.ts and core-checkpoint.ts.
+ * export behind one guard. What only some ask of it is in files beside this one: core-reading.ts, core-checkpoint.ts and
+ * core-workers.ts.
  *
  * What it keeps true:
  *  - views are renewed after every call that may have grown the memory (an old one has length 0, and what is written to it
@@ -168,7 +169,8 @@ export class Core implements Scratch {
   /** The slot of this instance among those that share the memory. */
   readonly worker: number;
 
-  private constructor(exports: CoreExports, memory: WebAssembly.Memory, shared: boolean) {
+  /** Over a memory in which the instance has a slot: {@link Core.format}, or `attach` of core-workers.ts. @internal */
+  constructor(exports: CoreExports, memory: WebAssembly.Memory, shared: boolean) {
     this.#exports = exports;
     this.#hot = exports as unknown as HotExports;
     this.#memory = memory;
@@ -213,32 +215,6 @@ export class Core implements Scratch {
     return new Core(exports, memory, shared);
   }
 
-  /**
-   * Attaches to a memory that somebody has formatted: in a slot that is still as it was seen, or in any.
-   * @throws HoldfastError `BUSY` if there is none, or the one that was seen is somebody's by now; `CLOSED`, `STORE_FULL`.
-   */
-  static attach(
-    exports: CoreExports,
-    memory: WebAssembly.Memory,
-    place: WorkerPlace | undefined,
-    canWait: boolean,
-  ): Core {
-    assertInterface(exports);
-    const status = enter(exports, place, canWait);
-    if (status === abi.STATUS_BUSY_LOCK) throw noPlace();
-    if (status !== abi.STATUS_OK) throw statusError(status, "Attaching");
-    return new Core(exports, memory, true);
-  }
-
-  /** Keeps a slot for a worker to come. @throws HoldfastError `BUSY` if there is none. */
-  promiseWorker(): WorkerPlace {
-    const worker = this.call("workerSlot", abi.WORKER_NONE) >>> 0;
-    if (worker !== abi.WORKER_NONE) return { worker, seen: this.workerIn(worker) };
-    throw new HoldfastError("BUSY", `${abi.WORKERS_MAX} workers are attached, which is the most there can be.`, {
-      details: { limit: abi.WORKERS_MAX },
-    });
-  }
-
   /** Whether any other worker is attached. */
   get hasOthers(): boolean {
     for (let worker = 0; worker < abi.WORKERS_MAX; worker++) {
@@ -255,32 +231,6 @@ export class Core implements Scratch {
   /** Gives this instance's slot back. It is not used afterwards. */
   leave(): void {
     this.call("workerBury", this.worker, this.workerIn(this.worker).word);
-  }
-
-  /**
-   * Clears up behind a worker that is known to be dead, and was seen in its slot; false if it is not there any more.
-   * @throws HoldfastError `BUSY`.
-   */
-  buryWorker(worker: number, seen: WorkerSlot): boolean {
-    const status = this.call("workerBury", worker, seen.word);
-    if (status === abi.STATUS_BUSY_LOCK) throw statusError(status, "The detachment");
-    return status === abi.STATUS_OK;
-  }
-
-  /** From now on nobody can install anything, in whichever worker; false where that could not be said in time. */
-  closeAll(): boolean {
-    return this.call("closeAll") !== 0;
-  }
-
-  /**
-   * From now on nobody touches the storage, in whichever worker; waits for one that is in the middle, as long as for any turn.
-   * Holds for a core that has trapped as well.
-   */
-  leaveStorage(): void {
-    const turns = this.isSound ? [TURN_WRITE, TURN_SYNC].filter((turn) => this.takeTurn(turn)) : [];
-    this.renew();
-    this.view.setUint32(this.#closedAddress, abi.CLOSED_WHOLLY, true);
-    for (const turn of turns) this.giveTurn(turn);
   }
 
   /** Renews the views if memory has grown since they were made. */
@@ -863,6 +813,12 @@ export class Core implements Scratch {
     this.view.setUint32(this.#logPlace + abi.LOG_PLACE_SEGMENT_OFFSET, segment, true);
   }
 
+  /** Says that the storage is given up, also of a core that has trapped. */
+  noteStorageLeft(): void {
+    this.renew();
+    this.view.setUint32(this.#closedAddress, abi.CLOSED_WHOLLY, true);
+  }
+
   /** Whether the storage was given up where the database was opened. */
   get hasLeftStorage(): boolean {
     this.renew();
@@ -1042,18 +998,10 @@ export function assertInterface(exports: CoreExports): void {
   );
 }
 
-function enter(exports: CoreExports, place: WorkerPlace | undefined, canWait: boolean): number {
+/** Takes a slot that is still as it was seen, or any; a status. */
+export function enter(exports: CoreExports, place: WorkerPlace | undefined, canWait: boolean): number {
   const attach = exports["attach"] as (worker: number, word: number, canWait: number) => number;
   return attach(place?.worker ?? abi.WORKER_NONE, place?.seen.word ?? 0, canWait ? 1 : 0);
-}
-
-/** The error where every place is taken, or that which was promised. */
-export function noPlace(): HoldfastError {
-  return new HoldfastError(
-    "BUSY",
-    `No place is left for this worker: ${abi.WORKERS_MAX} can be attached at a time, and a handle that was made for one worker is good once.`,
-    { details: { limit: abi.WORKERS_MAX } },
-  );
 }
 
 /** What the core is told of a listing; a limit of 0 only counts. */

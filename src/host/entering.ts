@@ -3,9 +3,9 @@
  * there are such locks (evidence.ts).
  */
 import { HoldfastError } from "../errors.js";
-import { WORKER_FREE, WORKERS_MAX } from "./abi.js";
-import { assertInterface, Core, noPlace, slotOf, type WorkerPlace } from "./core.js";
+import type { Core, WorkerPlace } from "./core.js";
 import type { CoreExports } from "./core-instance.js";
+import { attachCore, firstFreePlace, noPlace, workerPlace } from "./core-workers.js";
 import { canSeeEnds, holdPlace } from "./evidence.js";
 import type { PromisedPlace } from "./handle.js";
 
@@ -31,7 +31,7 @@ export interface Entered {
 export async function enter(exports: CoreExports, entrance: Entrance, canWait: boolean): Promise<Entered> {
   const { memory, name, place: kept } = entrance;
   const promised = kept === undefined ? undefined : workerPlace(kept.worker, kept.word);
-  const take = (place: WorkerPlace | undefined): Core => Core.attach(exports, memory, place, canWait);
+  const take = (place: WorkerPlace | undefined): Core => attachCore(exports, memory, place, canWait);
   if (!canSeeEnds()) return { core: take(promised), letGo: () => {} };
   for (let attempt = 1; ; attempt++) {
     const place = promised ?? firstFreePlace(exports);
@@ -44,20 +44,4 @@ export async function enter(exports: CoreExports, entrance: Entrance, canWait: b
     }
     if (promised !== undefined || attempt === PLACES_TRIED_MAX) throw noPlace();
   }
-}
-
-/** A slot as another worker has seen it. */
-function workerPlace(worker: number, word: number): WorkerPlace {
-  return { worker, seen: slotOf(word) };
-}
-
-/** The first slot that is free, before an instance has attached. @throws HoldfastError `BUSY` where there is none. */
-function firstFreePlace(exports: CoreExports): WorkerPlace {
-  assertInterface(exports);
-  const slot = exports["workerSlot"] as (worker: number) => number;
-  for (let worker = 0; worker < WORKERS_MAX; worker++) {
-    const seen = slotOf(slot(worker) >>> 0);
-    if (seen.state === WORKER_FREE) return { worker, seen };
-  }
-  throw noPlace();
 }

@@ -15,6 +15,7 @@
 import { HoldfastError } from "../errors.js";
 import { WORKER_ATTACHED, WORKERS_MAX } from "./abi.js";
 import { type Core, whenBusy } from "./core.js";
+import { buryWorker } from "./core-workers.js";
 import type { Environment } from "./environment.js";
 
 /** How often is looked for workers that have attached since, to be told of their ends, or to see whether they have come. */
@@ -203,7 +204,7 @@ export class Evidence {
     const seen = this.#core.workerIn(worker);
     if (seen.incarnation !== incarnation) return;
     try {
-      if (this.#core.buryWorker(worker, seen)) this.#onBuried();
+      if (buryWorker(this.#core, worker, seen)) this.#onBuried();
     } catch (error) {
       if (!HoldfastError.is(error)) throw error;
       if (error.code === "BUSY") this.#environment.schedule(RETRY_MS, () => this.#bury(worker, incarnation));

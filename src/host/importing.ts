@@ -23,15 +23,38 @@ const BREATH_BYTES = 16 * 1024 * 1024;
 const PIECE_BYTES_LEAST = 16 * 1024;
 
 /** What an import needs beside the stream. */
-export interface ImportOptions {
+interface ImportOptions {
   readonly databaseId: Uint8Array;
   readonly environment: Environment;
   readonly onProgress?: ((progress: RecoveryProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Whether the storage keeps anything. */
+  readonly persistent: boolean;
+}
+
+/**
+ * Fills an empty core from a stream, and stores what has come; where the log goes on, if anything is kept.
+ * @throws HoldfastError `ALREADY_EXISTS` where there is something already: an import never mixes with it; what is wrong with the
+ *   stream, and what the storage throws.
+ */
+export async function importInto(
+  core: Core,
+  session: StorageSession,
+  source: ByteStream,
+  options: ImportOptions,
+): Promise<LogState | undefined> {
+  if (!session.fresh) {
+    throw new HoldfastError(
+      "ALREADY_EXISTS",
+      "There is a database in this place already; an import needs an empty one. Name another, or remove what is there.",
+    );
+  }
+  const imported = await importStream(core, source, options);
+  return options.persistent ? storeImport(core, session, imported, options) : undefined;
 }
 
 /** Restores an export into an empty core; what it says of itself. */
-export async function importStream(core: Core, source: ByteStream, options: ImportOptions): Promise<CheckpointHeader> {
+async function importStream(core: Core, source: ByteStream, options: ImportOptions): Promise<CheckpointHeader> {
   const pieces = piecesOf(source);
   let rest: Uint8Array = new Uint8Array(0);
   let bytesDone = 0;
@@ -64,7 +87,7 @@ export async function importStream(core: Core, source: ByteStream, options: Impo
 }
 
 /** Stores what was imported as the first checkpoint of an empty storage; where its log goes on. */
-export async function storeImport(
+async function storeImport(
   core: Core,
   session: StorageSession,
   imported: CheckpointHeader,
@@ -75,15 +98,6 @@ export async function storeImport(
   const stream = new CheckpointStream(core, header, core.runsAt(imported.version));
   await storeCheckpoint(session, header.number, stream, environment);
   return logWithoutSegments(session, databaseId, header.number);
-}
-
-/** Refuses a place in which there is something: an import never mixes with it. */
-export function refuseExisting(session: StorageSession): void {
-  if (session.fresh) return;
-  throw new HoldfastError(
-    "ALREADY_EXISTS",
-    "There is a database in this place already; an import needs an empty one. Name another, or remove what is there.",
-  );
 }
 
 interface Readable {

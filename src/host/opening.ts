@@ -3,7 +3,6 @@
  *
  * Whatever was opened is closed again if a later part fails, and whatever stopped it leaves here as a typed error.
  */
-import { memory } from "../adapters/memory.js";
 import type { Storage, StorageCapabilities, StorageOpenOptions, StorageSession } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
 import {
@@ -102,7 +101,7 @@ function reserveMemory(options: OpenOptions): WebAssembly.Memory {
 async function chooseStorage(options: OpenOptions): Promise<Storage> {
   if (options.storage !== undefined) return options.storage;
   const inMemory = options.durability !== undefined && parseDurability(options.durability).mode === "in-memory";
-  if (inMemory) return memory();
+  if (inMemory) return (await loaded(import("../adapters/memory.js"))).memory();
   if (options.path !== undefined) return platformStorage(options.path);
   throw new HoldfastError(
     "INVALID_ARGUMENT",
@@ -149,10 +148,8 @@ async function fill(
   environment.randomBytes(databaseId);
   const how = { databaseId, environment, onProgress, signal };
   if (source !== undefined) {
-    const { importStream, refuseExisting, storeImport } = await loaded(import("./importing.js"));
-    refuseExisting(session);
-    const imported = await importStream(core, source, how);
-    return persistent ? { state: await storeImport(core, session, imported, how) } : {};
+    const { importInto } = await loaded(import("./importing.js"));
+    return { state: await importInto(core, session, source, { ...how, persistent }) };
   }
   if (!persistent) return {};
   const files = await listFiles(session);

@@ -1,9 +1,9 @@
 /**
- * The platform's own storage: with temporary.ts, the one place that chooses among adapters.
+ * The platform's own storage: with joining.ts and temporary.ts, the one place that chooses among adapters.
  *
  * Adapters are imported when a database is opened, so that a page that only uses IndexedDB loads nothing else.
  */
-import type { JoinTicket, Storage, StorageCapabilities, StorageSession } from "../adapters/storage.js";
+import type { Storage } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
 import { loaded } from "./loading.js";
 
@@ -88,19 +88,4 @@ export async function platformStorage(path: string): Promise<Storage> {
     "UNSUPPORTED",
     'This platform has neither files nor IndexedDB. Pass a storage, or open with durability: "in-memory".',
   );
-}
-
-/** A session of another worker over a storage that is open. */
-export interface JoinedStorage {
-  readonly capabilities: StorageCapabilities;
-  readonly session: StorageSession;
-}
-
-/** Joins the storage that a ticket is of. @throws HoldfastError `UNSUPPORTED` where that cannot be reached from here. */
-export async function joinStorage(ticket: JoinTicket | undefined): Promise<JoinedStorage> {
-  if (ticket?.kind === "files" && hasFiles()) {
-    const { joinFiles } = await loaded(import("../adapters/node-fs.js"));
-    return joinFiles(ticket);
-  }
-  throw new HoldfastError("UNSUPPORTED", `This worker cannot write to the storage (${ticket?.kind}) of the database.`);
 }

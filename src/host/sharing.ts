@@ -8,6 +8,7 @@ import { HoldfastError } from "../errors.js";
 import { ABI_VERSION, WORKERS_MAX } from "./abi.js";
 import { describe, refuseArgument } from "./arguments.js";
 import { type Core, TURN_SYNC, TURN_WRITE, type WorkerSlot } from "./core.js";
+import { buryWorker, closeAll, leaveStorage, promiseWorker } from "./core-workers.js";
 import type { DurableLog } from "./durability.js";
 import { type Environment, pause } from "./environment.js";
 import { Evidence } from "./evidence.js";
@@ -109,7 +110,7 @@ export class Sharing {
     if (worker.threadId === THREAD_ENDED) {
       throw refuseArgument("The worker that the handle would be for has ended: start another one.");
     }
-    const promised = this.#core.promiseWorker();
+    const promised = promiseWorker(this.#core);
     this.#evidence.watchObject(worker, promised.worker, promised.seen.incarnation);
     this.#evidence.watchAll();
     return { ...this.#handle, place: { worker: promised.worker, word: promised.seen.word } };
@@ -127,7 +128,7 @@ export class Sharing {
     const seen = this.#core.workerIn(place);
     // Somebody else's by now, perhaps, who lives.
     if (idOf(place, seen) !== worker) return false;
-    const buried = this.#core.buryWorker(place, seen);
+    const buried = buryWorker(this.#core, place, seen);
     if (buried) this.#onBuried();
     return buried;
   }
@@ -157,7 +158,7 @@ export class Sharing {
       return true;
     };
     const endMs = this.#environment.monotonicMs() + WAIT_MS_MAX;
-    const steps = [() => core.closeAll(), () => had(TURN_WRITE), () => had(TURN_SYNC)];
+    const steps = [() => closeAll(core), () => had(TURN_WRITE), () => had(TURN_SYNC)];
     for (const step of steps) {
       for (let attempt = 1; core.isSound && !step(); attempt++) {
         if (attempt >= ATTEMPTS_MIN && this.#environment.monotonicMs() > endMs) throw stuck();
@@ -169,7 +170,7 @@ export class Sharing {
   /** Gives the place back with all that is held in it. Nothing else is called afterwards. */
   leave(): void {
     this.#evidence.stop();
-    if (this.#isOwner) this.#core.leaveStorage();
+    if (this.#isOwner) leaveStorage(this.#core);
     if (this.#core.isSound) this.#core.leave();
   }
 }

@@ -7,6 +7,7 @@ import { beforeAll, expect, it } from "vitest";
 import { encodeKey, encodeName, encodeValue } from "../../src/host/codec.js";
 import { Core, type RunHandle, TURN_WRITE } from "../../src/host/core.js";
 import type { CoreExports } from "../../src/host/core-loader.js";
+import { buryWorker } from "../../src/host/core-workers.js";
 import { HoldfastError } from "../../src/index.js";
 import { everyAccessModule, Victim } from "../support/victim.js";
 
@@ -79,7 +80,7 @@ it("the memory of a run that was begun on by a worker that died of it is given b
     }, step);
     if (!died) break;
     deaths++;
-    expect(core.buryWorker(victim.core.worker, core.workerIn(victim.core.worker))).toBe(true);
+    expect(buryWorker(core, victim.core.worker, core.workerIn(victim.core.worker))).toBe(true);
     if (isLost(core, "run")) {
       core.renew();
       expect(core.banishRun(encodeName("run", 256, "The run id", core), 0)).toBeGreaterThanOrEqual(0);

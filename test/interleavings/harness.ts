@@ -7,6 +7,7 @@ import { Worker } from "node:worker_threads";
 import { encodeKey, encodeValue } from "../../src/host/codec.js";
 import { Core, type WorkerPlace } from "../../src/host/core.js";
 import type { CoreExports } from "../../src/host/core-loader.js";
+import { attachCore, promiseWorker } from "../../src/host/core-workers.js";
 import { type Act, type Event, Player, perform } from "./acts.mjs";
 import {
   CONTROL_WORDS,
@@ -131,7 +132,7 @@ export class Harness {
   /** An instance that watches, in a slot of its own. */
   attach(): Instance {
     const exports = this.#instance();
-    return { exports, core: Core.attach(exports, this.#memory, undefined, true) };
+    return { exports, core: attachCore(exports, this.#memory, undefined, true) };
   }
 
   /** Makes the memory that each run of a script begins with. */
@@ -148,7 +149,7 @@ export class Harness {
     const player = new Player(core, { encodeKey, encodeValue });
     this.setupEvents = script.setup.map((act) => ({ worker: -1, act, began: -2, ended: -1 }));
     for (const event of this.setupEvents) perform(player, event.act, event);
-    this.#places = script.parts.map(() => core.promiseWorker());
+    this.#places = script.parts.map(() => promiseWorker(core));
     this.#image = bytes.length === this.#memory.buffer.byteLength ? bytes.slice() : this.#bytes().slice();
     this.#script = script;
     const after = TEXT_BYTES;

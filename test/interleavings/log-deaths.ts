@@ -10,6 +10,7 @@ import { encodeKey, encodeName, encodeValue, type Value } from "../../src/host/c
 import { Core, type RunHandle } from "../../src/host/core.js";
 import type { CoreExports } from "../../src/host/core-loader.js";
 import { recover } from "../../src/host/core-reading.js";
+import { buryWorker } from "../../src/host/core-workers.js";
 import { Victim } from "../support/victim.js";
 
 const CAPABILITIES = 7;
@@ -207,7 +208,7 @@ export function die(cores: Cores, action: Action, step: number): number | undefi
   const before = new Map(RUNS.map((id) => [id, stateOf(core, id)]));
   const written = core.logPosition;
   if (!victim.run((it) => action.act(it, log, runs), step)) return undefined;
-  expect(core.buryWorker(victim.core.worker, core.workerIn(victim.core.worker))).toBe(true);
+  expect(buryWorker(core, victim.core.worker, core.workerIn(victim.core.worker))).toBe(true);
   const fault = (when: string): string =>
     `${when}: ${core.verify()} at ${(exports["faultAddress"]?.() ?? 0).toString(16)}`;
   expect(fault("after the burial")).toMatch(/: 0 /);

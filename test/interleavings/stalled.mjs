@@ -4,7 +4,7 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { encodeKey, encodeName, encodeValue } from "../../dist/host/codec.js";
-import { Core } from "../../dist/host/core.js";
+import { attachCore } from "../../dist/host/core-workers.js";
 
 const { module, control } = workerData;
 /** Whether it is held, and whether it has been let go. */
@@ -37,7 +37,7 @@ const ACTIONS = {
 
 parentPort.on("message", ({ memory, action, at }) => {
   const { exports } = new WebAssembly.Instance(module, { env: { memory }, step: { step } });
-  const core = Core.attach(exports, memory, undefined, true);
+  const core = attachCore(exports, memory, undefined, true);
   left = at;
   const version = ACTIONS[action](core);
   // What was not come to is not held.

@@ -3,6 +3,7 @@
 import { WORKER_ATTACHED, WORKER_DEAD } from "../../src/host/abi.js";
 import { encodeKey, encodeValue } from "../../src/host/codec.js";
 import type { Core } from "../../src/host/core.js";
+import { buryWorker } from "../../src/host/core-workers.js";
 import { type Act, type Event, Player, perform } from "./acts.mjs";
 import type { Harness, Kill, Outcome, Policy } from "./harness.js";
 import { judge } from "./judge.js";
@@ -33,7 +34,7 @@ function bury(core: Core, slot: number): void {
   const seen = core.workerIn(slot);
   // A place that somebody has cleared up already may be that of whoever looks.
   if (slot !== core.worker && (seen.state === WORKER_ATTACHED || seen.state === WORKER_DEAD))
-    core.buryWorker(slot, seen);
+    buryWorker(core, slot, seen);
 }
 
 function judgeRest(harness: Harness, outcome: Outcome): { wrong: string | undefined; poisoned: boolean } {

@@ -6,7 +6,7 @@
  */
 import { workerData } from "node:worker_threads";
 import { encodeKey, encodeValue } from "../../dist/host/codec.js";
-import { Core } from "../../dist/host/core.js";
+import { attachCore, buryWorker } from "../../dist/host/core-workers.js";
 import { Player, perform } from "./acts.mjs";
 import {
   endPart,
@@ -42,7 +42,7 @@ function readText(at, length) {
 function bury(core, slot) {
   for (let i = 0; i < BURIALS_MAX; i++) {
     try {
-      return core.buryWorker(slot, core.workerIn(slot));
+      return buryWorker(core, slot, core.workerIn(slot));
     } catch (error) {
       if (error.code !== "BUSY") throw error;
       giveWay(words, index);
@@ -58,7 +58,7 @@ function runPart() {
   takeBaton(words, index);
   try {
     const { exports } = new WebAssembly.Instance(module, { env: { memory }, step: { step } });
-    const core = Core.attach(exports, memory, places[index], true);
+    const core = attachCore(exports, memory, places[index], true);
     words[laneAt(index) + LANE_WORDS.state] = STATE.ready;
     if (index + 1 < words[HEAD_WORDS.count]) {
       hand(words, index + 1);

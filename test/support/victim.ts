@@ -5,8 +5,9 @@
 import { readFileSync } from "node:fs";
 import { WORKERS_MAX } from "../../src/host/abi.js";
 import { encodeKey, encodeName, encodeValue, type Value } from "../../src/host/codec.js";
-import { Core } from "../../src/host/core.js";
+import type { Core } from "../../src/host/core.js";
 import type { CoreExports } from "../../src/host/core-loader.js";
+import { attachCore } from "../../src/host/core-workers.js";
 import { everyAccess } from "../interleavings/every-access.mjs";
 
 const STEPPED = "build/stepped.wasm";
@@ -35,7 +36,7 @@ export class Victim {
       if (--this.#left < 0) throw DEATH;
     };
     this.exports = new WebAssembly.Instance(module, { env: { memory }, step: { step } }).exports as CoreExports;
-    this.core = Core.attach(this.exports, memory, undefined, true);
+    this.core = attachCore(this.exports, memory, undefined, true);
     const { worker } = this.core;
     this.workerId = worker + WORKERS_MAX * this.core.workerIn(worker).incarnation;
   }
