@@ -11,7 +11,7 @@ import { SCALE } from "../support/durability-report.js";
 import { judgePoints } from "./judge.js";
 import { CRASH_SEEDS } from "./seeds.js";
 import { Tally, workloadSeeds } from "./tally.js";
-import { Workload } from "./workload.js";
+import { Workload, warmedUp } from "./workload.js";
 
 const STATES = 100_000;
 /** How many states of a point are looked at where there are too many to go through. */
@@ -22,7 +22,7 @@ const TIMEOUT_MS = 900_000;
 it("whatever a crash leaves is a prefix of the commit order with everything that was promised", {
   timeout: TIMEOUT_MS * Math.max(SCALE, 1),
 }, async () => {
-  const subject = { Database, FileStorage, acquireLock, wasm: await moduleOf(SINGLE) };
+  const subject = await warmedUp({ Database, FileStorage, acquireLock, wasm: await moduleOf(SINGLE) });
   const tally = new Tally();
   let checkpoints = 0;
   for (const seed of workloadSeeds(CRASH_SEEDS)) {

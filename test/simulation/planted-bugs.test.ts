@@ -11,7 +11,7 @@ import { callsOf, FAULTS, tryFault } from "./faults.js";
 import { judgeDamage, judgePoints } from "./judge.js";
 import { expectPlantable, modulePath, PLANTS, type Trial } from "./plants.js";
 import { mixed, Random } from "./random.js";
-import { type Subject, Violation, Workload, type WorkloadOptions } from "./workload.js";
+import { type Subject, Violation, Workload, type WorkloadOptions, warmedUp } from "./workload.js";
 
 const PLANTS_LEAST = 14;
 const WORKLOAD = { sessions: 3, steps: 20, fills: true, keepsPoints: true };
@@ -35,7 +35,7 @@ async function subjectOf(index: number): Promise<Subject> {
   const host = (await load("index.ts")) as { Database: typeof Database };
   const storage = (await load("adapters/node-fs-storage.ts")) as { FileStorage: typeof FileStorage };
   const lock = (await load("adapters/node-fs-lock.ts")) as { acquireLock: typeof acquireLock };
-  return { ...host, ...storage, ...lock, wasm: await moduleOf(SINGLE) };
+  return warmedUp({ ...host, ...storage, ...lock, wasm: await moduleOf(SINGLE) });
 }
 
 async function crash(subject: Subject, seed: number, options: WorkloadOptions): Promise<void> {

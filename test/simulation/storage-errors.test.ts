@@ -12,6 +12,7 @@ import { callsOf, FAULTS, type Plan, tryFault } from "./faults.js";
 import { mixed, Random } from "./random.js";
 import { ERROR_CASES } from "./seeds.js";
 import { Tally, workloadSeeds } from "./tally.js";
+import { warmedUp } from "./workload.js";
 
 /** So many cases go through every call of a workload in every way; the rest take a few of each of many workloads. */
 const EXHAUSTIVE_CASES = 4_000;
@@ -38,7 +39,7 @@ function* somePlans(calls: number, random: Random): Generator<Plan> {
 it("whichever call fails, everything ends with a typed error and nothing that was promised is lost", {
   timeout: TIMEOUT_MS * Math.max(SCALE, 1),
 }, async () => {
-  const subject = { Database, FileStorage, acquireLock, wasm: await moduleOf(SINGLE) };
+  const subject = await warmedUp({ Database, FileStorage, acquireLock, wasm: await moduleOf(SINGLE) });
   const tally = new Tally();
   const attempt = async (seed: number, plan: Plan): Promise<void> => {
     tally.cases++;
