@@ -18,7 +18,7 @@ export const SINGLE_WASM_BYTES_MAX = 17 * KIB;
 /** Locks, reading without them and clearing up behind the dead come on top; only who shares a memory loads it. */
 export const SHARED_WASM_BYTES_MAX = 24 * KIB;
 /**
- * The goal is 24 KiB. Two libraries take 4.5 KiB of what there is (hashes 2.5, the loader 2), six primitives 9.5, the rest is the store's own
+ * The goal is 24 KiB. Two libraries take 4.3 KiB of what there is (hashes 2.3, the loader 2), six primitives 9.5, the rest is the store's own
  * host; until it is there, this holds what was reached. What only asynchronous methods need is loaded where it is asked for, and
  * counted in rows of its own below.
  */

@@ -11,7 +11,7 @@
  *  - hash = SHA-256(bytes ‖ previous hash); the previous hash of the first event is 32 zero bytes;
  *  - whoever reads an event by its sequence reads that event alone, and so never conflicts with an append.
  */
-import { sha256 } from "@noble/hashes/sha2.js";
+import { _SHA256 as Sha256 } from "@noble/hashes/sha2.js";
 import { HoldfastError } from "../../errors.js";
 import { describe, readOptions, refuseArgument, withPath } from "../arguments.js";
 import type { Value } from "../codec.js";
@@ -288,7 +288,8 @@ function typesOf(reader: Reader): string[] {
 }
 
 function seal(bytes: Uint8Array, previousHash: Uint8Array): Uint8Array {
-  return sha256.create().update(bytes).update(previousHash).digest();
+  // The class: what the library makes of it besides looks at options, of which there are none here.
+  return new Sha256().update(bytes).update(previousHash).digest();
 }
 
 /** Events that can be read: of a snapshot. */
