@@ -488,6 +488,11 @@ function pageCases(): Case[] {
         ["neighbors in", (graph, page) => graph.neighbors(1, { direction: "in", ...page }) as never],
         ["neighbors both", (graph, page) => graph.neighbors(1, { direction: "both", ...page }) as never],
         ["neighbors of a type", (graph, page) => graph.neighbors(1, { type: "u", ...page }) as never],
+        ["eachNeighbor", (graph, page) => [...graph.eachNeighbor(1, page)] as never],
+        [
+          "eachNeighbor both of a type",
+          (graph, page) => [...graph.eachNeighbor(1, { direction: "both", type: "t", ...page })] as never,
+        ],
         [
           "neighbors both of types",
           (graph, page) => graph.neighbors(1, { direction: "both", types: ["u", "t"], ...page }) as never,
@@ -512,6 +517,37 @@ function pageCases(): Case[] {
       check();
       run.graph.createIndex("a", "p");
       check();
+    }),
+    onRun("each neighbor of a hub comes once and in order, over portions of many sizes", (run, db) => {
+      const [hub, other] = addNodes(run.graph, 2) as [number, number];
+      const ends: readonly (readonly [number, number])[] = [
+        [hub, other],
+        [other, hub],
+        [hub, hub],
+      ];
+      run.transaction((tx) => {
+        for (let i = 0; i < 1500; i++) tx.graph.addEdge(...(ends[i % 3] as [number, number]), i % 2 === 0 ? "t" : "u");
+      });
+      throughEveryView(db, (graph, view) => {
+        for (const direction of DIRECTIONS) {
+          for (const options of [{}, { reverse: true }, { type: "u" }, { after: 700, limit: 300 }]) {
+            const all = graph.neighbors(hub, { direction, ...options });
+            ok(all.length > 250, "more than a portion");
+            deepEqual([...graph.eachNeighbor(hub, { direction, ...options })], all, `${view} ${direction}`);
+          }
+        }
+      });
+      const begun = run.graph.eachNeighbor(hub);
+      equal(db.stats().snapshotsHeld, 0, "before the first was asked for");
+      const first = begun.next();
+      equal(db.stats().snapshotsHeld, 1, "between two");
+      const before = run.graph.degree(hub);
+      run.graph.deleteNode(other);
+      equal([first, ...begun].length, before, "what is seen of before");
+      equal(db.stats().snapshotsHeld, 0, "at the end");
+      for (const { edge } of run.graph.eachNeighbor(hub)) if (edge > 0) break;
+      equal(db.stats().snapshotsHeld, 0, "after break");
+      throwsCode("INVALID_ARGUMENT", () => run.graph.eachNeighbor(loose("1")));
     }),
   ];
 }

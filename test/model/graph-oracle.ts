@@ -5,10 +5,12 @@
  * far as conflicts go: a resource that one transaction has read and another one has written since is a reason for a conflict,
  * and nothing else is.
  */
+import { isDeepStrictEqual } from "node:util";
 import {
   type GraphDirection,
   type GraphEdge,
   type GraphNeighbor,
+  type GraphNeighborOptions,
   type GraphNode,
   type GraphPath,
   type GraphReader,
@@ -141,7 +143,7 @@ function read(graph: GraphReader, act: ReadAct): unknown {
     case "findNodes":
       return graph.findNodes(act.label, act.property, act.value, act.page);
     case "neighbors":
-      return graph.neighbors(act.id, { ...act.edges, ...act.page });
+      return eachAsAll(graph, act.id, { ...act.edges, ...act.page });
     case "degree":
       return graph.degree(act.id, act.edges);
     case "bfs":
@@ -149,6 +151,13 @@ function read(graph: GraphReader, act: ReadAct): unknown {
     case "shortestPath":
       return graph.shortestPath(act.source, act.target, { ...act.edges, depth: act.depth });
   }
+}
+
+/** What is next to a node, asked for at once and one by one: the same, or both. */
+function eachAsAll(graph: GraphReader, id: number, options: GraphNeighborOptions): unknown {
+  const all = graph.neighbors(id, options);
+  const each = [...graph.eachNeighbor(id, options)];
+  return isDeepStrictEqual(each, all) ? all : { all, each };
 }
 
 /** Does an act; its result, or the code that it was refused with. */

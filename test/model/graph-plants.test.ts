@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { afterEach, expect, it } from "vitest";
 import { Core } from "../../src/host/core.js";
 import { TransactionWriter } from "../../src/host/transaction-writer.js";
-import { Traversal } from "../../src/host/traversal.js";
+import { CoreTraversal } from "../../src/host/traversal.js";
 import { PLANTED, SINGLE } from "../support/builds.js";
 import { TIMEOUT_MS } from "./follow.js";
 import { graphModelOf } from "./graph-follow.js";
@@ -83,7 +83,7 @@ const PLANTS: readonly [name: string, plant: () => void][] = [
   ],
   [
     "a walk says that it came from the first node of all",
-    () => replace(Traversal.prototype, "parent", () => (() => 0) as AnyMethod),
+    () => replace(CoreTraversal.prototype, "parent", () => (() => 0) as AnyMethod),
   ],
   [
     "a walk that sees only what is newest",
