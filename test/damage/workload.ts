@@ -5,7 +5,7 @@
  * step is known from a run in which nothing fails.
  */
 import type { Environment } from "../../src/host/environment.js";
-import type { Database, DatabaseSnapshot, Snapshot, Transaction, Value } from "../../src/index.js";
+import type { Database, DatabaseSnapshot, Run, Snapshot, Transaction, Value } from "../../src/index.js";
 
 /** Handles that steps leave for later ones. */
 export interface Bag {
@@ -23,7 +23,7 @@ export interface Step {
 }
 
 const WALL_MS = 1_700_000_000_000;
-const RUNS = ["a", "b", "many", "large"];
+const RUNS = ["a", "b", "many", "large", "g"];
 const DEFERRED = { durability: "in-memory" } as const;
 const MANY = 400;
 
@@ -125,6 +125,44 @@ const primitives: readonly Step[] = [
   step("run index reads", (db) => [db.runs.get("b"), db.runs.list().length, db.runs.stats()]),
 ];
 
+/** The node of a name. Which id it has depends on how often one was taken in vain. */
+function named(views: Views, name: string): number {
+  return views.graph.findNodes("n", "name", name)[0]?.id ?? 1;
+}
+
+type Views = Pick<Run, "graph"> | Pick<Transaction, "graph">;
+
+const graphs: readonly Step[] = [
+  ...["x", "y", "z"].map((name) =>
+    step(`graph node ${name}`, (db) => void db.run("g").graph.addNode(["n", "m"], { name, of: text(40) })),
+  ),
+  step("graph index", (db) => db.run("g").graph.createIndex("n", "name")),
+  step("graph edges", (db) =>
+    db.run("g").transaction((tx) => {
+      const [x, y, z] = ["x", "y", "z"].map((name) => named(tx, name)) as [number, number, number];
+      tx.graph.addEdge(x, y, "t", { weight: 1 });
+      tx.graph.addEdge(y, z, "u");
+      tx.graph.addEdge(z, z, "t");
+      return [...tx.graph.bfs(x)].length;
+    }),
+  ),
+  step("graph of many", (db) =>
+    db.run("g").transaction((tx) => {
+      const hub = named(tx, "z");
+      for (let i = 0; i < 200; i++) tx.graph.addEdge(hub, tx.graph.addNode("m"), "many");
+    }),
+  ),
+  step("graph walks", (db) => {
+    const run = db.run("g");
+    const [x, z] = [named(run, "x"), named(run, "z")];
+    const path = run.graph.shortestPath(x, z, { types: ["t", "u"] });
+    return [[...run.graph.bfs(x, { direction: "both" })].length, path?.nodes.length, run.graph.degree(z)];
+  }),
+  step("graph patch", (db) => db.run("g").graph.patchNode(named(db.run("g"), "x"), { name: "w", of: undefined })),
+  step("graph verify", (db) => db.run("g").graph.verify()),
+  step("graph node deleted", (db) => db.run("g").graph.deleteNode(named(db.run("g"), "y"))),
+];
+
 /** What holds on to versions, and what lets go of them; what is asynchronous; what looks at the whole. */
 const holding: readonly Step[] = [
   step("snapshots", (db, bag) => {
@@ -183,11 +221,22 @@ const holding: readonly Step[] = [
 ];
 
 /** Every step, in order. */
-export const STEPS: readonly Step[] = [...keyValues, ...primitives, ...holding];
+export const STEPS: readonly Step[] = [...keyValues, ...primitives, ...graphs, ...holding];
 
 function short(_key: string, value: unknown): unknown {
   if (value instanceof Uint8Array) return Array.from(value.subarray(0, 32)).join();
   return typeof value === "string" && value.length > 100 ? `${value.length} of ${value.slice(0, 20)}` : value;
+}
+
+/** What a graph shows, but for ids. */
+function graphOf({ graph }: Run): unknown {
+  const nodes = graph.nodes();
+  const nameOf = new Map(nodes.map(({ id, properties }) => [id, properties["name"]]));
+  const edges = graph
+    .edges()
+    .map(({ source, target, type, properties }) => [nameOf.get(source), nameOf.get(target), type, properties]);
+  const all = nodes.map(({ labels, properties }) => [labels, properties]);
+  return [all, edges, graph.indexes(), graph.verify()];
 }
 
 /** Everything that the runs of the steps show, in one text. */
@@ -196,7 +245,8 @@ export function digest(db: Database): string {
     const run = db.run(id);
     const head = run.events.head();
     const { kv, state, traces } = run;
-    return [id, run.version, run.count(), kv.count(), kv.list(), head, state.list(), traces.list(), db.runs.get(id)];
+    const listed = [kv.count(), kv.list(), head, state.list(), traces.list(), db.runs.get(id), graphOf(run)];
+    return [id, run.version, run.count(), ...listed];
   });
   return JSON.stringify(runs, short);
 }
