@@ -387,7 +387,7 @@ export class GraphReader {
    * walked is the graph as it is now; `break` ends it before its time. Of a node that is not there, nothing.
    *
    * ```ts
-   * for (const { node, depth } of run.graph.bfs(start, { depth: 2, types: ["imports"] })) console.log(depth, node);
+   * for (const { node, depth } of run.graph.bfs(1, { depth: 2, types: ["imports"] })) console.log(depth, node);
    * ```
    * @throws HoldfastError `INVALID_ARGUMENT`, `INVALID_KEY`; from the walk `STORE_FULL`, `TIMEOUT` when its signal is
    *   aborted, `CORRUPTION`, `BUSY`, `TRANSACTION_CLOSED`, `CLOSED`.
