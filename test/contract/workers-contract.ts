@@ -352,10 +352,10 @@ export function workersContract(): Case[] {
       const { graph } = db.run("graph");
       const hub = graph.addNode("hub");
       const results = await together(db, [
-        handAt(hands, 0).call("growGraph", "graph", hub),
-        handAt(hands, 1).call("growGraph", "graph", hub),
-        handAt(hands, 2).call("walkGraph", "graph", hub),
-        handAt(hands, 3).call("walkGraph", "graph", hub),
+        handAt(hands, 0).call("growRings", "graph", hub),
+        handAt(hands, 1).call("growRings", "graph", hub),
+        handAt(hands, 2).call("walkRings", "graph", hub),
+        handAt(hands, 3).call("walkRings", "graph", hub),
       ]);
       for (const { walks, wrong } of [results[2], results[3]]) {
         deepEqual(wrong, [], "what was not of one instant");

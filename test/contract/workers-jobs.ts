@@ -261,7 +261,7 @@ export const jobs = {
    * Adds rings of three nodes to a hub, each ring in one transaction, and deletes some as a whole, until it is told to stop; the
    * ids that it was given.
    */
-  growGraph(db: Database, run: string, hub: number) {
+  growRings(db: Database, run: string, hub: number) {
     const given: number[] = [];
     const rings: number[][] = [];
     for (let round = 0; !isStopped(db); round++) {
@@ -285,7 +285,7 @@ export const jobs = {
   },
 
   /** Walks that graph in every way until it is told to stop; how often, and what was not of one instant. */
-  walkGraph(db: Database, run: string, hub: number) {
+  walkRings(db: Database, run: string, hub: number) {
     const wrong: string[] = [];
     let walks = 0;
     const { graph } = db.run(run);
