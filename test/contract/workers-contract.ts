@@ -298,6 +298,42 @@ export function workersContract(): Case[] {
       sound(db);
     }),
 
+    withHands(
+      "nodes and edges that four workers add to one hub never conflict, and no id is given twice",
+      4,
+      async ({ db, hands }) => {
+        const { graph } = db.run("graph");
+        const hub = graph.addNode("hub");
+        graph.createIndex("leaf", "i");
+        const given = (await Promise.all(hands.map((hand) => hand.call("growGraph", "graph", hub, 700)))).flat();
+        equal(given.length, 4 * 700 * 2, "ids");
+        equal(new Set([hub, ...given]).size, given.length + 1, "different ids");
+        const [nodes, edges] = [1 + given.length / 2, given.length / 2];
+        deepEqual(graph.verify(), { valid: true, nodes, edges, problems: [] });
+        deepEqual([graph.degree(hub), [...graph.bfs(hub)].length], [edges, nodes]);
+        sound(db);
+      },
+    ),
+
+    withHands("a graph that two workers change is whole whenever two others look at it", 4, async ({ db, hands }) => {
+      const { graph } = db.run("graph");
+      const hub = graph.addNode("hub");
+      graph.createIndex("leaf", "i");
+      const results = await together(db, [
+        handAt(hands, 0).call("churnGraph", "graph", hub),
+        handAt(hands, 1).call("churnGraph", "graph", hub),
+        handAt(hands, 2).call("watchGraph", "graph", hub),
+        handAt(hands, 3).call("watchGraph", "graph", hub),
+      ]);
+      ok(results[0] + results[1] > 10, `changes, got ${results[0]} and ${results[1]}`);
+      for (const { looks, wrong } of [results[2], results[3]]) {
+        deepEqual(wrong, [], "what was not whole");
+        ok(looks > 0, "looks");
+      }
+      equal(graph.verify().valid, true, "verify of the graph");
+      sound(db);
+    }),
+
     withHands("a snapshot that one worker holds is not changed by what others write", 2, async ({ db, hands }) => {
       const [holder, writer] = [handAt(hands, 0), handAt(hands, 1)];
       const { kv } = db.run("run");

@@ -95,6 +95,27 @@ export function openAccounts(db: Database, run: string, accounts: number): void 
 const sum = (values: readonly unknown[]): number =>
   values.reduce((total: number, value) => total + (value as number), 0);
 
+/** What is known in several ways of a hub and its leaves, as of one instant, and of a walk that is begun without holding one. */
+function lookAtGraph(db: Database, run: string, hub: number) {
+  // As it stands at this moment, so that it is the graph of no instant but its own.
+  const free = [...db.run(run).graph.bfs(hub)];
+  const isTree = free.every(({ parent, depth }) => (depth === 0 ? parent === undefined : parent === hub));
+  const snapshot = db.run(run).snapshot();
+  try {
+    const { graph } = snapshot;
+    const counts = Array.from({ length: 7 }, (_, i) => graph.findNodes("leaf", "i", i).length);
+    return {
+      nodes: graph.nodeCount(),
+      degree: graph.degree(hub),
+      walked: [...graph.bfs(hub)].length,
+      found: sum(counts),
+      problems: [...graph.verify().problems, ...(isTree ? [] : ["a walk that is none"])],
+    };
+  } finally {
+    snapshot.dispose();
+  }
+}
+
 export const jobs = {
   workerId: (db: Database) => db.workerId,
 
@@ -162,6 +183,51 @@ export const jobs = {
       if (i % 3 === 0) traces.record({ type: "tool-call", name: "look", args: i }, { parent: id });
       if (i % 2 === 0) kv.delete(`${who}-${i}`);
     }
+  },
+
+  /**
+   * Adds nodes with an edge from one that all others add to as well, each pair in a transaction that is not tried again: it must
+   * not conflict. The ids that it was given.
+   */
+  growGraph(db: Database, run: string, hub: number, times: number) {
+    const ids: number[] = [];
+    for (let i = 0; i < times; i++) {
+      const given = patiently(() =>
+        db.run(run).transaction(({ graph }) => {
+          const node = graph.addNode("leaf", { i: i % 7 });
+          return [node, graph.addEdge(hub, node, "t")];
+        }),
+      );
+      ids.push(...given);
+    }
+    return ids;
+  },
+
+  /** Adds leaves to a hub, changes and deletes them, until it is told to stop; how often. */
+  churnGraph(db: Database, run: string, hub: number) {
+    const { graph } = db.run(run);
+    let rounds = 0;
+    for (; !isStopped(db); rounds++) {
+      db.run(run).transaction((tx) => tx.graph.addEdge(hub, tx.graph.addNode("leaf", { i: rounds % 7 }), "t"), RETRY);
+      const leaves = graph.neighbors(hub, { limit: 40 });
+      const { node } = leaves[rounds % leaves.length] ?? {};
+      if (node !== undefined && leaves.length > 20) patiently(() => graph.deleteNode(node));
+      const other = leaves[(rounds * 3) % Math.max(1, leaves.length)]?.node;
+      if (other !== undefined) patiently(() => codeOf(() => graph.patchNode(other, { i: rounds % 7 })));
+    }
+    return rounds;
+  },
+
+  /** Looks at such a graph until it is told to stop, at one instant each time; how often, and what was not whole. */
+  watchGraph(db: Database, run: string, hub: number) {
+    const wrong: string[] = [];
+    let looks = 0;
+    for (; !isStopped(db); looks++) {
+      const { nodes, degree, walked, found, problems } = patiently(() => lookAtGraph(db, run, hub));
+      const isWhole = degree === nodes - 1 && walked === nodes && found === degree && problems.length === 0;
+      if (!isWhole && wrong.length < 10) wrong.push(`${nodes} ${degree} ${walked} ${found} ${problems}`);
+    }
+    return { looks, wrong };
   },
 
   /** Holds a snapshot of a run, until `drop`. */
