@@ -3,6 +3,7 @@
  *
  * Whatever was opened is closed again if a later part fails, and whatever stopped it leaves here as a typed error.
  */
+import { memory } from "../adapters/memory.js";
 import type { Storage, StorageCapabilities, StorageOpenOptions, StorageSession } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
 import {
@@ -101,7 +102,7 @@ function reserveMemory(options: OpenOptions): WebAssembly.Memory {
 async function chooseStorage(options: OpenOptions): Promise<Storage> {
   if (options.storage !== undefined) return options.storage;
   const inMemory = options.durability !== undefined && parseDurability(options.durability).mode === "in-memory";
-  if (inMemory) return (await loaded(import("../adapters/memory.js"))).memory();
+  if (inMemory) return memory();
   if (options.path !== undefined) return platformStorage(options.path);
   throw new HoldfastError(
     "INVALID_ARGUMENT",
