@@ -429,6 +429,48 @@ describe.each([SINGLE, SINGLE_DEBUG])("handles that are dropped in the $name bui
     expectSound(db);
   });
 
+  it("walks that are dropped in the middle are released, and one that is kept goes on over what it holds", async () => {
+    await using db = await open(build);
+    const run = db.run("r");
+    const nodes = run.transaction(({ graph }) => {
+      const ids = Array.from({ length: 300 }, () => graph.addNode("n"));
+      for (const [i, id] of ids.entries()) graph.addEdge(id, ids[(i + 1) % ids.length] as number, "t");
+      return ids;
+    });
+    const start = nodes[0] as number;
+    const drop = (): void => {
+      run.graph.bfs(start).next();
+      run.graph.bfs(start);
+      run.snapshot().graph.bfs(start, { direction: "both" }).next();
+      run.begin().graph.bfs(start).next();
+      db.snapshot().run("r").graph.bfs(start).next();
+    };
+    const ofSnapshot = () => run.snapshot().graph.bfs(start);
+    const ofTransaction = () => run.begin().graph.bfs(start);
+    await (async () => {
+      const kept = [ofSnapshot(), ofTransaction(), run.graph.bfs(start)];
+      for (const walk of kept) walk.next();
+      for (let i = 0; i < 20; i++) drop();
+      run.transaction(({ graph }) => {
+        for (const id of nodes) graph.patchNode(id, { changed: true });
+        for (const { edge } of nodes.flatMap((id) => graph.neighbors(id))) graph.deleteEdge(edge);
+      });
+      for (let i = 0; i < 3; i++) await collectOnce();
+      for (const walk of kept) expect([...walk].map(({ node }) => node)).toEqual(nodes.slice(1));
+    })();
+    await collectUntil(() => db.stats().snapshotsHeld === 0 && db.stats().transactionsOpen === 0);
+    expect(db.stats()).toMatchObject({ snapshotsHeld: 0, transactionsOpen: 0 });
+    expectSound(db);
+    let steady = 0;
+    for (let round = 0; round < 20; round++) {
+      for (let i = 0; i < 50; i++) drop();
+      await collectUntil(() => db.stats().snapshotsHeld === 0 && db.stats().transactionsOpen === 0);
+      if (round === 2) steady = db.stats().memoryBytes;
+    }
+    expect(db.stats().memoryBytes, "after a thousand more").toBe(steady);
+    expectSound(db);
+  });
+
   it("a handle of a run keeps what is open on it in use, dropped and asked for again", async () => {
     await using db = await open(build);
     db.run("r").kv.put("a", 1);
