@@ -950,8 +950,12 @@ function idCases(): Case[] {
         deepEqual(everything(db.run(RUN).graph), before, "from the checkpoint");
         equal(db.run(RUN).graph.verify().valid, true);
         await db.close();
-        db = await context.open({ readOnly: true });
-        const { graph } = db.run(RUN);
+        // What is only read cannot be attached to.
+        const reader = await context.open({ readOnly: true }).catch((error: unknown) => {
+          if (!HoldfastError.is(error, "UNSUPPORTED")) throw error;
+        });
+        if (reader === undefined) return;
+        const { graph } = reader.run(RUN);
         deepEqual(everything(graph), before, "read only");
         const writes: (() => unknown)[] = [
           () => graph.addNode("a"),
