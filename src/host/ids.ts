@@ -12,12 +12,11 @@ import { HoldfastError } from "../errors.js";
 import { STATUS_CONFLICT, STATUS_OK, TABLE_GRAPH, TABLE_INDEX_BASE } from "./abi.js";
 import { type Core, type RunHandle, statusError } from "./core.js";
 import type { Engine } from "./engine.js";
+import { IDS_PER_BLOCK, MARKS } from "./graph/layout.js";
 import { idText, readId } from "./names.js";
 import { prepareScan } from "./scan.js";
 
 const TABLE = TABLE_GRAPH + TABLE_INDEX_BASE;
-const MARKS = "#\u0000";
-const IDS_PER_BLOCK = 256;
 /** With so many marks, all but the newest are removed. Each opening and each block adds one. */
 const MARKS_MAX = 16;
 

@@ -40,6 +40,8 @@ export interface Reader {
   count(table: number, prefix: string | undefined): number;
   /** Several reads as of one instant; `body` makes them on the reader that it is given, and writes nothing. */
   view<T>(body: (reader: Reader) => T): T;
+  /** The greatest id that it has taken and whose mark its commit will write; of a reader that takes none, none. */
+  readonly takenId?: number;
   /** Holds what is read as of one instant, until it is let go of: for reads that go on beyond a call. */
   hold(): HeldReader;
 }

@@ -246,6 +246,10 @@ export class TransactionWriter implements StepWriter, HeldReader, Holder {
     }
   }
 
+  get takenId(): number {
+    return this.#newestId;
+  }
+
   newId(): number {
     const id = takeId(this.#live(), this.#run, this.#start);
     this.#newestId = Math.max(this.#newestId, id);

@@ -201,6 +201,7 @@ const GRAPH_READS: Reads<GraphReader> = {
       ),
     ),
   indexes: (graph) => graph.indexes(),
+  eachNeighbor: (graph) => each(NEAR, (id) => each(PAGES, (page) => [...graph.eachNeighbor(id, page)])),
   neighbors: (graph) =>
     each(NEAR, (id) => each(EDGES, (edges) => each(PAGES, (page) => graph.neighbors(id, { ...edges, ...page })))),
   degree: (graph) => each(NEAR, (id) => each(EDGES, (edges) => graph.degree(id, edges))),

@@ -192,6 +192,21 @@ describe("a value or a line that is none of the graph's own", () => {
     }
   });
 
+  test("ids that nothing says were given, or that nobody can read, are found and said again", async () => {
+    const run = await open();
+    run.writer.delete(INDEX, "#\u0000a0", undefined);
+    expect(run.graph.verify().problems).toEqual(["The id 7 was given, and nothing says so: it would be given again"]);
+    put(run, INDEX, "#\u0000x", null);
+    expect(run.graph.verify().problems).toHaveLength(2);
+    run.graph.rebuild();
+    expect(run.graph.verify().problems).toEqual([]);
+    expect(run.writer.keys(INDEX, { prefix: "#\u0000" })).toEqual(["#\u0000a0"]);
+    run.transaction((tx) => {
+      tx.graph.addNode("a");
+      expect(tx.graph.verify().problems).toEqual([]);
+    });
+  });
+
   test("a walk along damaged lines ends", { timeout: 10_000 }, async () => {
     // A node 0 was none to the set of those that were seen, so that a walk came to it again and again.
     const run = await open();

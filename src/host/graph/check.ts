@@ -1,6 +1,7 @@
 /**
  * Whether a graph's index says what its nodes and edges say, and making it do so.
  */
+import { idText } from "../names.js";
 import type { Reader, StepWriter } from "../reader-writer.js";
 import {
   DEFINITIONS,
@@ -9,7 +10,9 @@ import {
   EDGE,
   edgeLines,
   edgeOf,
+  IDS_PER_BLOCK,
   INDEX,
+  MARKS,
   memberId,
   NODE,
   nodeLines,
@@ -58,11 +61,13 @@ function find(reader: Reader): Findings {
     definitions = definitionsOf(reader.get(INDEX, DEFINITIONS));
   });
   const expected = new Set<string>();
+  let greatest = 0;
   const nodes = new Set<number>();
   for (const [key, value] of reader.list(TABLE, { prefix: NODE })) {
     attempt(() => {
       const node = nodeOf(memberId(key, NODE.length), value);
       nodes.add(node.id);
+      greatest = Math.max(greatest, node.id);
       for (const line of nodeLines(node, definitions ?? {})) expected.add(line);
     });
   }
@@ -70,6 +75,7 @@ function find(reader: Reader): Findings {
   for (const [key, value] of edges) {
     attempt(() => {
       const edge = edgeOf(memberId(key, EDGE.length), value);
+      greatest = Math.max(greatest, edge.id);
       for (const end of [edge.source, edge.target]) {
         if (!nodes.has(end)) note(`The edge ${edge.id} ends at the node ${end}, which there is not`);
       }
@@ -83,6 +89,21 @@ function find(reader: Reader): Findings {
     extra.push(key);
   }
   for (const key of expected) note(`The index lacks ${JSON.stringify(key)}`);
+  let newest = "";
+  for (const key of reader.keys(INDEX, { prefix: MARKS })) {
+    try {
+      memberId(key, MARKS.length);
+      newest = key;
+    } catch (error) {
+      note((error as Error).message);
+      extra.push(key);
+    }
+  }
+  const mark = MARKS + idText(Math.floor(greatest / IDS_PER_BLOCK));
+  if (greatest > (reader.takenId ?? 0) && newest < mark) {
+    note(`The id ${greatest} was given, and nothing says so: it would be given again`);
+    expected.add(mark);
+  }
   return {
     isUndefined: definitions === undefined,
     missing: [...expected],

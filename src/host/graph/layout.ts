@@ -9,6 +9,7 @@
  *              l label             U+0000 id              → null
  *              p index value       U+0000 id              → null       nodes with a value in an indexed property
  *              x                   U+0000                 → { label: { property: index } }
+ *              #                   U+0000 block            → null       ids of a block have been given (ids.ts)
  *
  * An id is a letter for its number of digits and the digits (names.ts), so that members sort by id. `value` is a text of
  * bounded length, the same for values with the same bytes and for no others.
@@ -26,6 +27,9 @@ import { encodeToBytes } from "../value-bytes.js";
 /** The table of a run that nodes and edges are kept in. */
 export const TABLE = 4;
 export const INDEX = TABLE + 8;
+/** The group of marks of blocks of ids, and how many ids are in a block. */
+export const MARKS = "#\u0000";
+export const IDS_PER_BLOCK = 256;
 /** Where it stands which properties are indexed. */
 export const DEFINITIONS = "x\u0000";
 /** The group of all nodes. */

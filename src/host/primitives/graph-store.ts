@@ -62,7 +62,7 @@ export interface GraphEdgeOptions {
   readonly direction?: GraphDirection | undefined;
   /** Only edges of this type. */
   readonly type?: string | undefined;
-  /** Only edges of one of these types. */
+  /** Only edges of one of these types, of which there is one at least. */
   readonly types?: readonly string[] | undefined;
 }
 
@@ -211,7 +211,11 @@ function readEdges({ direction = "out", type, types }: GraphEdgeOptions): Edges 
   }
   if (type !== undefined && types !== undefined) throw refuseArgument("Give type or types, not both.");
   if (type !== undefined) checkName(type, "The type of an edge");
-  return { direction, types: type === undefined ? (types === undefined ? [] : readTags(types)) : [type] };
+  const chosen = type === undefined ? (types === undefined ? [] : readTags(types)) : [type];
+  if (types !== undefined && chosen.length === 0) {
+    throw refuseArgument("types is empty, so that no edge could be followed. Leave it out to follow all.");
+  }
+  return { direction, types: chosen };
 }
 
 function readNeighborOptions(id: number, given: GraphNeighborOptions | undefined, what: string) {
@@ -384,7 +388,8 @@ export class GraphReader {
 
   /**
    * Walks breadth first from a node: each node that can be come to once, the start first, by depth and then by id. What is
-   * walked is the graph as it is now; `break` ends it before its time. Of a node that is not there, nothing.
+   * walked is the graph as it is now, in a transaction with what that writes while it goes on; `break` ends it before its time. Of
+   * a node that is not there, nothing.
    *
    * ```ts
    * for (const { node, depth } of run.graph.bfs(1, { depth: 2, types: ["imports"] })) console.log(depth, node);
@@ -533,7 +538,8 @@ export class GraphStore extends GraphReader {
   }
 
   /**
-   * Adds a node; returns its id, which the run never gives again.
+   * Adds a node; returns its id, which the run never gives again, also where what added it is rolled back: but for a run that
+   * nothing was ever committed to, which is forgotten as a whole.
    * @throws HoldfastError `INVALID_KEY` for a label, `INVALID_ARGUMENT`; `INVALID_VALUE` with `details.path`;
    *   `VALUE_TOO_LARGE`, and what a transaction's commit does.
    */
