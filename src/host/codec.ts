@@ -351,6 +351,26 @@ function decodeNested(scratch: Source, offset: number, byteLength: number): Valu
   return value;
 }
 
+/** Longer property names are not kept. */
+const NAME_BYTES_MAX = 23;
+const NAMES_KEPT = 256;
+/** A name makes room for another one that is found in its place so often, so that names which are all different cost little. */
+const NAMES_MISSED_PER_CHANGE = 8;
+/**
+ * Property names that were read lately, by their bytes. Names of properties are few, and finding one costs less than to make a
+ * text of the same bytes again and again.
+ */
+const namesKept = new Array<{ readonly bytes: Uint8Array; readonly name: string } | undefined>(NAMES_KEPT).fill(
+  undefined,
+);
+let namesMissed = 0;
+
+function isAt(kept: Uint8Array, bytes: Uint8Array, start: number, length: number): boolean {
+  if (kept.length !== length) return false;
+  for (let i = 0; i < length; i++) if (kept[i] !== bytes[start + i]) return false;
+  return true;
+}
+
 /**
  * Reads one array or object, item by item.
  *
@@ -402,7 +422,7 @@ class NestedReader {
   #object(count: number, depth: number): Value {
     const object: { [name: string]: Value } = {};
     for (let i = 0; i < count; i++) {
-      const name = this.item(depth);
+      const name = this.#name(depth);
       if (typeof name !== "string" || Object.hasOwn(object, name)) throw this.#corrupt();
       const value = this.item(depth);
       if (name !== "__proto__") object[name] = value;
@@ -410,6 +430,27 @@ class NestedReader {
       else Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
     }
     return object;
+  }
+
+  /** The next item, which has to be a property's name. */
+  #name(depth: number): Value {
+    const { bytes } = this.#source;
+    const start = this.#position + 1;
+    const length = (bytes[start - 1] ?? 0) - TEXT;
+    if (!(length > 0 && length <= NAME_BYTES_MAX) || start + length > this.#end) return this.item(depth);
+    const place = (length * 31 + (bytes[start] as number) * 7 + (bytes[start + length - 1] as number)) % NAMES_KEPT;
+    const kept = namesKept[place];
+    if (kept !== undefined && isAt(kept.bytes, bytes, start, length)) {
+      this.#position = start + length;
+      return kept.name;
+    }
+    const name = this.item(depth);
+    if (kept === undefined || namesMissed++ % NAMES_MISSED_PER_CHANGE === 0) {
+      // The engine's own copy of the name, which it looks for in vain otherwise for each object that is made.
+      const [own = ""] = Object.keys({ [name as string]: 0 });
+      namesKept[place] = { bytes: bytes.slice(start, start + length), name: own };
+    }
+    return name;
   }
 
   #corrupt(): HoldfastError {

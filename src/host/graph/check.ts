@@ -101,7 +101,7 @@ function find(reader: Reader): Findings {
   }
   const mark = MARKS + idText(Math.floor(greatest / IDS_PER_BLOCK));
   if (greatest > (reader.takenId ?? 0) && newest < mark) {
-    note(`The id ${greatest} was given, and nothing says so: it would be given again`);
+    note(`The id ${greatest} would be given again`);
     expected.add(mark);
   }
   return {

@@ -213,7 +213,7 @@ function readEdges({ direction = "out", type, types }: GraphEdgeOptions): Edges 
   if (type !== undefined) checkName(type, "The type of an edge");
   const chosen = type === undefined ? (types === undefined ? [] : readTags(types)) : [type];
   if (types !== undefined && chosen.length === 0) {
-    throw refuseArgument("types is empty, so that no edge could be followed. Leave it out to follow all.");
+    throw refuseArgument("types is empty. Leave it out to follow all edges.");
   }
   return { direction, types: chosen };
 }
