@@ -72,8 +72,6 @@ export class Run {
   /** Reserved: a run that branches off another at a version. */
   parent: usize;
   parentVersion: u64;
-  /** The next id that its graph gives, 0 as long as nobody has said from where on. */
-  nextId: u64;
 }
 
 /** Its deletion is installed and not yet published: nothing can be written to it. */
@@ -84,6 +82,8 @@ export const RUN_POISONED: u32 = 2;
 const TABLES_OFFSET: usize = offsetof<Run>();
 const ARENA_OFFSET: usize = TABLES_OFFSET + ((TABLE_COUNT as usize) << 2);
 const LOCK_OFFSET: usize = (ARENA_OFFSET + ARENA_BYTES + CACHE_LINE_BYTES - 1) & ~(CACHE_LINE_BYTES - 1);
+/** The next id that the run's graph gives, 0 as long as nobody has said from where on: with the lock, which who takes one takes next. */
+const NEXT_ID_OFFSET: usize = LOCK_OFFSET + 8;
 export const RUN_BYTES: u32 = (LOCK_OFFSET + CACHE_LINE_BYTES) as u32;
 
 /** The arena of a run. */
@@ -332,7 +332,7 @@ function runBlank(run: Run): void {
   run.flags = 0;
   run.born = 0;
   run.deleted = 0;
-  store64(changetype<usize>(run) + offsetof<Run>("nextId"), 0);
+  store64(changetype<usize>(run) + NEXT_ID_OFFSET, 0);
   run.nextFree = sb.freeRun;
   sb.freeRun = changetype<usize>(run);
 }
@@ -353,7 +353,7 @@ export function runRenew(lost: Run, version: u64): Run | null {
   run.installed = version;
   store64(changetype<usize>(run) + offsetof<Run>("visible"), version);
   run.older = changetype<usize>(lost);
-  store64(changetype<usize>(run) + offsetof<Run>("nextId"), load64(changetype<usize>(lost) + offsetof<Run>("nextId")));
+  store64(changetype<usize>(run) + NEXT_ID_OFFSET, load64(changetype<usize>(lost) + NEXT_ID_OFFSET));
   run.entry = changetype<usize>(entry);
   entry.head = changetype<usize>(run);
   store32(changetype<usize>(run) + offsetof<Run>("generation"), run.generation + 1);
@@ -620,7 +620,7 @@ export function runPublish(run: Run, version: u64, liveChange: i32, liveKvChange
 
 /** An id that the run has not given before; 0 as long as nobody has said from where on. */
 export function runIdTake(run: Run): u64 {
-  const word = changetype<usize>(run) + offsetof<Run>("nextId");
+  const word = changetype<usize>(run) + NEXT_ID_OFFSET;
   let id = load64(word);
   // Only ever from one id to the next: the header may be another run's by now, of which nobody has said so.
   while (id != 0 && !replace64(word, id, id + 1)) id = load64(word);
@@ -632,7 +632,7 @@ export function runIdTake(run: Run): u64 {
  * Whoever comes second changes nothing.
  */
 export function runIdsFrom(run: Run, first: u64): void {
-  replace64(changetype<usize>(run) + offsetof<Run>("nextId"), 0, first + superblock().raisedBy);
+  replace64(changetype<usize>(run) + NEXT_ID_OFFSET, 0, first + superblock().raisedBy);
 }
 
 /** Live entries of every run together. Each run counts its own, so that commits of different runs share no counter. */
