@@ -64,13 +64,13 @@ async function checkSize() {
  * each core where nothing else runs beside it.
  * @returns the numbers of vitest, also where tests failed
  */
-export async function vitest(core, resultsPath, { config = "vitest.config.ts", filesAtOnce = 1 } = {}) {
+export async function vitest(core, resultsPath, { config = "vitest.config.ts", filesAtOnce = 1, env = {} } = {}) {
   const path = join(ROOT, resultsPath);
   rmSync(path, { force: true });
   const args = ["run", "--config", config, "--reporter=default", "--reporter=json", `--outputFile.json=${resultsPath}`];
   args.push(`--maxWorkers=${filesAtOnce}`);
   const { code, output } = await runNode(tool("vitest/vitest.mjs"), args, {
-    env: { HOLDFAST_CORE: core, NO_COLOR: "1" },
+    env: { HOLDFAST_CORE: core, NO_COLOR: "1", ...env },
   });
   const numbers = readNumbers(path);
   if (code !== 0 && numbers.failed === 0) numbers.failed = 1;
@@ -86,8 +86,11 @@ function readNumbers(path) {
   }
 }
 
-/** Runs all checks and prints their lines. @returns `{ steps, unit }`, `unit` being the numbers of the unit tests */
-export async function check() {
+/**
+ * Runs all checks and prints their lines; where the suites on every runtime follow, without what those mount on this Node.
+ * @returns `{ steps, unit }`, `unit` being the numbers of the unit tests */
+export async function check({ conformanceFollows = false } = {}) {
+  const env = conformanceFollows ? { HOLDFAST_CONFORMANCE: "follows" } : {};
   const steps = await build({ debug: true, quiet: false });
   const built = steps.every((result) => result.ok);
   const independent = toolSteps.map(({ name, script, args }) => ({ name, work: () => runTool(script, args) }));
@@ -101,7 +104,10 @@ export async function check() {
   let unit = { passed: 0, failed: 0, skipped: 0 };
   if (built) {
     const result = await step("unit tests (vitest)", async () => {
-      const { output, ...numbers } = await vitest("release", UNIT_RESULTS, { filesAtOnce: availableParallelism() });
+      const { output, ...numbers } = await vitest("release", UNIT_RESULTS, {
+        filesAtOnce: availableParallelism(),
+        env,
+      });
       unit = numbers;
       if (numbers.failed > 0) throw new StepError(output);
       return `${numbers.passed} passed`;

@@ -10,7 +10,7 @@ import { Database } from "../../src/index.js";
 import { openAttached } from "../contract/attached.js";
 import type { Case, Context, OpenOptions, ReloadCase } from "../contract/context.js";
 import { startWorker } from "./hire.js";
-import { detectRuntime, type Mount, mountsOf } from "./mounts.js";
+import { detectRuntime, isInWorker, type Mount, mountsOf } from "./mounts.js";
 import { type Suite, suites } from "./suites.js";
 
 const CASE_TIMEOUT_MS = 10_000;
@@ -85,7 +85,13 @@ export async function runSuites(settings: Settings, report: (line: Line) => void
 /** What is about opening, checkpoints and how it ends is not about who is attached to it. */
 const OF_THE_OWNER = new Set(["golden", "durability", "portable"]);
 
+/** What is made of transactions alone, and knows no storage. */
+const OF_PRIMITIVES = new Set(["events", "state", "traces", "runs", "graph", "fast path"]);
+
 function isWanted({ opens, shares, name }: Suite, mount: Mount): boolean {
+  // A page writes to these files through another worker, as it does to IndexedDB, or to memory not at all: primitives are run
+  // over both, and over these files in a worker.
+  if (mount.name.startsWith("opfs") && !isInWorker() && OF_PRIMITIVES.has(name)) return false;
   if (mount.attached) return opens && !shares && !OF_THE_OWNER.has(name);
   return mount.shared ? opens : !shares;
 }

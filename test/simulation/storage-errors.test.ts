@@ -16,7 +16,7 @@ import { warmedUp } from "./workload.js";
 
 /** So many cases go through every call of a workload in every way; the rest take a few of each of many workloads. */
 const EXHAUSTIVE_CASES = 4_000;
-const CASES = 6_000;
+const CASES = 5_200;
 const CASES_OF_WORKLOAD = 20;
 const TIMEOUT_MS = 600_000;
 
