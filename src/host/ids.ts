@@ -4,7 +4,8 @@
  * Which is next stands in memory only, where taking one makes nobody wait and nobody conflict. So that none is given again
  * after a restart, ids come in blocks, and whoever commits something with an id has a mark of the id's block committed before
  * or with it: after an opening ids go on behind the block of the newest mark, and where the database was not closed, as many
- * further on as versions are (COMMIT 11), for what was lost. An id whose commit failed is never given again either.
+ * further on as versions are (COMMIT 11), for what was lost. An id that nothing was committed with is not given
+ * again either as long as the database is open.
  *
  *   table 12   # U+0000 id of the block   → null
  */

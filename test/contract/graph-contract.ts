@@ -511,9 +511,9 @@ function pageCases(): Case[] {
             const all = list(graph, {});
             const idOf = (item: { id?: number; edge?: number }): number => item.id ?? item.edge ?? 0;
             ok(all.length > 5, `${name} to list some`);
-            for (const after of [undefined, 1, 2, 9, 10, 50, 99, 100, 101, Number.MAX_SAFE_INTEGER]) {
+            for (const after of [undefined, 9, 10, 99, 101, Number.MAX_SAFE_INTEGER]) {
               for (const reverse of [undefined, false, true]) {
-                for (const limit of [undefined, 0, 1, 7, 1000, Number.POSITIVE_INFINITY]) {
+                for (const limit of [undefined, 0, 7, Number.POSITIVE_INFINITY]) {
                   const page = { after, reverse, limit };
                   deepEqual(list(graph, page), paged(all, idOf, page), `${name} ${view} ${JSON.stringify(page)}`);
                 }

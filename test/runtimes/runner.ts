@@ -92,6 +92,9 @@ function isWanted({ opens, shares, name }: Suite, mount: Mount): boolean {
   // A page writes to these files through another worker, as it does to IndexedDB, or to memory not at all: primitives are run
   // over both, and over these files in a worker.
   if (mount.name.startsWith("opfs") && !isInWorker() && OF_PRIMITIVES.has(name)) return false;
+  // Who is attached in a worker sees the same of a log that another one writes, wherever that writes it.
+  const isTwin = mount.attached && isInWorker() && mount.kind === "indexeddb";
+  if (isTwin && OF_PRIMITIVES.has(name)) return false;
   if (mount.attached) return opens && !shares && !OF_THE_OWNER.has(name);
   return mount.shared ? opens : !shares;
 }

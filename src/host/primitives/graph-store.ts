@@ -538,8 +538,8 @@ export class GraphStore extends GraphReader {
   }
 
   /**
-   * Adds a node; returns its id, which the run never gives again, also where what added it is rolled back: but for a run that
-   * nothing was ever committed to, which is forgotten as a whole.
+   * Adds a node; returns its id, which the run never gives again. Where what added it is rolled back it is not given again as
+   * long as the database is open, but for a run that nothing was ever committed to, which is forgotten as a whole.
    * @throws HoldfastError `INVALID_KEY` for a label, `INVALID_ARGUMENT`; `INVALID_VALUE` with `details.path`;
    *   `VALUE_TOO_LARGE`, and what a transaction's commit does.
    */
