@@ -17,7 +17,7 @@ import { mutant } from "./mutants.js";
 import { type Fault, Trials } from "./trials.js";
 import { Watchdog } from "./watchdog.js";
 
-const MUTANTS = Math.round(50_000 * SCALE);
+const MUTANTS = Math.round(28_000 * SCALE);
 /** The one mutant to try, where a failure is replayed. */
 const ONLY_CASE = process.env["HOLDFAST_CASE"];
 const GOAL = 200_000;

@@ -18,7 +18,7 @@ import { judgeLog } from "../support/plain-log.js";
 import { type Bag, counters, digest, STEPS, STILL, type Step } from "./workload.js";
 
 /** Heaps that are filled up, with more and less room left. */
-const FILLED = Math.round(40 * SCALE);
+const FILLED = Math.round(24 * SCALE);
 const GOAL = 1_000;
 const MAX_BYTES = 64 * 1024 * 1024;
 const FILLER = "filler";

@@ -88,13 +88,18 @@ const OF_THE_OWNER = new Set(["golden", "durability", "portable"]);
 /** What is made of transactions alone, and knows no storage. */
 const OF_PRIMITIVES = new Set(["events", "state", "traces", "runs", "graph", "fast path"]);
 
+/**
+ * Whether primitives see nothing in a browser's mount that they do not see in another one: they are run over memory of both kinds
+ * and IndexedDB in a page, over files in a worker, and there attached to where those are shared.
+ */
+function isTwin({ kind, shared, attached }: Mount): boolean {
+  if (kind === "files" || kind === "memory") return false;
+  if (isInWorker()) return attached ? kind === "indexeddb" : shared;
+  return !attached && (kind === "opfs" || shared);
+}
+
 function isWanted({ opens, shares, name }: Suite, mount: Mount): boolean {
-  // A page writes to these files through another worker, as it does to IndexedDB, or to memory not at all: primitives are run
-  // over both, and over these files in a worker.
-  if (mount.name.startsWith("opfs") && !isInWorker() && OF_PRIMITIVES.has(name)) return false;
-  // Who is attached in a worker sees the same of a log that another one writes, wherever that writes it.
-  const isTwin = mount.attached && isInWorker() && mount.kind === "indexeddb";
-  if (isTwin && OF_PRIMITIVES.has(name)) return false;
+  if (OF_PRIMITIVES.has(name) && isTwin(mount)) return false;
   if (mount.attached) return opens && !shares && !OF_THE_OWNER.has(name);
   return mount.shared ? opens : !shares;
 }

@@ -109,7 +109,7 @@ async function closeAll(opened: readonly Database[]): Promise<void> {
  */
 function isElsewhere(mount: string, kind: Kind): boolean {
   if (process.env.HOLDFAST_CORE === "debug") {
-    return mount === "files" || (kind === "shared" && /sync only|durably/.test(mount));
+    return mount === "files" || /durably/.test(mount) || (kind === "shared" && /asynchronous/.test(mount));
   }
   return process.env.HOLDFAST_CONFORMANCE === "follows" && /^(memory|files)$/.test(mount) && kind !== "attached";
 }
