@@ -339,12 +339,20 @@ export class Clients {
     }
   }
 
+  /** What an implicit operation is preceded by is another one: a commit that nobody saw yet may come between them. */
+  #alone({ run, mode }: Writer): Writer {
+    const reader = { ...this.#writer(run, mode), outcome: "committed" };
+    this.#writers.push(reader);
+    return reader;
+  }
+
   /** Does an act and notes what it gave; the code where it was refused for a reason that is not its own. */
   #act(writer: Writer, target: Target, given: Act, mode?: Mode): string | undefined {
     let act = given;
     if (act.do === "state.cas") {
-      this.#act(writer, target, { do: "state.read", name: act.name });
-      const cell = writer.done.at(-1)?.result as { version: number } | undefined;
+      const reader = mode === undefined ? writer : this.#alone(writer);
+      this.#act(reader, target, { do: "state.read", name: act.name });
+      const cell = reader.done.at(-1)?.result as { version: number } | undefined;
       act = { ...act, expected: (cell?.version ?? 0) + (act.expect === "right" && cell !== undefined ? 0 : 1) };
     }
     if (isWrite(act)) act = marked(act, this.#value(writer));
@@ -392,7 +400,12 @@ export class Clients {
   #expectShown(writer: Writer, { act, result }: Done): void {
     const target = this.#database.run(writer.run);
     const [value] = writer.own;
-    if (this.#hasFailed || codeOfResult(result) !== undefined) return;
+    if (this.#hasFailed) return;
+    if (act.do === "state.cas" && codeOfResult(result) === "VERSION_MISMATCH") {
+      const { actual } = result as { actual: number };
+      expectSame("the version that a swap was refused for", target.state.read(act.name)?.version ?? 0, actual);
+    }
+    if (codeOfResult(result) !== undefined) return;
     if (act.do === "kv.put") expectSame("a put that returned", target.kv.get(act.key), value);
     if (act.do === "state.set" || act.do === "state.init") {
       expectSame("a cell that was written", target.state.read(act.name)?.value, value);
