@@ -1,6 +1,7 @@
 /**
  * The three durability modes: all give the same atomicity, consistency and isolation, only the D differs.
  */
+import { HoldfastError } from "../errors.js";
 import { MODE_BUFFERED, MODE_IN_MEMORY, MODE_STRICT } from "./abi.js";
 import { describe, readOptions, refuseArgument } from "./arguments.js";
 
@@ -116,4 +117,28 @@ export function parseDurability(option: unknown): DurabilityMode {
       "durability.maxPendingWrites",
     ),
   };
+}
+
+/** What a storage can keep, and how it is told apart. */
+interface Keeper {
+  readonly kind: string;
+  readonly persistent: boolean;
+  readonly syncFlush: boolean;
+}
+
+/** The strongest mode that a storage can keep in a synchronous call. */
+function strongestMode(capabilities: Keeper): DurabilityMode {
+  if (!capabilities.persistent) return { mode: "in-memory" };
+  return capabilities.syncFlush ? { mode: "strict" } : bufferedDefault();
+}
+
+/** The mode that a database is opened in: what was asked for, or the strongest that its storage can keep synchronously. */
+export function databaseMode(option: unknown, capabilities: Keeper): DurabilityMode {
+  if (option === undefined) return strongestMode(capabilities);
+  const mode = parseDurability(option);
+  if (mode.mode === "in-memory" || capabilities.persistent) return mode;
+  throw new HoldfastError(
+    "INVALID_ARGUMENT",
+    `The storage (${capabilities.kind}) keeps nothing, so the database can only be in-memory, not ${mode.mode}. Give a path or another storage.`,
+  );
 }

@@ -8,7 +8,7 @@ import type { StorageCapabilities, StorageSession } from "../adapters/storage.js
 import { HoldfastError } from "../errors.js";
 import { DEFERRED_BYTES_MAX } from "./abi.js";
 import type { Core, RunHandle } from "./core.js";
-import { bufferedDefault, type DurabilityMode, type DurabilityName, parseDurability } from "./durability-mode.js";
+import { bufferedDefault, type DurabilityMode, type DurabilityName } from "./durability-mode.js";
 import type { Environment } from "./environment.js";
 import { Flusher } from "./flusher.js";
 import { GroupCommit } from "./group-commit.js";
@@ -385,21 +385,4 @@ export class DurableLog {
     await this.#writer.drain();
     await this.#writer.sync();
   }
-}
-
-/** The strongest mode that a storage can keep in a synchronous call. */
-export function strongestMode(capabilities: StorageCapabilities): DurabilityMode {
-  if (!capabilities.persistent) return { mode: "in-memory" };
-  return capabilities.syncFlush ? { mode: "strict" } : bufferedDefault();
-}
-
-/** The mode that a database is opened in: what was asked for, or the strongest that its storage can keep synchronously. */
-export function databaseMode(option: unknown, capabilities: StorageCapabilities): DurabilityMode {
-  if (option === undefined) return strongestMode(capabilities);
-  const mode = parseDurability(option);
-  if (mode.mode === "in-memory" || capabilities.persistent) return mode;
-  throw new HoldfastError(
-    "INVALID_ARGUMENT",
-    `The storage (${capabilities.kind}) keeps nothing, so the database can only be in-memory, not ${mode.mode}. Give a path or another storage.`,
-  );
 }

@@ -18,21 +18,18 @@ import {
 import { describe } from "./arguments.js";
 import { Core } from "./core.js";
 import { loadCore } from "./core-loader.js";
-import { DurableLog, databaseMode } from "./durability.js";
-import { type DurabilityMode, parseDurability } from "./durability-mode.js";
+import type { DurableLog } from "./durability.js";
+import { type DurabilityMode, databaseMode, parseDurability } from "./durability-mode.js";
 import { Engine } from "./engine.js";
 import { type Environment, pause, platformEnvironment } from "./environment.js";
 import type { Attachment } from "./instrument.js";
+import type { Filled } from "./keeping.js";
 import { Listeners } from "./listeners.js";
 import { loaded } from "./loading.js";
-import type { Log, LogListener } from "./log.js";
-import { listFiles } from "./log-files.js";
-import { type LogState, newLog } from "./log-state.js";
-import { LogWriter } from "./log-writer.js";
 import { type ByteStream, maxBytesOf, type OpenOptions, parseOptions } from "./options.js";
 import { assertSharedMemory, canWait, platformStorage } from "./platform.js";
 import type { Sharing, WayToLog } from "./sharing.js";
-import type { SalvagedInfo, StorageInfo } from "./storage-info.js";
+import type { StorageInfo } from "./storage-info.js";
 
 /** Everything that opening brings together. */
 export interface Opened {
@@ -142,7 +139,7 @@ async function fill(
   session: StorageSession,
   core: Core,
   parts: { readonly environment: Environment; readonly persistent: boolean },
-): Promise<{ readonly state?: LogState | undefined; readonly salvaged?: SalvagedInfo | undefined }> {
+): Promise<Filled> {
   const { environment, persistent } = parts;
   const { readOnly = false, salvage = false, onProgress, signal } = options;
   const databaseId = new Uint8Array(DATABASE_ID_BYTES);
@@ -153,13 +150,8 @@ async function fill(
     return { state: await importInto(core, session, source, { ...how, persistent }) };
   }
   if (!persistent) return {};
-  const files = await listFiles(session);
-  if (files.checkpoint === undefined && files.segments.length === 0) {
-    return salvage ? {} : { state: newLog(session, core, databaseId) };
-  }
-  const { recoverLog, salvageLog } = await loaded(import("./recovery.js"));
-  if (salvage) return { salvaged: await salvageLog(session, core, { ...how, readOnly }, files) };
-  return { state: await recoverLog(session, core, { ...how, readOnly }, files) };
+  const { fillFromLog } = await loaded(import("./keeping.js"));
+  return fillFromLog(session, core, { ...how, readOnly }, salvage);
 }
 
 /** How often a reader begins again because the owner beside it has taken away what it was about to read. */
@@ -199,7 +191,7 @@ async function openParts(
   const session = made.attachment?.session(bareSession) ?? bareSession;
   owned.session = session;
   try {
-    let filled: Awaited<ReturnType<typeof fill>>;
+    let filled: Filled;
     for (let attempt = 1; ; attempt++) {
       try {
         filled = await fill(options, source, session, made.core, { environment, persistent: capabilities.persistent });
@@ -216,9 +208,8 @@ async function openParts(
     let way: WayToLog | undefined;
     if (state !== undefined && !readOnly) {
       way = apartSession && (await apart?.beginApart(made, apartSession, state, environment));
-      const writer = (listener: LogListener): Log => new LogWriter(core, session, capabilities, listener, state);
-      const makeWriter = way?.makeWriter ?? writer;
-      log = new DurableLog({ core, session, capabilities, state, mode, environment, onError, makeWriter });
+      const { beginLog } = await loaded(import("./keeping.js"));
+      log = beginLog({ core, session, capabilities, state, mode, environment, onError }, way?.makeWriter);
       if (session.ticket !== undefined) way = { log: { ticket: session.ticket, state } };
     }
     const { syncFlush, kind, mechanism } = capabilities;
