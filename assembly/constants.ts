@@ -206,10 +206,16 @@ export const OPERATION_VERSION_BYTES: u32 = 8;
 export const VERSION_NUMBER_OFFSET: u32 = 0;
 export const VERSION_PREVIOUS_OFFSET: u32 = 8;
 export const VERSION_LENGTH_OFFSET: u32 = 12;
+/** The length of a record that says: deleted. */
+export const TOMBSTONE: u32 = 0xffffffff;
 export const VERSION_HEADER_BYTES: u32 = 16;
 
 // An entry in memory: the host reads keys of a listing straight from here.
+export const ENTRY_HEAD_OFFSET: u32 = 4;
 export const ENTRY_KEY_BYTES_OFFSET: u32 = 12;
+export const ENTRY_FLAGS_OFFSET: u32 = 14;
+/** The host finds the entry by itself; only where memory is not shared. */
+export const ENTRY_KNOWN: u32 = 0x200;
 export const ENTRY_HEADER_BYTES: u32 = 16;
 
 // Instead of the slot of a snapshot: every slot is taken; the run's handle is stale.

@@ -5,14 +5,18 @@
  *   4  head       newest version record, 0 while the key was only reserved
  *   8  pruneNext  next entry with versions to prune, while ENTRY_QUEUED is set
  *  12  keyBytes   u16
- *  14  flags      u16: the table's tag and ENTRY_QUEUED
+ *  14  flags      u16: the table's tag, ENTRY_QUEUED and ENTRY_KNOWN
  *  16  the key
  *
  * An entry stays where it is for as long as it is in its table; tables move only the pointer to it.
  */
 
 import { Arena, arenaAllocate, arenaFree } from "./arena";
-import { ENTRY_HEADER_BYTES } from "./constants";
+import { ENTRY_HEADER_BYTES, ENTRY_KNOWN } from "./constants";
+import { keeps, RULE_KNOWN_IS_TOLD } from "./rules";
+import { superblock } from "./superblock";
+
+const SHARED: bool = ASC_FEATURE_THREADS;
 
 export const ENTRY_TABLE_MASK: u16 = 0xff;
 /** The entry stands in its run's prune queue. */
@@ -49,6 +53,7 @@ export function entryMake(arena: Arena, tag: u32, hash: u32, key: usize, keyByte
 /** Gives an entry's memory back. It is in no table and no queue, and has no versions. */
 export function entryFree(arena: Arena, entry: Entry): void {
   assert(entry.head == 0 && (entry.flags & ENTRY_QUEUED) == 0);
+  if (!SHARED && entry.flags & (ENTRY_KNOWN as u16) && keeps(RULE_KNOWN_IS_TOLD)) superblock().knownGone = 1;
   arenaFree(arena, changetype<usize>(entry), ENTRY_HEADER_BYTES + (entry.keyBytes as u32));
 }
 

@@ -20,6 +20,7 @@ import {
   COUNTER_OLDEST_HELD,
   COUNTER_RUNS,
   ENTRY_HEADER_BYTES,
+  ENTRY_KNOWN,
   LOG_BUSY,
   SCRATCH_BOUNDS_BYTES,
   SLOT_RUN_STALE,
@@ -37,6 +38,7 @@ import {
   STATUS_UNDONE,
   STEP_LOST,
   STEP_MORE,
+  TOMBSTONE,
   WATERMARK_CLOSED,
 } from "./constants";
 import { Entry } from "./entry";
@@ -47,7 +49,7 @@ import { READS_MAX, readAbandon, readBegin, readHolds } from "./optimistic";
 import { deadBytes, PRUNE_CHAINS_PER_RELEASE, pruneStep, raisedFloor, runTrim } from "./prune";
 import { publishReady, undoUnwritten } from "./publish";
 import { drainAccept, drainNext, logUnlock, queueFormat, queueLock, queueSynced, queueWatermark } from "./queue";
-import { foundEntry, foundVersion, readAt, readHeld, readLatest } from "./reads";
+import { findEntry, foundEntry, foundVersion, readAt, readHeld, readLatest } from "./reads";
 import { recoverRecords, recoverReseal, recoverWatermark } from "./recovery";
 import { restoreEnd, restoreRecords } from "./restore";
 import { keeps, RULE_START_AT_HORIZON } from "./rules";
@@ -122,7 +124,7 @@ import {
 } from "./transaction";
 import { Traversal, traversalFree, traversalMake, traversalStep } from "./traverse";
 import { verifyHeap } from "./verify";
-import { TOMBSTONE } from "./versions";
+
 import { openOfAll, worker, workerEnter, workerIndex, workerSeen } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
@@ -293,6 +295,20 @@ export function runUnpublished(run: usize, generation: u32): u32 {
 export function get(run: usize, generation: u32, tag: u32, keyBytes: u32): usize {
   const key = scratchKey();
   return readLatest(changetype<Run>(run), generation, tag, hashKey(key, keyBytes, superblock().seed), key, keyBytes);
+}
+
+/** The entry of the key in scratch, which the host finds by itself from now on; 0 where it must not. The run is there. */
+export function keyKnown(run: usize, tag: u32, keyBytes: u32): usize {
+  if (SHARED) return 0;
+  const key = scratchKey();
+  const entry = findEntry(changetype<Run>(run), tag, hashKey(key, keyBytes, superblock().seed), key, keyBytes);
+  if (entry === null) return 0;
+  entry.flags |= ENTRY_KNOWN as u16;
+  return changetype<usize>(entry);
+}
+
+export function knownGoneAddress(): usize {
+  return changetype<usize>(superblock()) + offsetof<Superblock>("knownGone");
 }
 
 /** The value of the key in scratch at a version that is held; a status. */

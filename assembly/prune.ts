@@ -4,13 +4,14 @@
  * A chain that may hold such versions now or later stands in its run's prune queue. Every write, every publication and every
  * release of a snapshot looks at a few; what must stay goes to the queue's end.
  */
+import { TOMBSTONE } from "./constants";
 import { ENTRY_QUEUED, Entry } from "./entry";
 import { keeps, RULE_HORIZON } from "./rules";
 import { Run, runArena, runEmpty } from "./run";
 import { entryRemove, tablesAreEmpty } from "./run-tables";
 import { noteHeld, publishedHorizon, raiseFloor } from "./snapshots";
 import { superblock } from "./superblock";
-import { chainIsGone, chainIsLoose, TOMBSTONE, Version, versionBytes, versionPrune } from "./versions";
+import { chainIsGone, chainIsLoose, Version, versionBytes, versionPrune } from "./versions";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
 /** Chains that one write looks at beyond its own: what bounds the work that old versions can cause. */

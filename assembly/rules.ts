@@ -39,6 +39,11 @@ export const RULE_RETIRED_STAYS: u32 = 16;
 /** What is undone is undone newest first. */
 export const RULE_UNDO_NEWEST_FIRST: u32 = 17;
 
+/** The host is told before the entry of a key goes that it finds by itself. */
+export const RULE_KNOWN_IS_TOLD: u32 = 18;
+/** The same of all of them where their run is deleted. */
+export const RULE_KNOWN_GO_WITH_RUN: u32 = 19;
+
 /** A broken rule can make a chain that has no end: asked so often, the test build traps instead of going on for ever. */
 const ASKED_MAX: u32 = 50000000;
 

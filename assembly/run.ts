@@ -23,7 +23,7 @@ import { hashKey } from "./hash";
 import { lockAcquire, lockRelease, lockReturn, lockSeize, lockTry } from "./lock";
 import { within } from "./optimistic";
 import { readersLeave, readLock, readsByLock, readUnlock } from "./read-lock";
-import { keeps, RULE_RETIRED_STAYS } from "./rules";
+import { keeps, RULE_KNOWN_GO_WITH_RUN, RULE_RETIRED_STAYS } from "./rules";
 import { heldBetween } from "./snapshots";
 import { CACHE_LINE_BYTES, Superblock, SYSTEM_ARENA_BASE, superblock } from "./superblock";
 import { Table, tableErase, tableFind, tableInsert, tableMake } from "./table";
@@ -490,6 +490,7 @@ export function runRetire(run: Run, version: u64): void {
   // And before the flag goes: who sees that it is not being deleted any more sees that it is gone.
   store32(header + offsetof<Run>("generation"), run.generation + 1);
   store64(header + offsetof<Run>("visible"), version);
+  if (!SHARED && keeps(RULE_KNOWN_GO_WITH_RUN)) sb.knownGone = 1;
   run.live = 0;
   run.liveKv = 0;
   store32(header + offsetof<Run>("flags"), run.flags & ~RUN_DELETING);

@@ -7,7 +7,7 @@
  */
 
 import { EXTENT_HEADER_BYTES, extentAllocate, extentFree, extentOrder, orderFor } from "./arena";
-import { ENTRY_HEADER_BYTES, STATUS_OK, STATUS_STORE_FULL } from "./constants";
+import { ENTRY_HEADER_BYTES, STATUS_OK, STATUS_STORE_FULL, TOMBSTONE } from "./constants";
 import { bytesCompare, bytesEqual, Entry, entryKey } from "./entry";
 import { CONTROL_EMPTY } from "./group";
 import { readIsTorn, within } from "./optimistic";
@@ -26,7 +26,7 @@ import {
   touchedKey,
   touchedValue,
 } from "./transaction";
-import { TOMBSTONE, Version, valueAt } from "./versions";
+import { Version, valueAt } from "./versions";
 import { worker } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;

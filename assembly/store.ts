@@ -33,6 +33,7 @@ import {
   STATUS_UNDONE,
   STATUS_VERSION_MISMATCH,
   TABLE_KV,
+  TOMBSTONE,
 } from "./constants";
 import { bytesCopy, ENTRY_QUEUED, Entry, entryFree, entryKey, entryMake } from "./entry";
 import { hashKey } from "./hash";
@@ -91,7 +92,7 @@ import {
   touchedValue,
   transactionIsDoomed,
 } from "./transaction";
-import { TOMBSTONE, Version, valueAt, versionFree, versionInstall, versionMake, versionValue } from "./versions";
+import { Version, valueAt, versionFree, versionInstall, versionMake, versionValue } from "./versions";
 import { mayWait } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;

@@ -83,7 +83,8 @@ export class Superblock {
   heapFreeBytes: u32;
   /** Growths from which on all are refused, counted down to 1; 0 = never. For tests. */
   refuseGrowthIn: u32;
-  pad20: u32;
+  /** Set where an entry goes that the host finds by itself, and read and cleared by the host. */
+  knownGone: u32;
   pad2: u64;
   pad3: u64;
   pad4: u64;

@@ -36,6 +36,7 @@ import {
   STATUS_RUN_STALE,
   STATUS_STORE_FULL,
   STATUS_TRANSACTION_TOO_LARGE,
+  TOMBSTONE,
   TRANSACTION_BYTES_MAX,
   TRANSACTION_POOL_MAX,
   VERSION_HEADER_BYTES,
@@ -57,7 +58,7 @@ import {
 } from "./run";
 import { NO_SLOT, publishedHorizon, snapshotAcquire, snapshotRelease } from "./snapshots";
 import { superblock } from "./superblock";
-import { TOMBSTONE, Version, versionBytes } from "./versions";
+import { Version, versionBytes } from "./versions";
 import { Context, Worker, worker, workerAt } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;

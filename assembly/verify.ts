@@ -20,7 +20,7 @@ import {
   extentState,
   freeListOf,
 } from "./arena";
-import { MODE_STRICT, TABLE_COUNT, TABLE_KV, VERSION_MAX } from "./constants";
+import { MODE_STRICT, TABLE_COUNT, TABLE_KV, TOMBSTONE, VERSION_MAX } from "./constants";
 import { bytesEqual, ENTRY_QUEUED, Entry, entryKey } from "./entry";
 import { CONTROL_DELETED, CONTROL_EMPTY, controlOf } from "./group";
 import { hashKey } from "./hash";
@@ -66,7 +66,7 @@ import {
   tableLeaf,
 } from "./table";
 import { Transaction } from "./transaction";
-import { TOMBSTONE, Version, versionBytes } from "./versions";
+import { Version, versionBytes } from "./versions";
 import { openOfAll, workerAt } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;

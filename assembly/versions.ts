@@ -12,15 +12,13 @@
  */
 
 import { Arena, arenaAllocate, arenaFree } from "./arena";
-import { VERSION_HEADER_BYTES, VERSION_PREVIOUS_OFFSET } from "./constants";
+import { TOMBSTONE, VERSION_HEADER_BYTES, VERSION_PREVIOUS_OFFSET } from "./constants";
 import { Entry } from "./entry";
 import { within } from "./optimistic";
 import { keeps, RULE_HELD_STAYS } from "./rules";
 import { heldBetween } from "./snapshots";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
-/** The length of a record that says: deleted. */
-export const TOMBSTONE: u32 = 0xffffffff;
 
 @unmanaged
 export class Version {

@@ -155,6 +155,8 @@ export class Core implements Scratch {
   readonly #drainPointerAddress: number;
   readonly #unpublishedAddress: number;
   readonly #heapEndAddress: number;
+  readonly #knownGoneAddress: number;
+  #knownEpoch = 0;
   readonly #logPlace: number;
   readonly #closedAddress: number;
   valueOffset: number;
@@ -188,6 +190,7 @@ export class Core implements Scratch {
     this.#versionAddress = this.call("versionAddress") >>> 0;
     this.#drainPointerAddress = this.call("drainPointerAddress") >>> 0;
     this.#unpublishedAddress = this.call("unpublishedAddress") >>> 0;
+    this.#knownGoneAddress = this.call("knownGoneAddress") >>> 0;
     this.valueOffset = this.call("scratchValue") >>> 0;
     this.valueCapacity = this.call("scratchValueBytes") >>> 0;
   }
@@ -253,6 +256,7 @@ export class Core implements Scratch {
   /** Poisons the instance and returns the error that says so. */
   #trapped(cause: unknown): HoldfastError {
     this.#trap = cause;
+    this.#knownEpoch++;
     return new HoldfastError(
       "STORE_FAILED",
       "The core has trapped and is not used again; what was acknowledged as durable is safe. Close the database and open it anew.",
@@ -455,6 +459,30 @@ export class Core implements Scratch {
     } catch (cause) {
       throw this.#trapped(cause);
     }
+  }
+
+  /**
+   * The entry of the key in scratch, which the last read has found and which is marked now, so that {@link Core.knownEpoch} rises
+   * before its memory is anything else.
+   */
+  keyKnown(pointer: number, table: number, keyBytes: number): number {
+    return this.#hot.keyKnown(pointer, table, keyBytes) >>> 0;
+  }
+
+  /** No more of that for an entry. */
+  keyForgotten(entry: number): void {
+    const address = entry + abi.ENTRY_FLAGS_OFFSET;
+    this.view.setUint16(address, this.view.getUint16(address, true) & ~abi.ENTRY_KNOWN, true);
+  }
+
+  /** Rises where a marked entry goes, and where the core traps: addresses of entries from before mean nothing. */
+  get knownEpoch(): number {
+    const { view } = this;
+    if (view.getUint32(this.#knownGoneAddress, true) !== 0) {
+      view.setUint32(this.#knownGoneAddress, 0, true);
+      this.#knownEpoch++;
+    }
+    return this.#knownEpoch;
   }
 
   /** The value at a held version. */
@@ -870,6 +898,11 @@ export class Core implements Scratch {
     return this.view.getUint32(this.#unpublishedAddress, true);
   }
 
+  /** Whether the newest of each key is what readers see. */
+  get newestIsPublished(): boolean {
+    return this.unpublished === 0;
+  }
+
   /** Commits so far, recovered ones included. */
   get commits(): number {
     return this.call("counter", abi.COUNTER_COMMITS);
@@ -1011,6 +1044,7 @@ function scanNumbers({ prefixBytes, startBytes, endBytes, reverse, limit }: Scan
 
 interface HotExports {
   get(pointer: number, generation: number, table: number, keyBytes: number): number;
+  keyKnown(pointer: number, table: number, keyBytes: number): number;
   getAt(pointer: number, generation: number, table: number, keyBytes: number, version: number): number;
   put(
     pointer: number,

@@ -21,6 +21,7 @@ import {
   STATUS_POISONED,
   STATUS_RUN_STALE,
   STATUS_VERSION_MISMATCH,
+  TABLE_KV,
   VERSION_HEADER_BYTES,
   VERSION_LENGTH_OFFSET,
 } from "./abi.js";
@@ -28,6 +29,7 @@ import { readKeys } from "./arguments.js";
 import { decodeValue, encodeKey, encodeName, encodeValue, type Value } from "./codec.js";
 import { type Core, type RunHandle, type ScanRequest, statusError } from "./core.js";
 import type { Engine } from "./engine.js";
+import { KnownKeys } from "./known-keys.js";
 import type { HeldReader, Reader, StepOptions, StepWriter, Versioned, WriteOptions, Writer } from "./reader-writer.js";
 import { type ListOptions, prepareScan } from "./scan.js";
 import { Snapshot, SnapshotReader, viewOnSnapshot } from "./snapshot.js";
@@ -50,12 +52,15 @@ export class RunWriter implements Writer {
   /** Where the run is in the core. Replaced as a whole, because commits in flight keep the one they were made with. */
   #handle: RunHandle = { pointer: 0, generation: 0 };
   #takenAt = 0;
+  /** Undefined where memory is shared. */
+  readonly #known: KnownKeys | undefined;
   /** The writer of the last step, which nobody has kept. */
   #spare: TransactionWriter | undefined;
 
   constructor(engine: Engine, id: string) {
     this.#engine = engine;
     this.#id = id;
+    this.#known = engine.core.shared ? undefined : new KnownKeys(engine.core);
   }
 
   #encodeId(core: Core): number {
@@ -88,11 +93,18 @@ export class RunWriter implements Writer {
     if (!engine.isOpen) engine.assertOpen();
     const { core } = engine;
     core.renew();
+    const known = table === TABLE_KV ? this.#known : undefined;
+    const found = known?.record(key) ?? 0;
+    if (found !== 0) return found;
     const keyBytes = encodeKey(key, core);
     const { pointer, generation } = this.#handle;
     if (pointer === 0) return this.#recordAnew(table, key);
     const record = core.get(pointer, generation, table, keyBytes);
-    if (record >= STATUS_LIMIT || record === 0 || record === STATUS_LARGE) return record;
+    if (record >= STATUS_LIMIT) {
+      known?.learn(key, pointer, table, keyBytes);
+      return record;
+    }
+    if (record === 0 || record === STATUS_LARGE) return record;
     if (record !== STATUS_RUN_STALE && record !== STATUS_POISONED) throw statusError(record, "The read");
     return this.#recordAnew(table, key);
   }
@@ -255,6 +267,7 @@ export class RunWriter implements Writer {
     const mode = engine.syncModeOf(options?.durability);
     const expected = options?.ifVersion === undefined ? ANY_VERSION : expectedVersion(options.ifVersion);
     const { core } = engine;
+    if (table === TABLE_KV) this.#known?.forget(key);
     for (;;) {
       core.renew();
       encodeKey(key, core);

@@ -24,6 +24,7 @@ import { HoldfastError } from "../../src/index.js";
 import { type Build, PLANTED, SINGLE } from "../support/builds.js";
 import { SimulatedDisk } from "../support/simulated-storage.js";
 import { asyncModelOf, modelOf, TIMEOUT_MS } from "./follow.js";
+import { knownModelOf } from "./known.js";
 
 /**
  * The same sequences each time: a broken store may also never return, which no timeout ends. `HOLDFAST_MODEL_SEED` tries
@@ -37,6 +38,7 @@ const MODELS = {
   disk: (build: Build) => modelOf(build, true),
   async: (build: Build) => asyncModelOf(build, true),
   "async storage": (build: Build) => asyncModelOf(build, false),
+  known: knownModelOf,
 } as const;
 type Where = keyof typeof MODELS;
 
@@ -59,6 +61,8 @@ const CORE_RULES: readonly [rule: number, name: string, commit: number, where: W
   [15, "counts are those at visible", 15, "disk"],
   [16, "a deleted run stays while a snapshot sees it", 16, "memory"],
   [17, "what is undone is undone newest first", 8, "async"],
+  [18, "the host is told where a key goes that it knows", 12, "known"],
+  [19, "the host is told where a run goes whose keys it knows", 16, "known"],
 ];
 
 type AnyMethod = (this: unknown, ...given: never[]) => unknown;
@@ -77,6 +81,13 @@ function replace<T extends object, K extends keyof T & string>(
   restorations.push(() => {
     prototype[name] = original;
   });
+}
+
+/** Puts a value in the place of a getter. */
+function replaceGetter(prototype: object, name: string, value: unknown): void {
+  const original = Object.getOwnPropertyDescriptor(prototype, name) as PropertyDescriptor;
+  Object.defineProperty(prototype, name, { ...original, get: () => value });
+  restorations.push(() => Object.defineProperty(prototype, name, original));
 }
 
 /** Switches a rule of the core off in every instance that is made from now on; 0: none. */
@@ -141,6 +152,12 @@ const HOST_RULES: readonly [name: string, commit: number, where: Where, breach: 
             return Reflect.apply(original, this, [this.logPosition]);
           } as AnyMethod,
       ),
+  ],
+  [
+    "what is not published is not read by who knows where a key stands",
+    3,
+    "async",
+    () => replaceGetter(Core.prototype, "newestIsPublished", true),
   ],
   [
     "versions of what was lost are never given again",
