@@ -13,9 +13,9 @@ import { followed, graphModelOf } from "./graph-follow.js";
 import { tally } from "./graph-subject.js";
 
 /** Sequences in memory, and over a disk. */
-const RUNS_RELEASE = { memory: 1000, disk: 1200 };
-const RUNS_DEBUG = { memory: 400, disk: 500 };
-const SEQUENCES_LEAST = 6000;
+const RUNS_RELEASE = { memory: 650, disk: 750 };
+const RUNS_DEBUG = { memory: 300, disk: 350 };
+const SEQUENCES_LEAST = 4000;
 
 console.info(`graph model: seed ${SEED}`);
 
