@@ -14,7 +14,7 @@ export type OpenOptions = Exclude<NonNullable<Parameters<typeof Database.open>[0
 
 /** Where a case runs: one place in one storage on one runtime. */
 export interface Context {
-  /** `"node"`, `"deno"`, `"bun"` or `"browser"`. */
+  /** `"node"`, `"deno"`, `"bun"`, `"workerd"` or `"browser"`. */
   readonly runtime: string;
   /** The short name of the storage, as in its capabilities: `"memory"`, `"files"`, `"indexeddb"`. */
   readonly storageKind: string;
@@ -23,6 +23,8 @@ export interface Context {
   storage(): Storage;
   /** What `Database.open` takes as `path` for this very place, where the storage is the platform's own. */
   readonly path: string | undefined;
+  /** The core, where the package cannot find its own: for a case that does not open by `open` below. */
+  readonly wasm?: WebAssembly.Module | undefined;
   /** Whether another worker writes the log, and publishes at any moment. */
   readonly isWrittenElsewhere?: boolean;
   /** Opens a database at the place of this case; it is closed when the case is over, if it is still open then. */

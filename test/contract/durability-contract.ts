@@ -487,6 +487,8 @@ function openingCases(): Case[] {
     {
       name: "the builder opens what its options say, and is not changed by them",
       async run(context) {
+        // A builder takes no core.
+        if (context.wasm !== undefined) return;
         const builder = Database.builder();
         const kept = context.capabilities.persistent;
         const made = builder.storage(context.storage());
@@ -533,8 +535,9 @@ function openingCases(): Case[] {
     {
       name: "the core can be given as bytes, as a module and as a URL",
       async run(context) {
+        if (context.runtime !== "browser") return;
         const url = new URL("../../src/single.wasm", import.meta.url);
-        if (context.runtime !== "browser" || url.protocol === "file:") return;
+        if (url.protocol === "file:") return;
         const bytes = await (await fetch(url)).arrayBuffer().catch(() => undefined);
         if (bytes === undefined || !WebAssembly.validate(bytes)) return;
         for (const wasm of [bytes, new Uint8Array(bytes), await WebAssembly.compile(bytes), url, url.href]) {
@@ -542,6 +545,17 @@ function openingCases(): Case[] {
           equal(db.verify().valid, true);
           await db.close();
         }
+      },
+    },
+    {
+      name: "a page that is not isolated is refused shared memory, and told which headers it takes",
+      async run(context) {
+        if ((globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated !== false) return;
+        const error = await rejectsCode("SHARED_MEMORY_UNAVAILABLE", () => context.open({ shared: true }));
+        for (const header of ["Cross-Origin-Opener-Policy", "Cross-Origin-Embedder-Policy"]) {
+          ok(error.message.includes(header), `the message to name ${header}`);
+        }
+        equal((await context.open({ shared: false })).storageInfo.fresh, true, "opens without");
       },
     },
     {

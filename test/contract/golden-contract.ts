@@ -69,7 +69,9 @@ export function goldenContract(): readonly Case[] {
         async run(context) {
           // What is not kept is made in memory: beside a worker that writes for it, what was deleted goes a little later.
           const written = await writeGolden(log, (options, source) =>
-            source === undefined ? context.open({ storage: memory(), ...options }) : Database.import(source, options),
+            source === undefined
+              ? context.open({ storage: memory(), ...options })
+              : Database.import(source, { wasm: context.wasm, ...options }),
           );
           differences("segment", written.segments, files.segments);
           differences("checkpoint", written.checkpoints, files.checkpoints);

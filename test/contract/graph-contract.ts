@@ -914,7 +914,7 @@ function idCases(): Case[] {
         deepEqual(db.run(RUN).graph.verify().valid, true);
       },
     },
-    onRun("an id is never given twice: not in a copy of the database", async (run, db) => {
+    onRun("an id is never given twice: not in a copy of the database", async (run, db, { wasm }) => {
       const node = run.graph.addNode("a", { x: 1 });
       const edge = run.graph.addEdge(node, node, "t");
       const last = run.graph.addNode("a");
@@ -922,7 +922,7 @@ function idCases(): Case[] {
       run.graph.deleteNode(last);
       const pieces: Uint8Array[] = [];
       for await (const piece of db.export()) pieces.push(piece);
-      const copy = await Database.import(pieces, { durability: "in-memory" });
+      const copy = await Database.import(pieces, { durability: "in-memory", wasm });
       try {
         const { graph } = copy.run(RUN);
         deepEqual(everything(graph), everything(run.graph));

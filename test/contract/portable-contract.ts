@@ -8,7 +8,6 @@ import type { Case, Context } from "./context.js";
 import { RUN } from "./samples.js";
 
 const DEFERRED = { durability: "in-memory" } as const;
-const IN_MEMORY = { durability: "in-memory" } as const;
 const OTHER = "another run";
 const EMPTIED = "emptied";
 
@@ -16,6 +15,9 @@ const EMPTIED = "emptied";
 export function portableContract(): Case[] {
   return [...checkpointCases(), ...exportCases(), ...importCases()];
 }
+
+/** What opens a database in memory. */
+const inMemory = ({ wasm }: Context) => ({ durability: "in-memory", wasm }) as const;
 
 const persistent = (capabilities: StorageCapabilities): boolean => capabilities.persistent;
 
@@ -83,8 +85,8 @@ function joined(pieces: readonly Uint8Array[]): Uint8Array {
 }
 
 /** A database in memory with everything in it, and its export. */
-async function exported(): Promise<{ contents: unknown; pieces: Uint8Array[] }> {
-  const db = await Database.open(IN_MEMORY);
+async function exported(context: Context): Promise<{ contents: unknown; pieces: Uint8Array[] }> {
+  const db = await Database.open(inMemory(context));
   fill(db);
   const contents = contentsOf(db);
   const pieces = await collect(db.export());
@@ -194,7 +196,7 @@ function checkpointCases(): Case[] {
     {
       name: "an empty database needs no checkpoint, one in memory has none",
       async run(context) {
-        const db = await context.open(context.capabilities.persistent ? {} : IN_MEMORY);
+        const db = await context.open(context.capabilities.persistent ? {} : inMemory(context));
         await db.checkpoint();
         if (context.capabilities.persistent) {
           deepEqual(await filesOf(context), { segments: [], checkpoints: [] }, "files");
@@ -230,7 +232,7 @@ function exportCases(): Case[] {
     {
       name: "an export is what was there when it was asked for, whatever is written meanwhile",
       async run(context) {
-        const db = await context.open(IN_MEMORY);
+        const db = await context.open(inMemory(context));
         fill(db);
         const before = contentsOf(db);
         const stream = db.export();
@@ -239,7 +241,7 @@ function exportCases(): Case[] {
         db.run(RUN).kv.put("key 5", "later");
         db.deleteRun(OTHER);
         const rest = await collect(stream);
-        const copy = await Database.import([first.value as Uint8Array, ...rest], IN_MEMORY);
+        const copy = await Database.import([first.value as Uint8Array, ...rest], inMemory(context));
         deepEqual(contentsOf(copy), before, "the copy");
         equal(copy.verify().valid, true, "heap of the copy");
         await copy.close();
@@ -250,9 +252,9 @@ function exportCases(): Case[] {
     {
       name: "named runs alone, and a name that there is no run of is refused",
       async run(context) {
-        const db = await context.open(IN_MEMORY);
+        const db = await context.open(inMemory(context));
         fill(db);
-        const copy = await Database.import(db.export({ runs: [OTHER, OTHER] }), IN_MEMORY);
+        const copy = await Database.import(db.export({ runs: [OTHER, OTHER] }), inMemory(context));
         equal(copy.stats().runs, 1, "runs");
         deepEqual(copy.run(OTHER).kv.list(), db.run(OTHER).kv.list(), "its key-values");
         await copy.close();
@@ -265,7 +267,7 @@ function exportCases(): Case[] {
     {
       name: "one that is left early lets go of what it held; one that outlives its database is refused",
       async run(context) {
-        const db = await context.open(IN_MEMORY);
+        const db = await context.open(inMemory(context));
         fill(db);
         for await (const piece of db.export()) {
           ok(piece.length > 0, "a piece");
@@ -286,8 +288,8 @@ function importCases(): Case[] {
     {
       name: "an import has everything with its versions, durably, and goes on from there",
       async run(context) {
-        const { contents, pieces } = await exported();
-        const place = context.capabilities.persistent ? { storage: context.storage() } : IN_MEMORY;
+        const { contents, pieces } = await exported(context);
+        const place = context.capabilities.persistent ? { storage: context.storage() } : inMemory(context);
         const copy = await Database.import(pieces, place);
         deepEqual(contentsOf(copy), contents, "imported");
         copy.run("new").kv.put("key", 1, DEFERRED);
@@ -304,8 +306,8 @@ function importCases(): Case[] {
     },
     {
       name: "any kind of stream is taken, in pieces of any size",
-      async run() {
-        const { contents, pieces } = await exported();
+      async run(context) {
+        const { contents, pieces } = await exported(context);
         const whole = joined(pieces);
         const small: Uint8Array[] = [];
         for (let at = 0; at < whole.length; at += 1 + (at % 9973)) small.push(whole.subarray(at, at + 1 + (at % 9973)));
@@ -316,7 +318,7 @@ function importCases(): Case[] {
           },
         });
         for (const source of [whole as unknown as Uint8Array[], small, stream]) {
-          const copy = await Database.import(source, IN_MEMORY);
+          const copy = await Database.import(source, inMemory(context));
           deepEqual(contentsOf(copy), contents, "the copy");
           await copy.close();
         }
@@ -326,7 +328,7 @@ function importCases(): Case[] {
       name: "a place in which there is something is refused, and stays as it is",
       needs: persistent,
       async run(context) {
-        const { pieces } = await exported();
+        const { pieces } = await exported(context);
         const db = await context.open();
         db.run(RUN).kv.put("mine", 1, DEFERRED);
         await db.close();
@@ -338,9 +340,10 @@ function importCases(): Case[] {
     {
       name: "what is cut, changed, or no export is refused, and the place stays empty",
       async run(context) {
-        const { contents, pieces } = await exported();
+        const { contents, pieces } = await exported(context);
         const whole = joined(pieces);
-        const place = (): object => (context.capabilities.persistent ? { storage: context.storage() } : IN_MEMORY);
+        const place = (): object =>
+          context.capabilities.persistent ? { storage: context.storage() } : inMemory(context);
         const changed = whole.slice();
         changed[whole.length >> 1] = (changed[whole.length >> 1] as number) ^ 1;
         const longer = joined([whole, new Uint8Array(1)]);

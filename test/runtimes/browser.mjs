@@ -2,7 +2,8 @@
  * The contract suites in browsers: Chromium and Firefox.
  *
  * The compiled suites are bundled as an application would bundle the package, served with the headers that isolate a
- * page (so that it may share memory), and opened in a browser with a profile of its own. Reload cases run twice: over a
+ * page (so that it may share memory; in Chromium without them where no memory is shared), and opened in a browser with a
+ * profile of its own. Reload cases run twice: over a
  * reload of the page, and over a browser that is closed and started again on the same profile.
  */
 import { mkdtempSync, rmSync, statfsSync } from "node:fs";
@@ -101,6 +102,9 @@ async function runReloads(place, collector) {
   }
 }
 
+/** Where a page is opened without isolation if it shares no memory; elsewhere all of them are isolated. */
+const NOT_ISOLATED = ["chromium"];
+
 /**
  * What is run side by side, longest first; a browser of its own for each: thousands of databases are opened, and the memory of
  * those that were closed goes when the browser comes to it.
@@ -111,7 +115,11 @@ export const BROWSER_PARTS = [
     run: (place, collector) => runCases(place, { where: "page", shared: true }, collector),
   },
   { name: "workers", run: (place, collector) => runCases(place, { where: "worker" }, collector) },
-  { name: "page", run: (place, collector) => runCases(place, { where: "page", shared: false }, collector) },
+  {
+    name: "page",
+    run: (place, collector) => runCases(place, { where: "page", shared: false }, collector),
+    notIsolatedIn: NOT_ISOLATED,
+  },
   { name: "reloads", run: runReloads },
 ];
 
@@ -120,13 +128,19 @@ export async function bundlePages() {
   await bundle(ENTRY, SITE);
 }
 
+/** What a part is called in the browser of that name. */
+export function titleOf(runtime, { name, notIsolatedIn = [] }) {
+  return `${runtime}, ${name}${notIsolatedIn.includes(runtime) ? ", not isolated" : ""}`;
+}
+
 /** Runs one part of the suites, with the pages bundled, in the browser of that name. @returns the outcomes */
 export async function runInBrowser({ runtime, executablePath }, part) {
-  const collector = new Collector(runtime);
+  const isolated = !part.notIsolatedIn?.includes(runtime);
+  const collector = new Collector(isolated ? runtime : `${runtime}, not isolated`);
   const profile = mkdtempSync(join(profileParent(), `holdfast-${runtime}-`));
   let server;
   try {
-    server = await serve(SITE, (_path, line) => collector.line(line));
+    server = await serve(SITE, (_path, line) => collector.line(line), { isolated });
     await part.run({ runtime, executablePath, profile, url: server.url }, collector);
   } catch (error) {
     collector.fail(error.message);

@@ -8,4 +8,5 @@ export interface ServerRuntimeFound {
 }
 export declare function installRuntimes(): Promise<void>;
 export declare function serverRuntimes(): readonly ServerRuntimeFound[];
+export declare function edgeRuntime(): Omit<ServerRuntimeFound, "args">;
 export declare function findChromium(): Promise<string | undefined>;

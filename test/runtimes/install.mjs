@@ -24,7 +24,9 @@ const FIREFOX_NAMES = ["firefox", "firefox-esr"];
 export async function installRuntimes() {
   const wanted = readFileSync(LOCK, "utf8");
   if (existsSync(STAMP) && readFileSync(STAMP, "utf8") === wanted) return;
-  console.log("Installing Node 22, Node 24, Deno and Bun from npm into test/runtimes/node_modules (about 500 MB) …");
+  console.log(
+    "Installing Node 22, Node 24, Deno, Bun and workerd from npm into test/runtimes/node_modules (about 650 MB) …",
+  );
   const { code, output } = await run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: HERE });
   if (code !== 0) throw new StepError(`npm ci in test/runtimes failed:\n${output}`);
   writeFileSync(STAMP, wanted);
@@ -72,6 +74,11 @@ export function serverRuntimes() {
     },
     { name: "bun", command: platformBinary("@oven", "bun-", ["bin/bun", "bin/bun.exe"]) ?? onPath("bun"), args: plain },
   ];
+}
+
+/** The edge runtime, without `command` where it is missing on this platform. */
+export function edgeRuntime() {
+  return { name: "workerd", command: platformBinary("@cloudflare", "workerd-", ["bin/workerd", "bin/workerd.exe"]) };
 }
 
 /**

@@ -23,11 +23,12 @@ export interface Mount {
   path(place: string): string | undefined;
 }
 
-export type Runtime = "node" | "deno" | "bun" | "browser";
+export type Runtime = "node" | "deno" | "bun" | "workerd" | "browser";
 
 export function detectRuntime(): Runtime {
   if ("Deno" in globalThis) return "deno";
   if ("Bun" in globalThis) return "bun";
+  if (globalThis.navigator?.userAgent === "Cloudflare-Workers") return "workerd";
   return "process" in globalThis ? "node" : "browser";
 }
 
@@ -36,6 +37,8 @@ export function detectRuntime(): Runtime {
  * @param root the directory that places are made under, where there are files; ignored in a browser
  */
 export async function mountsOf(runtime: Runtime, root: string): Promise<readonly Mount[]> {
+  // There are neither files there, nor workers to share a memory with.
+  if (runtime === "workerd") return [await memoryMount()];
   const single = runtime === "browser" ? await browserMounts() : [await memoryMount(), await filesMount(root)];
   // Firefox 153 loses its tab now and then when workers end that a worker has started, whatever they did.
   const isFirefox = runtime === "browser" && navigator.userAgent.includes("Firefox");

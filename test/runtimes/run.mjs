@@ -2,7 +2,7 @@
  * Runtime conformance: the contract suites, compiled once, on every runtime there is.
  *
  *   node test/runtimes/run.mjs            all of them
- *   node test/runtimes/run.mjs deno bun   those whose name begins so; `chromium` and `firefox` are, too
+ *   node test/runtimes/run.mjs deno bun   those whose name begins so; `chromium`, `firefox` and `workerd` are, too
  *
  * The suites are compiled with tsc and not bundled for servers, so that each runtime resolves the built package by
  * itself. Where the suites say `src/`, the compiled ones find `dist/`.
@@ -24,9 +24,10 @@ import {
   step,
   tool,
 } from "../../scripts/steps.mjs";
-import { BROWSER_PARTS, bundlePages, runInBrowser } from "./browser.mjs";
+import { BROWSER_PARTS, bundlePages, runInBrowser, titleOf } from "./browser.mjs";
 import { Collector, explainOutcomes, missing, rowsOf, table, totalOf } from "./collect.mjs";
-import { findChromium, findFirefox, installRuntimes, serverRuntimes } from "./install.mjs";
+import { edgeRuntime, findChromium, findFirefox, installRuntimes, serverRuntimes } from "./install.mjs";
+import { runInWorkerd } from "./workerd.mjs";
 
 /** More than a machine has cores: most of the time they wait for a disk, or for another process of the same browser. */
 const RUNTIMES_AT_ONCE = 3;
@@ -107,14 +108,14 @@ async function runOnServer(runtime) {
 }
 
 async function named(runtime) {
-  const version = (await runOrThrow(runtime.command, ["--version"])).match(/\d+\.\d+\.\d+/)?.[0];
+  const version = (await runOrThrow(runtime.command, ["--version"])).match(/\d+([.-]\d+){2}/)?.[0];
   return { ...runtime, name: `${runtime.name.split(" ")[0]} ${version}` };
 }
 
-async function onServer(runtime) {
+async function onRuntime(runtime, work) {
   if (runtime.command === undefined) return [missing(runtime.name, "npm has no build of it for this platform")];
   const present = await named(runtime);
-  return reported(present.name, () => runOnServer(present));
+  return reported(present.name, () => work(present));
 }
 
 /** Browsers, with what finds each and what names one that is elsewhere. */
@@ -136,7 +137,7 @@ function browserRuns(isWanted) {
 
 async function onBrowser({ name, variable }, executablePath, part, saysMissing) {
   if (executablePath !== undefined) {
-    return reported(`${name}, ${part.name}`, () => runInBrowser({ runtime: name, executablePath }, part));
+    return reported(titleOf(name, part), () => runInBrowser({ runtime: name, executablePath }, part));
   }
   return saysMissing ? [missing(name, `none was found; name one with ${variable}, or install it`)] : [];
 }
@@ -168,7 +169,12 @@ export async function conformanceRuns(wanted = [], leftOut = []) {
   const browsers = browserRuns(isWanted);
   if (browsers.length > 0) await bundlePages();
   const servers = serverRuntimes().filter(({ name }) => isWanted(name));
-  return [...browsers, ...servers.map((runtime) => () => onServer(runtime))];
+  const edge = [edgeRuntime()].filter(({ name }) => isWanted(name));
+  return [
+    ...browsers,
+    ...servers.map((runtime) => () => onRuntime(runtime, runOnServer)),
+    ...edge.map((runtime) => () => onRuntime(runtime, runInWorkerd)),
+  ];
 }
 
 async function main() {

@@ -44,6 +44,8 @@ export interface Settings {
   readonly only?: string;
   /** Names the way in which the ground is taken away; part of the place and of the reported name. */
   readonly variant: string;
+  /** The core, where the package cannot find its own. */
+  readonly wasm?: WebAssembly.Module;
   /** The directory for files; empty in a browser. */
   readonly root: string;
   /** Places whose first phase has failed: the second one would only fail for the same reason. */
@@ -60,6 +62,7 @@ interface Job {
   readonly counts: boolean;
   readonly closes: boolean;
   readonly msMax: number;
+  readonly wasm: WebAssembly.Module | undefined;
   readonly work: (context: Context) => Promise<void> | void;
 }
 
@@ -106,14 +109,14 @@ function isWanted({ opens, shares, name }: Suite, mount: Mount): boolean {
 
 function jobsOf(suite: Suite, mount: Mount, settings: Settings): Job[] {
   if (settings.phase === "cases")
-    return (suite.cases?.() ?? []).map((item, i) => jobOfCase(suite.name, mount, item, i));
+    return (suite.cases?.() ?? []).map((item, i) => jobOfCase(suite.name, mount, item, i, settings));
   if (!mount.capabilities.persistent) return [];
   return (suite.reloadCases?.() ?? [])
     .map((item, i) => jobOfPhase(suite.name, mount, item, i, settings))
     .filter((job) => !settings.failedBefore.includes(job.place));
 }
 
-function jobOfCase(suite: string, mount: Mount, item: Case, index: number): Job {
+function jobOfCase(suite: string, mount: Mount, item: Case, index: number, settings: Settings): Job {
   return {
     suite,
     mount,
@@ -123,6 +126,7 @@ function jobOfCase(suite: string, mount: Mount, item: Case, index: number): Job 
     counts: true,
     closes: true,
     msMax: item.msMax ?? CASE_TIMEOUT_MS,
+    wasm: settings.wasm,
     work: (context) => item.run(context),
   };
 }
@@ -138,6 +142,7 @@ function jobOfPhase(suite: string, mount: Mount, item: ReloadCase, index: number
     counts: !first,
     closes: !first,
     msMax: CASE_TIMEOUT_MS,
+    wasm: settings.wasm,
     work: (context) => (first ? item.before(context) : item.after(context)),
   };
 }
@@ -172,10 +177,10 @@ async function runJob(job: Job): Promise<Outcome> {
 }
 
 function contextOf(job: Job, opened: Database[]): Context {
-  const { mount, place } = job;
+  const { mount, place, wasm } = job;
   let last: { database: Database; options: OpenOptions } | undefined;
   const open = async (options: OpenOptions) => {
-    const whole = { storage: mount.storage(place), shared: mount.shared, ...options };
+    const whole = { storage: mount.storage(place), shared: mount.shared, wasm, ...options };
     const database = mount.attached ? await openAttached(whole, opened) : await Database.open(whole);
     if (!mount.attached) opened.push(database);
     last = { database, options };
@@ -188,6 +193,7 @@ function contextOf(job: Job, opened: Database[]): Context {
     isWrittenElsewhere: mount.isApart,
     storage: () => mount.storage(place),
     path: mount.path(place),
+    wasm,
     startWorker,
     open: (options = {}) => open(options),
     reopen: async (options = {}) => {

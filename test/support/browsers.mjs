@@ -2,7 +2,7 @@
  * What everything that runs in Chromium and Firefox needs: a page that is bundled as an application would bundle the package,
  * a server for it that takes what the page posts, and a browser on a profile of the caller's.
  *
- * What it keeps true: the page is isolated, so that it may share memory; no browser is downloaded; which library drives which
+ * What it keeps true: the page is isolated, so that it may share memory, unless it is asked for without; no browser is downloaded; which library drives which
  * browser is known here alone. Playwright drives Chromium, and puppeteer-core Firefox, where Playwright needs one that was built
  * for it.
  */
@@ -13,7 +13,7 @@ import { pathToFileURL } from "node:url";
 import { ROOT } from "../../scripts/steps.mjs";
 
 const PUPPETEER = join(ROOT, "test/runtimes/node_modules/puppeteer-core/lib/esm/puppeteer/puppeteer-core.js");
-const HEADERS = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
+const ISOLATING = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
 const TYPES = { ".js": "text/javascript", ".wasm": "application/wasm", ".html": "text/html" };
 const CHROMIUM_FLAGS = [
   "--no-sandbox",
@@ -59,23 +59,24 @@ function bodyOf(request, then) {
 }
 
 /** Serves a bundled folder; `onPost(path, body)` takes what the page posts. @returns its URL, and what ends it */
-export async function serve(site, onPost = () => {}) {
+export async function serve(site, onPost = () => {}, { isolated = true } = {}) {
+  const headers = isolated ? ISOLATING : {};
   const server = createServer((request, response) => {
     const path = new URL(request.url, "http://localhost").pathname;
     if (request.method === "POST") {
       bodyOf(request, (body) => {
         onPost(path, body);
-        response.writeHead(204, HEADERS).end();
+        response.writeHead(204, headers).end();
       });
       return;
     }
     const file = path === "/" ? "index.html" : path.slice(1);
     try {
       const content = readFileSync(join(site, file));
-      response.writeHead(200, { ...HEADERS, "Content-Type": TYPES[extname(file)] ?? "application/octet-stream" });
+      response.writeHead(200, { ...headers, "Content-Type": TYPES[extname(file)] ?? "application/octet-stream" });
       response.end(content);
     } catch {
-      response.writeHead(404, HEADERS).end();
+      response.writeHead(404, headers).end();
     }
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
