@@ -4,33 +4,34 @@
 
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 const FOLDER = fileURLToPath(new URL("./", import.meta.url));
 
-/** Versions by package name. Installs what is missing; throws where npm fails. */
-export function ensurePeers(say) {
-  const pins = JSON.parse(fs.readFileSync(new URL("./package.json", import.meta.url), "utf8")).dependencies;
-  const missing = Object.keys(pins).filter((name) => installedVersion(name) !== pins[name]);
+/** Versions by package name, of those that a folder pins. Installs what is missing; throws where npm fails. */
+export function ensurePeers(say, folder = FOLDER) {
+  const pins = JSON.parse(fs.readFileSync(path.join(folder, "package.json"), "utf8")).dependencies;
+  const missing = Object.keys(pins).filter((name) => installedVersion(folder, name) !== pins[name]);
   if (missing.length > 0) {
     say(
-      `installing ${missing.join(", ")} into bench/node_modules (once; a native add-on may be compiled, which takes minutes)`,
+      `installing ${missing.join(", ")} into ${path.relative(process.cwd(), folder)}/node_modules (once; a native add-on may be compiled, which takes minutes)`,
     );
     const npm = spawnSync("npm", ["ci", "--no-audit", "--no-fund"], {
-      cwd: FOLDER,
+      cwd: folder,
       // Standard output is the table's.
       stdio: ["ignore", process.stderr, process.stderr],
       shell: process.platform === "win32",
     });
     if (npm.error !== undefined) throw new Error("npm could not be started", { cause: npm.error });
-    if (npm.status !== 0) throw new Error(`npm ci in bench/ ended with status ${npm.status}`);
+    if (npm.status !== 0) throw new Error(`npm ci in ${folder} ended with status ${npm.status}`);
   }
   return pins;
 }
 
-function installedVersion(name) {
+function installedVersion(folder, name) {
   try {
-    const manifest = new URL(`./node_modules/${name}/package.json`, import.meta.url);
+    const manifest = path.join(folder, "node_modules", name, "package.json");
     return JSON.parse(fs.readFileSync(manifest, "utf8")).version;
   } catch {
     return undefined;

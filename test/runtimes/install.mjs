@@ -106,7 +106,8 @@ function anyOnPath(names) {
   return names.map(onPath).find((path) => path !== undefined);
 }
 
-function onPath(name) {
+/** Where a command is, or `undefined`. */
+export function onPath(name) {
   const directories = (process.env.PATH ?? "").split(delimiter).filter((directory) => directory !== "");
   return directories.map((directory) => join(directory, name)).find(isExecutable);
 }
