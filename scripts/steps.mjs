@@ -30,6 +30,14 @@ export function stepLine(name, note, ms) {
   return `${name.padEnd(NAME_WIDTH)} ${note.padEnd(10)} ${ms === undefined ? "" : seconds(ms).padStart(7)}`.trimEnd();
 }
 
+/** Has a child end with this process, however that ends, unless it has ended before. @returns the child */
+export function boundToThis(child) {
+  const end = () => child.kill("SIGKILL");
+  process.once("exit", end);
+  child.once("close", () => process.off("exit", end));
+  return child;
+}
+
 /**
  * Runs a command in the root of the project to its end.
  * @returns its exit code and everything that it wrote, both streams in the order of arrival

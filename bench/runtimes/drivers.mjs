@@ -8,7 +8,7 @@ import { spawn } from "node:child_process";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { ROOT } from "../../scripts/steps.mjs";
+import { boundToThis, ROOT } from "../../scripts/steps.mjs";
 import { bundle, launch, serve } from "../../test/support/browsers.mjs";
 import { bundleForWorkerd, serveWorkerd } from "../../test/support/workerd.mjs";
 
@@ -35,11 +35,9 @@ function silence() {
 }
 
 export async function onServer({ command, args }, { size, folder, onLine }) {
-  const child = spawn(command, [...args, entry("server"), JSON.stringify({ size, folder })], {
-    cwd: ROOT,
-    stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
-  });
+  const given = [...args, entry("server"), JSON.stringify({ size, folder })];
+  const env = { ...process.env, NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" };
+  const child = boundToThis(spawn(command, given, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"], env }));
   const watch = silence();
   let isDone = false;
   let noise = "";

@@ -5,6 +5,7 @@
 import { spawn } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
+import { boundToThis } from "../../scripts/steps.mjs";
 import { onPath } from "../../test/runtimes/install.mjs";
 import { withSite } from "./drivers.mjs";
 
@@ -32,9 +33,8 @@ export function findWebKit() {
 
 /** A display of its own, and its number. */
 async function startDisplay(command) {
-  const child = spawn(command, ["-displayfd", String(DISPLAY_FD), "-screen", "0", "1024x768x24"], {
-    stdio: ["ignore", "ignore", "ignore", "pipe"],
-  });
+  const args = ["-displayfd", String(DISPLAY_FD), "-screen", "0", "1024x768x24"];
+  const child = boundToThis(spawn(command, args, { stdio: ["ignore", "ignore", "ignore", "pipe"] }));
   const number = await new Promise((resolve, reject) => {
     child.once("error", reject);
     child.once("close", () => reject(new Error("the display ended at once")));
@@ -83,16 +83,9 @@ async function newSession(call, browser) {
 export async function inWebKit({ driver, display, browser }, { size, onLine, folder }) {
   const screen = await startDisplay(display);
   const port = await freePort();
-  const child = spawn(driver, [`--port=${port}`], {
-    stdio: "ignore",
-    env: {
-      ...process.env,
-      DISPLAY: screen.name,
-      JSC_useSharedArrayBuffer: "1",
-      XDG_DATA_HOME: folder,
-      XDG_CACHE_HOME: folder,
-    },
-  });
+  const env = { DISPLAY: screen.name, JSC_useSharedArrayBuffer: "1", XDG_DATA_HOME: folder, XDG_CACHE_HOME: folder };
+  const args = [`--port=${port}`];
+  const child = boundToThis(spawn(driver, args, { stdio: "ignore", env: { ...process.env, ...env } }));
   try {
     const call = caller(`http://127.0.0.1:${port}`);
     const { sessionId, capabilities } = await newSession(call, browser);

@@ -9,7 +9,7 @@ import { spawn } from "node:child_process";
 import { copyFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
-import { ROOT } from "../../scripts/steps.mjs";
+import { boundToThis, ROOT } from "../../scripts/steps.mjs";
 
 const CORE = join(ROOT, "dist/single.wasm");
 const START_MS_MAX = 20_000;
@@ -59,9 +59,8 @@ export async function bundleForWorkerd(entry, folder) {
 
 /** Starts workerd on a bundled folder. @returns its URL, what it wrote, and what ends it */
 export async function serveWorkerd(executable, folder) {
-  const child = spawn(executable, ["serve", join(folder, "config.capnp"), `--control-fd=${CONTROL_FD}`], {
-    stdio: ["ignore", "pipe", "pipe", "pipe"],
-  });
+  const args = ["serve", join(folder, "config.capnp"), `--control-fd=${CONTROL_FD}`];
+  const child = boundToThis(spawn(executable, args, { stdio: ["ignore", "pipe", "pipe", "pipe"] }));
   let noise = "";
   const collect = (chunk) => {
     noise += chunk;
