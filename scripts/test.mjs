@@ -9,6 +9,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { explainOutcomes, rowsOf, table, totalOf } from "../test/runtimes/collect.mjs";
+import { findChromium, findFirefox, installRuntimes } from "../test/runtimes/install.mjs";
 import { conformanceRuns } from "../test/runtimes/run.mjs";
 import { check, vitest } from "./check.mjs";
 import { clearReports, conclude, faultsOf, readReports } from "./durability.mjs";
@@ -100,12 +101,19 @@ async function sideBySide(suites, runtimes) {
   };
 }
 
+/** What has to be fetched comes while the build and the checks keep the processors busy; who needs it reports what fails. */
+function fetchAhead() {
+  return Promise.allSettled([installRuntimes(), findChromium(), findFirefox()]);
+}
+
 async function main() {
+  const fetched = fetchAhead();
   mkdirSync(join(ROOT, "build/results"), { recursive: true });
   clearReports();
   const { steps, unit } = await check({ conformanceFollows: true });
   const rows = [rowOfChecks(steps), { runtime: `node ${process.versions.node}`, storage: "unit, model", ...unit }];
   let outcomes = [];
+  await fetched;
   if (steps.some((result) => result.name === UNIT_STEP)) {
     const { further, outcomes: conformed } = await sideBySide(SUITES, await conformance());
     outcomes = conformed;

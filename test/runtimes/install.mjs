@@ -20,8 +20,16 @@ const APT_LOCK_TIMEOUT_S = 300;
 const CHROMIUM_NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 const FIREFOX_NAMES = ["firefox", "firefox-esr"];
 
+/** The installation that has begun: whoever asks for it again waits for the same. */
+let installed;
+
 /** Installs the runtimes from npm, unless they are there as the lock file wants them. */
-export async function installRuntimes() {
+export function installRuntimes() {
+  installed ??= installFromNpm();
+  return installed;
+}
+
+async function installFromNpm() {
   const wanted = readFileSync(LOCK, "utf8");
   if (existsSync(STAMP) && readFileSync(STAMP, "utf8") === wanted) return;
   console.log(
