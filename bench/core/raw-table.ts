@@ -84,5 +84,5 @@ export function benchEnginePut(run: usize, generation: u32, operation: usize): f
   const valueBytes = load<u32>(operation, 4);
   bytesCopy(scratchKey(), operation + KEY_OFFSET, keyBytes);
   bytesCopy(scratchValue(), operation + VALUE_OFFSET, valueBytes);
-  return put(run, generation, TABLE_KV, keyBytes, valueBytes, 0, -1, 0);
+  return put(run, generation, TABLE_KV, keyBytes, valueBytes, 0, -1);
 }
