@@ -8,6 +8,8 @@
 // itself: `atMost`, in nanoseconds or in the row's own unit, or `atLeast`, where more is better. `red` is where to stop and redesign. `ratios` are rows that say
 // how many times one row's time another's is.
 
+import { WORKLOADS } from "./work/ycsb.mjs";
+
 const RAW = "raw table put (A0)";
 const ENGINE = "engine put (A1)";
 const FACADE = "Holdfast kv.put (B)";
@@ -29,6 +31,15 @@ const layers = {
     { of: FACADE, atMost: 1000, red: 20_000 },
   ],
 };
+
+/** The core workloads of YCSB. Their definitions need no peer. */
+const ycsb = Object.entries(WORKLOADS).map(([name, { title }]) => ({
+  name: `ycsb-${name}`,
+  title: `YCSB workload ${name.toUpperCase()}, in memory: ${title}; records of ten fields of 100 bytes`,
+  unit: "µs",
+  goals: [],
+  load: async () => (await import("./measurements/ycsb.mjs")).prepareWorkload(name),
+}));
 
 export const catalogue = [
   {
@@ -190,6 +201,7 @@ export const catalogue = [
     goals: [],
     load: async () => (await import("./measurements/graph.mjs")).prepare,
   },
+  ...ycsb,
   {
     name: "layers",
     title: "what each layer adds to a put: over 100,000 existing keys in shuffled order",

@@ -32,7 +32,7 @@ export function makeValues(count, generation) {
 /** The indices below `count` in an order that depends on `seed` alone. */
 export function shuffledIndices(count, seed) {
   const indices = Uint32Array.from({ length: count }, (_, index) => index);
-  const random = mulberry32(seed);
+  const random = randomFrom(seed);
   for (let last = count - 1; last > 0; last--) {
     const other = Math.floor(random() * (last + 1));
     const kept = indices[last];
@@ -55,7 +55,8 @@ export function sum(numbers, count) {
   return total;
 }
 
-function mulberry32(seed) {
+/** Numbers from 0 to 1, exclusive, that follow from `seed`. */
+export function randomFrom(seed) {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
