@@ -11,6 +11,7 @@ import { ensurePeers } from "./dependencies.mjs";
 import { helpText, parseFlags, ROUNDS_FULL, ROUNDS_QUICK, UsageError } from "./flags.mjs";
 import { machineFacts } from "./machine.mjs";
 import { alone, inTurn, measureInRounds } from "./measure.mjs";
+import { Missing } from "./missing.mjs";
 import { openScratch } from "./scratch.mjs";
 import { renderMachine, renderMeasurement } from "./table.mjs";
 import { judge } from "./verdict.mjs";
@@ -135,7 +136,12 @@ function openStores() {
         open.push(store);
         return store;
       } catch (error) {
-        failures.push({ name, isHoldfast: name === "Holdfast", failure: String(error?.message ?? error) });
+        const reason = String(error?.message ?? error);
+        failures.push({
+          name,
+          isHoldfast: name === "Holdfast",
+          ...(error instanceof Missing ? { note: `missing: ${reason}` } : { failure: reason }),
+        });
         return undefined;
       }
     },

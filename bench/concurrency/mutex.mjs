@@ -6,8 +6,8 @@
 
 const SPINS = 100;
 
-/** A store whose operations take turns behind the word at `buffer`'s beginning. */
-export function behindOneLock(store, buffer) {
+/** A mutex that is the word at `buffer`'s beginning. */
+export function openMutex(buffer) {
   const word = new Int32Array(buffer);
 
   const lock = () => {
@@ -20,7 +20,12 @@ export function behindOneLock(store, buffer) {
   const unlock = () => {
     if (Atomics.exchange(word, 0, 0) === 2) Atomics.notify(word, 0, 1);
   };
+  return { lock, unlock };
+}
 
+/** A store whose operations take turns behind one mutex. */
+export function behindOneLock(store, buffer) {
+  const { lock, unlock } = openMutex(buffer);
   return {
     get(key) {
       lock();

@@ -7,7 +7,9 @@ import { openSqlite } from "../subjects/better-sqlite3.mjs";
 import { openLevel } from "../subjects/classic-level.mjs";
 import { openHoldfast } from "../subjects/holdfast.mjs";
 import { openLmdb } from "../subjects/lmdb.mjs";
+import { openLockedTree } from "../subjects/locked-tree.mjs";
 import { openMap } from "../subjects/map.mjs";
+import { openNodeSqlite } from "../subjects/node-sqlite.mjs";
 import { flatCopy, makeKeys, makeValues, pick, shuffledIndices, sum } from "../workload.mjs";
 
 const ENTRIES = 100_000;
@@ -41,8 +43,12 @@ async function prepare({ scratch, quick, opened }, orderOfRound, copyOf = (key) 
     openLmdb({ folder: scratch.folder("lmdb-binary"), sync: false, encoding: "binary" }),
   );
   const sqlite = await opened("better-sqlite3", () => openSqlite({}));
+  const nodeSqlite = await opened("node:sqlite", openNodeSqlite);
+  const tree = await opened("ordered map, one lock", openLockedTree);
   const level = await opened("classic-level", () => openLevel({ folder: scratch.folder("level") }));
-  for (const store of [holdfast, map, lmdb, lmdbBinary, sqlite, level]) await store?.load(all, values);
+  for (const store of [holdfast, map, lmdb, lmdbBinary, sqlite, nodeSqlite, tree, level]) {
+    await store?.load(all, values);
+  }
 
   return {
     makeInput(round, count) {
@@ -60,6 +66,13 @@ async function prepare({ scratch, quick, opened }, orderOfRound, copyOf = (key) 
         pass: lmdbBinary.getBinaryFastPass,
       },
       sqlite && { name: "better-sqlite3 :memory:", note: "prepared select, plucked", operations, pass: sqlite.getPass },
+      nodeSqlite && {
+        name: "node:sqlite :memory:",
+        note: "prepared select",
+        operations,
+        pass: nodeSqlite.getPass,
+      },
+      tree && { name: "ordered map, one lock", note: "a B+ tree", operations, pass: tree.getPass },
       level && { name: "classic-level getSync", operations, pass: level.getSyncPass },
       level && {
         name: "classic-level get",

@@ -4,7 +4,9 @@ import { openSqlite } from "../subjects/better-sqlite3.mjs";
 import { openLevel } from "../subjects/classic-level.mjs";
 import { openHoldfast } from "../subjects/holdfast.mjs";
 import { openLmdb } from "../subjects/lmdb.mjs";
+import { openLockedTree } from "../subjects/locked-tree.mjs";
 import { openMap } from "../subjects/map.mjs";
+import { openNodeSqlite } from "../subjects/node-sqlite.mjs";
 import { flatCopy, makeKeys, makeValues, pick, shuffledIndices, sum } from "../workload.mjs";
 
 const ENTRIES = 10_000;
@@ -26,8 +28,10 @@ export async function prepare({ scratch, quick, opened }) {
   const map = await opened("Map", openMap);
   const lmdb = await opened("lmdb", () => openLmdb({ folder: scratch.folder("lmdb"), sync: false }));
   const sqlite = await opened("better-sqlite3", () => openSqlite({}));
+  const nodeSqlite = await opened("node:sqlite", openNodeSqlite);
+  const tree = await opened("ordered map, one lock", openLockedTree);
   const level = await opened("classic-level", () => openLevel({ folder: scratch.folder("level") }));
-  for (const store of [holdfast, map, lmdb, sqlite, level]) await store?.load(all, values);
+  for (const store of [holdfast, map, lmdb, sqlite, nodeSqlite, tree, level]) await store?.load(all, values);
 
   return {
     makeInput(round, count) {
@@ -44,6 +48,13 @@ export async function prepare({ scratch, quick, opened }) {
         operations,
         pass: sqlite.listPass,
       },
+      nodeSqlite && {
+        name: "node:sqlite :memory:",
+        note: "prepared range select, objects",
+        operations,
+        pass: nodeSqlite.listPass,
+      },
+      tree && { name: "ordered map, one lock", note: "getRange of a B+ tree", operations, pass: tree.listPass },
       level && { name: "classic-level iterator", note: "async, all()", operations, pass: level.listPass },
     ].filter(Boolean),
   };

@@ -4,7 +4,9 @@
 import { openSqlite } from "../subjects/better-sqlite3.mjs";
 import { openHoldfast } from "../subjects/holdfast.mjs";
 import { openLmdb } from "../subjects/lmdb.mjs";
+import { openLockedTree } from "../subjects/locked-tree.mjs";
 import { openMap } from "../subjects/map.mjs";
+import { openNodeSqlite } from "../subjects/node-sqlite.mjs";
 import { makeKeys, makeValues, pick, shuffledIndices } from "../workload.mjs";
 
 const ENTRIES = 100_000;
@@ -28,7 +30,9 @@ async function prepare({ scratch, quick, opened }, orderOfRound) {
   const map = await opened("Map", openMap);
   const sqlite = await opened("better-sqlite3", () => openSqlite({}));
   const lmdb = await opened("lmdb", () => openLmdb({ folder: scratch.folder("lmdb"), sync: false }));
-  for (const store of [holdfast, map, sqlite, lmdb]) await store?.load(all, values);
+  const nodeSqlite = await opened("node:sqlite", openNodeSqlite);
+  const tree = await opened("ordered map, one lock", openLockedTree);
+  for (const store of [holdfast, map, sqlite, lmdb, nodeSqlite, tree]) await store?.load(all, values);
 
   return {
     makeInput: (round, count) => ({
@@ -53,6 +57,14 @@ async function prepare({ scratch, quick, opened }, orderOfRound) {
         pass: sqlite.putPass,
         read: sqlite.read,
       },
+      nodeSqlite && {
+        name: "node:sqlite :memory:",
+        note: "prepared upsert, each its own transaction",
+        operations,
+        pass: nodeSqlite.putPass,
+        read: nodeSqlite.read,
+      },
+      tree && { name: "ordered map, one lock", note: "a B+ tree", operations, pass: tree.putPass, read: tree.read },
       lmdb && {
         name: "lmdb putSync",
         note: "noSync; a file even so",

@@ -6,12 +6,16 @@
 import { openSqlite } from "../subjects/better-sqlite3.mjs";
 import { openHoldfast } from "../subjects/holdfast.mjs";
 import { openLmdb } from "../subjects/lmdb.mjs";
+import { openLockedTree } from "../subjects/locked-tree.mjs";
+import { openNodeSqlite } from "../subjects/node-sqlite.mjs";
 import { makeKeys, makeValues, pick, shuffledIndices, sum } from "../workload.mjs";
 
 const ENTRIES = 10_000;
 const OPERATIONS = 300_000;
 const OPERATIONS_QUICK = 50_000;
 const PEERS_SHARE = 0.1;
+/** A copy of all entries for each. */
+const COPIES_SHARE = 0.001;
 
 export async function prepare({ scratch, quick, opened }) {
   const all = makeKeys(ENTRIES);
@@ -21,7 +25,9 @@ export async function prepare({ scratch, quick, opened }) {
   const holdfast = await opened("Holdfast", () => openHoldfast({ durability: "in-memory" }));
   const lmdb = await opened("lmdb", () => openLmdb({ folder: scratch.folder("lmdb"), sync: false }));
   const sqlite = await opened("better-sqlite3", () => openSqlite({}));
-  for (const store of [holdfast, lmdb, sqlite]) await store?.load(all, values);
+  const nodeSqlite = await opened("node:sqlite", openNodeSqlite);
+  const tree = await opened("ordered map, one lock", openLockedTree);
+  for (const store of [holdfast, lmdb, sqlite, nodeSqlite, tree]) await store?.load(all, values);
 
   const counted = (_round, count) => ({ count, expected: count });
   return {
@@ -65,6 +71,18 @@ export async function prepare({ scratch, quick, opened }) {
         note: "begin, select, commit",
         operations: operations * PEERS_SHARE,
         pass: sqlite.snapshotGetPass,
+      },
+      nodeSqlite && {
+        name: "node:sqlite, one get",
+        note: "begin, select, commit",
+        operations: operations * PEERS_SHARE,
+        pass: nodeSqlite.snapshotGetPass,
+      },
+      tree && {
+        name: "ordered map, one lock, one get",
+        note: `all ${ENTRIES.toLocaleString("en")} entries copied`,
+        operations: operations * COPIES_SHARE,
+        pass: tree.snapshotGetPass,
       },
     ].filter(Boolean),
   };
