@@ -232,6 +232,23 @@ export const catalogue = [
     load: async () => (await import("./measurements/tail.mjs")).prepareGrowth,
   },
   {
+    name: "pause",
+    title:
+      "the longest put and gap of the event loop: 1,000,000 new keys written, then a checkpoint or a snapshot of them",
+    unit: "ms",
+    per: "at the longest",
+    goals: [],
+    load: async () => (await import("./measurements/pause.mjs")).prepare,
+  },
+  {
+    name: "cold",
+    title: "opening cold: a new process until its first get, 100,000 keys on files",
+    unit: "ms",
+    per: "per process",
+    goals: [],
+    load: async () => (await import("./measurements/cold.mjs")).prepare,
+  },
+  {
     name: "allocations",
     title: "bytes of JavaScript heap that an operation takes",
     unit: "bytes",
