@@ -231,6 +231,13 @@ export const catalogue = [
   },
   ...ycsb,
   {
+    name: "modes",
+    title: "what each durability mode costs each primitive: one write, its own commit",
+    unit: "µs",
+    goals: [],
+    load: async () => (await import("./measurements/modes.mjs")).prepare,
+  },
+  {
     name: "layers",
     title: "what each layer adds to a put: over 100,000 existing keys in shuffled order",
     ...layers,
