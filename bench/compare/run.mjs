@@ -14,7 +14,7 @@ import { helpText, parseOptions } from "./flags.mjs";
 import { JobError, openJobs } from "./jobs.mjs";
 import { compareReports } from "./rows.mjs";
 import { renderComparison, renderSides } from "./table.mjs";
-import { checkOut, newerOf, provideModules, resolveCommit, TreeError, takeBench } from "./trees.mjs";
+import { checkOut, fitToCore, newerOf, provideModules, resolveCommit, TreeError, takeBench } from "./trees.mjs";
 
 const JSON_FORMAT = 1;
 const PROJECT = fileURLToPath(new URL("../../", import.meta.url));
@@ -58,9 +58,11 @@ async function compare(options) {
   try {
     const trees = { base: scratch.folder("base"), head: scratch.folder("head") };
     for (const side of SIDES) undo.push(checkOut(PROJECT, sides[side], trees[side]));
-    if (benchOf !== "own") takeBench(benchOf === "head" ? trees.base : trees.head, trees[benchOf]);
+    const taker = benchOf === "head" ? "base" : "head";
+    const own = benchOf === "own" ? [] : takeBench(trees[taker], trees[benchOf]);
     for (const side of ["head", "base"]) {
       await provideModules(trees[side], [PROJECT, ...(side === "base" ? [trees.head] : [])], job, say);
+      if (side === taker) await fitToCore(trees[side], own, job);
       sayStep(`building ${side.toUpperCase()}`);
       await job.run(process.execPath, ["scripts/build.mjs", "--quiet"], { cwd: trees[side] });
     }

@@ -3,8 +3,8 @@
 // Keeps true:
 // - The repository is left as it was: a commit is a detached work tree of git, which is removed at exit; `.` is a copy of the
 //   files that git tracks or would track, so that edits meanwhile change nothing.
-// - The benchmark is the same in both unless each is to use its own; only `bench/core/*.ts`, which is compiled with the core's
-//   sources and knows their insides, is always each commit's own where it has one.
+// - The benchmark is the same in both unless each is to use its own. `bench/core/*.ts` is compiled with the core's sources and
+//   knows their insides: where the other commit's does not compile with them, it is the commit's own.
 // - Packages are shared where the lock files say the same, and installed where they do not.
 
 import { spawnSync } from "node:child_process";
@@ -14,6 +14,8 @@ import path from "node:path";
 const WORK_TREE = ".";
 const LOCK = "package-lock.json";
 const MODULES = "node_modules";
+const CORE = "bench/core";
+const COMPILER = "node_modules/assemblyscript/bin/asc.js";
 const NOT_COPIED = new Set([MODULES, "results"]);
 
 export class TreeError extends Error {}
@@ -55,17 +57,30 @@ function copyWorkTree(project, folder) {
   }
 }
 
-/** Gives `tree` the benchmark of `other`. */
+/** Gives `tree` the benchmark of `other`. Returns what was compiled with its own core, for `fitToCore`. */
 export function takeBench(tree, other) {
-  const own = path.join(tree, "bench/core");
-  const sources = fs.existsSync(own) ? fs.readdirSync(own).filter((name) => name.endsWith(".ts")) : [];
-  const kept = sources.map((name) => [name, fs.readFileSync(path.join(own, name))]);
+  const core = path.join(tree, CORE);
+  const sources = fs.existsSync(core) ? fs.readdirSync(core).filter((name) => name.endsWith(".ts")) : [];
+  const own = sources.map((name) => ({
+    name: `${CORE}/${name}`,
+    text: fs.readFileSync(path.join(core, name), "utf8"),
+  }));
   fs.rmSync(path.join(tree, "bench"), { recursive: true, force: true });
   fs.cpSync(path.join(other, "bench"), path.join(tree, "bench"), {
     recursive: true,
     filter: (name) => !NOT_COPIED.has(path.basename(name)),
   });
-  for (const [name, content] of kept) fs.writeFileSync(path.join(own, name), content);
+  return own;
+}
+
+/** Puts back what of `own` the taken benchmark has another of that does not compile with the core of `tree`. */
+export async function fitToCore(tree, own, job) {
+  for (const { name, text } of own) {
+    const file = path.join(tree, name);
+    if (!fs.existsSync(file) || fs.readFileSync(file, "utf8") === text) continue;
+    const status = await job.run(process.execPath, [COMPILER, name, "--noEmit"], { cwd: tree, fine: [0, 1] });
+    if (status !== 0) fs.writeFileSync(file, text);
+  }
 }
 
 /** Packages for `tree`: linked from the first of `others` that has the very same, or installed. */
