@@ -8,16 +8,13 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { catalogue } from "./catalogue.mjs";
 import { ensurePeers } from "./dependencies.mjs";
+import { measureEntry, WARM_UPS } from "./entry.mjs";
 import { helpText, parseFlags, ROUNDS_FULL, ROUNDS_QUICK, UsageError } from "./flags.mjs";
 import { machineFacts } from "./machine.mjs";
-import { alone, inTurn, measureInRounds } from "./measure.mjs";
-import { Missing } from "./missing.mjs";
 import { openScratch } from "./scratch.mjs";
 import { renderMachine, renderMeasurement } from "./table.mjs";
-import { judge } from "./verdict.mjs";
 
 const JSON_FORMAT = 2;
-const WARM_UPS = 2;
 const RESULTS = fileURLToPath(new URL("./results/", import.meta.url));
 
 const say = (line) => process.stderr.write(`${line}\n`);
@@ -65,17 +62,17 @@ async function main(args) {
   }
 }
 
-async function runAll({ quick, only }, peers, scratch) {
+async function runAll({ quick, only, rounds }, peers, scratch) {
   const machine = machineFacts();
   const { fileSystem, isMemory } = scratch;
   process.stdout.write(renderMachine(machine, scratch));
   if (quick) process.stdout.write("quick: few and short rounds, good to see that it works and not to be quoted\n");
 
-  const rounds = quick ? ROUNDS_QUICK : ROUNDS_FULL;
   const chosen = catalogue.filter(({ name }) => only.length === 0 || only.includes(name));
   const measurements = [];
   for (const entry of chosen) {
-    const measured = await runOne(entry, { quick, rounds, scratch });
+    const measured = await measureEntry(entry, { quick, rounds, scratch, say, sayStep });
+    if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
     process.stdout.write(renderMeasurement(measured));
     measurements.push(measured);
   }
@@ -85,73 +82,9 @@ async function runAll({ quick, only }, peers, scratch) {
     files: { fileSystem, isMemory },
     peers,
     quick,
-    rounds,
+    rounds: rounds ?? (quick ? ROUNDS_QUICK : ROUNDS_FULL),
     warmUps: WARM_UPS,
     measurements,
-  };
-}
-
-async function runOne(entry, { quick, rounds, scratch }) {
-  const { name, title, unit } = entry;
-  const stores = openStores();
-  try {
-    sayStep(`${name}: opening and filling`);
-    const prepare = await entry.load();
-    const work = await prepare({ quick, scratch, opened: stores.opened });
-    const progress = (step) => sayStep(`${name}: ${step}`);
-    const measured =
-      work.measure === undefined
-        ? await measureInRounds({ ...work, turns: turnsOf(work), rounds, warmUps: WARM_UPS, progress })
-        : await measureItself(name, work, progress);
-    const taken = work.rounds ?? rounds;
-    return { name, title, unit, per: entry.per, rounds: taken, ...judge(entry, [...stores.failures, ...measured]) };
-  } finally {
-    await stores.close();
-    if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
-  }
-}
-
-/** A measurement that is not taken in rounds of passes; one that fails becomes a row that says why. */
-async function measureItself(name, work, progress) {
-  try {
-    return await work.measure(progress);
-  } catch (error) {
-    return [{ name, failure: String(error?.message ?? error) }];
-  }
-}
-
-function turnsOf(work) {
-  return [...(work.inTurn === undefined ? [] : [inTurn(work.inTurn)]), ...work.subjects.map(alone)];
-}
-
-/** Opens stores for one measurement and remembers them. One that cannot be opened becomes a row that says why. */
-function openStores() {
-  const open = [];
-  const failures = [];
-  return {
-    failures,
-    async opened(name, factory) {
-      try {
-        const store = await factory();
-        open.push(store);
-        return store;
-      } catch (error) {
-        const reason = String(error?.message ?? error);
-        failures.push({
-          name,
-          isHoldfast: name === "Holdfast",
-          ...(error instanceof Missing ? { note: `missing: ${reason}` } : { failure: reason }),
-        });
-        return undefined;
-      }
-    },
-    async close() {
-      for (const store of open.reverse()) {
-        await Promise.resolve()
-          .then(() => store.close())
-          .catch((error) => say(`a store did not close: ${error?.message ?? error}`));
-      }
-    },
   };
 }
 

@@ -18,9 +18,9 @@ function cleanPass(...of) {
   return pass(...of);
 }
 
-export async function prepare({ scratch, quick, opened }) {
+export async function prepare({ scratch, quick, rounds: wanted, opened }) {
   const operations = quick ? OPERATIONS_QUICK : OPERATIONS;
-  const rounds = quick ? ROUNDS_QUICK : ROUNDS;
+  const rounds = wanted ?? (quick ? ROUNDS_QUICK : ROUNDS);
   const stores = {};
   for (const kind of Object.keys(KINDS)) {
     stores[kind] = await opened("Holdfast", () => openDatabase({ path: scratch.folder(kind), durability: "strict" }));

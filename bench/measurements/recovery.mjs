@@ -58,8 +58,8 @@ async function timeCheckpoint(from, to) {
   return seconds;
 }
 
-export async function prepare({ scratch, quick }) {
-  const rounds = quick ? ROUNDS_QUICK : ROUNDS;
+export async function prepare({ scratch, quick, rounds: wanted }) {
+  const rounds = wanted ?? (quick ? ROUNDS_QUICK : ROUNDS);
   const records = quick ? RECORDS_QUICK : RECORDS;
   const largeRecords = quick ? LARGE_RECORDS_QUICK : LARGE_RECORDS;
   const small = scratch.folder("small");
