@@ -5,8 +5,9 @@
 //
 // A goal names the subject that Holdfast stands beside. `timesAsFast` lists what is to be reached, the first goal and the one
 // after it; `timesItsTime` is for a floor that nobody can beat, where less is better. A goal with `of` is for that row by
-// itself: `atMost`, in nanoseconds or in the row's own unit, or `atLeast`, where more is better. `red` is where to stop and redesign. `ratios` are rows that say
-// how many times one row's time another's is.
+// itself: `atMost`, in nanoseconds or in the row's own unit, or `atLeast`, where more is better. `red` is where to stop and
+// redesign. `ratios` are rows that say how many times one row's time another's is, `rates` rows of how many operations a second
+// a row's time comes to.
 
 import { WORKLOADS } from "./work/ycsb.mjs";
 
@@ -49,8 +50,8 @@ export const catalogue = [
     goals: [
       { against: "lmdb get", timesAsFast: [4, 6], red: 1 },
       { against: "Map.get", timesAsFast: [0.6, 0.8] },
+      { of: "Holdfast kv.get", atMost: 500, red: 10_000 },
     ],
-    redAboveNs: 10_000,
     load: async () => (await import("./measurements/get.mjs")).prepareAll,
   },
   {
@@ -76,8 +77,8 @@ export const catalogue = [
     goals: [
       { against: "better-sqlite3 :memory:", timesAsFast: [6, 10] },
       { against: "Map.set", timesAsFast: [0.6, 0.8] },
+      { of: "Holdfast kv.put", atMost: 1000, red: 20_000 },
     ],
-    redAboveNs: 20_000,
     load: async () => (await import("./measurements/put-in-memory.mjs")).prepareAll,
   },
   {
@@ -92,8 +93,12 @@ export const catalogue = [
     name: "put-buffered",
     title: "put buffered: on files, over 10,000 existing keys",
     unit: "ns",
-    goals: [{ against: "better-sqlite3 WAL NORMAL", timesAsFast: [5] }],
-    redAboveNs: 30_000,
+    rates: [{ name: "Holdfast kv.put buffered, puts", of: "Holdfast kv.put buffered" }],
+    goals: [
+      { against: "better-sqlite3 WAL NORMAL", timesAsFast: [5] },
+      { of: "Holdfast kv.put buffered", red: 30_000 },
+      { of: "Holdfast kv.put buffered, puts", atLeast: 50_000, red: 50_000 },
+    ],
     load: async () => (await import("./measurements/put-buffered.mjs")).prepare,
   },
   {
@@ -104,6 +109,13 @@ export const catalogue = [
     load: async () => (await import("./measurements/put-strict.mjs")).prepare,
   },
   {
+    name: "arrivals",
+    title: "strict puts on files that arrive by a schedule: the time from when each was due",
+    unit: "µs",
+    goals: [],
+    load: async () => (await import("./measurements/arrivals.mjs")).prepare,
+  },
+  {
     name: "group-commit",
     title: "strict asynchronous transactions on files: one after another, and 64 in flight",
     unit: "µs",
@@ -111,6 +123,7 @@ export const catalogue = [
     goals: [
       { of: "different keys, one after another ÷ in flight", atLeast: 30, red: 10 },
       { of: "events of one run, one after another ÷ in flight", atLeast: 30, red: 10 },
+      { of: "different keys, attempts ÷ commits", atMost: 2 },
       { of: "events of one run, attempts ÷ commits", atMost: 2 },
     ],
     load: async () => (await import("./measurements/group-commit.mjs")).prepare,
@@ -124,6 +137,14 @@ export const catalogue = [
       { of: "opening a log, bytes", atLeast: 300 },
     ],
     load: async () => (await import("./measurements/recovery.mjs")).prepare,
+  },
+  {
+    name: "memory",
+    title: "bytes of memory for an entry beyond its key of 16 bytes and its value of 64: 100,000 entries",
+    unit: "bytes",
+    per: "per entry",
+    goals: [{ of: "Holdfast", atMost: 48, red: 96 }],
+    load: async () => (await import("./measurements/memory.mjs")).prepare,
   },
   {
     name: "list",
@@ -292,6 +313,7 @@ export const catalogue = [
       { of: "kv.put of small integers", atMost: 0, red: 0 },
       { of: "kv.has", atMost: 0, red: 0 },
       { of: "kv.put of floats", atMost: 0, red: 0 },
+      { of: "run.snapshot and dispose, linear memory", atMost: 0 },
     ],
     load: async () => (await import("./measurements/allocations.mjs")).prepare,
   },

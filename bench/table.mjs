@@ -84,7 +84,7 @@ function alignCells(cells, widths) {
 }
 
 function formatFigure(number, unit) {
-  const digits = unit === "×" ? 2 : unit === "entries" ? 0 : 1;
+  const digits = unit === "×" ? 2 : unit === "entries" || unit === "/s" ? 0 : 1;
   return number.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 

@@ -3,21 +3,44 @@
 // Keeps true: a subject is compared with the row of Holdfast that stands above it; every ratio is the median of the ratios of
 // single rounds; a goal whose subject or whose Holdfast has no figure is "not measured", never reached.
 
-import { ratioByRound } from "./statistics.mjs";
+import { ratioByRound, spread } from "./statistics.mjs";
 import { figureOf, inUnit } from "./units.mjs";
 
-/** Adds `timesAsFast` to each row beside Holdfast's and a row for each ratio; returns them with goals and red flags. */
+/** Adds `timesAsFast` to each row beside Holdfast's and a row for each ratio and rate; returns them with goals and red flags. */
 export function judge(entry, given) {
-  const compared = [...compareRows(given), ...ratioRows(entry.ratios ?? [], given)];
+  const compared = [
+    ...compareRows(given),
+    ...ratioRows(entry.ratios ?? [], given),
+    ...rateRows(entry.rates ?? [], given),
+  ];
   const rows = compared.map((row) => ({ ...row, unit: row.unit ?? entry.unit }));
-  const judged = entry.goals.flatMap((goal) =>
-    goal.against === undefined ? judgeLimit(goal, rows) : judgeRatio(goal, rows),
-  );
+  const judged = entry.goals.map((goal) => judgeGoal(goal, rows));
   return {
     rows,
-    goals: judged.filter(({ wanted }) => wanted !== undefined).map(({ red: _, ...goal }) => goal),
-    red: [...new Set([...floorFlag(entry, rows), ...judged.flatMap(({ red }) => red ?? [])])],
+    goals: judged.flatMap(({ goals }) => goals),
+    red: [...new Set([...floorFlag(entry, rows), ...judged.flatMap(({ flags }) => flags)])],
   };
+}
+
+/**
+ * What a goal of the catalogue asks for, and the figure that stands for it, `undefined` where there is none: `isMore` where
+ * more is better, `wanted` what is to be reached, first and next, `red` where to stop and redesign.
+ */
+export function lookUp({ against, of, timesAsFast, timesItsTime, atMost, atLeast, red }, rows) {
+  const row = rows.find(({ name }) => name === (against ?? of));
+  const { beside, failure, unit = "ns" } = row ?? {};
+  if (against === undefined) {
+    const wanted = [atLeast ?? atMost].filter((each) => each !== undefined);
+    const figure = row === undefined ? undefined : figureOf(row);
+    return { at: of, figure, unit, isMore: atLeast !== undefined, wanted, red, failure };
+  }
+  const isMore = timesItsTime === undefined;
+  const figure = row?.timesAsFast === undefined || isMore ? row?.timesAsFast : inverted(row.timesAsFast);
+  return { at: against, figure, unit: "×", isMore, wanted: timesAsFast ?? [timesItsTime], red, beside, failure };
+}
+
+function inverted({ median, min, max, low, high }) {
+  return { median: 1 / median, min: 1 / max, max: 1 / min, low: 1 / high, high: 1 / low };
 }
 
 function compareRows(rows) {
@@ -41,40 +64,31 @@ function ratioRows(ratios, rows) {
   });
 }
 
-/** A goal for Holdfast beside a subject: `timesAsFast` is to be reached, `timesItsTime` not to be passed. */
-function judgeRatio({ against, timesAsFast, timesItsTime, red }, rows) {
-  const row = rows.find(({ name }) => name === against);
-  const ratio = row?.timesAsFast?.median;
-  const isFloor = timesItsTime !== undefined;
-  const goals = timesAsFast ?? [timesItsTime];
-  return goals.map((wanted) => {
-    const text = isFloor ? `≤ ${wanted}` : `≥ ${wanted}`;
-    if (ratio === undefined) return { at: against, text, wanted, reached: undefined };
-    const isRed = red !== undefined && (isFloor ? 1 / ratio > red : ratio < red);
-    const flag = isFloor ? `more than ${red} × the time of` : `less than ${red} × as fast as`;
-    return {
-      at: against,
-      text,
-      wanted,
-      reached: isFloor ? 1 / ratio <= wanted : ratio >= wanted,
-      red: isRed ? [`${row.beside} is ${flag} ${against}`] : [],
-    };
-  });
+function judgeGoal(goal, rows) {
+  const { at, figure, unit, isMore, wanted, red, beside } = lookUp(goal, rows);
+  const text = (limit) => inUnit(limit, unit).toLocaleString("en");
+  const goals = wanted.map((limit) => ({
+    at,
+    text: `${isMore ? "≥" : "≤"} ${text(limit)}`,
+    wanted: limit,
+    reached: figure === undefined ? undefined : isMore ? figure.median >= limit : figure.median <= limit,
+  }));
+  const isRed = figure !== undefined && red !== undefined && (isMore ? figure.median < red : figure.median > red);
+  if (!isRed) return { goals, flags: [] };
+  if (goal.against === undefined) {
+    return { goals, flags: [`${at} is ${isMore ? "below" : "above"} ${text(red)} ${unit}`] };
+  }
+  const flag = isMore ? `less than ${red} × as fast as` : `more than ${red} × the time of`;
+  return { goals, flags: [`${beside} is ${flag} ${at}`] };
 }
 
-/** A goal for a row by itself, in nanoseconds or in the row's own unit: `atMost`, or `atLeast` where more is better. */
-function judgeLimit({ of, atMost, atLeast, red }, rows) {
-  const row = rows.find(({ name }) => name === of);
-  const figure = row === undefined ? undefined : figureOf(row)?.median;
-  const unit = row?.unit ?? "ns";
-  const isMore = atLeast !== undefined;
-  const isRed = figure !== undefined && red !== undefined && (isMore ? figure < red : figure > red);
-  const flags = isRed ? [`${of} is ${isMore ? "below" : "above"} ${inUnit(red, unit)} ${unit}`] : [];
-  const wanted = atLeast ?? atMost;
-  if (wanted === undefined) return [{ red: flags }];
-  const text = `${isMore ? "≥" : "≤"} ${inUnit(wanted, unit).toLocaleString("en")}`;
-  const reached = figure === undefined ? undefined : isMore ? figure >= wanted : figure <= wanted;
-  return [{ at: of, text, wanted, reached, red: flags }];
+/** How many operations a second a row's time comes to: a row of its own. */
+function rateRows(rates, rows) {
+  return rates.map(({ name, of }) => {
+    const row = rows.find((each) => each.name === of && each.ns !== undefined);
+    if (row === undefined) return { name, unit: "/s", failure: `needs ${of}` };
+    return { name, unit: "/s", figure: spread(row.perRound.map((ns) => 1e9 / ns)) };
+  });
 }
 
 /** The time that the first row of Holdfast must not pass on any machine. */

@@ -9,12 +9,13 @@ const CHILD = fileURLToPath(new URL("../children/allocations.mjs", import.meta.u
 const FLAGS = ["--expose-gc", "--min-semi-space-size=64", "--max-semi-space-size=64"];
 const PASSES = 3;
 const QUICK_DIVISOR = 10;
+const SNAPSHOT = "run.snapshot and dispose";
 
 /** To a tenth of a byte: the counting itself takes a few hundred bytes a pass, and no object is as small as that. */
 const rounded = (bytes) => Math.max(0, Math.round(bytes * 10)) / 10;
 
-export async function prepare({ quick }) {
-  const rounds = quick ? 1 : PASSES;
+export async function prepare({ quick, rounds: wanted }) {
+  const rounds = wanted ?? (quick ? 1 : PASSES);
   return {
     rounds,
     async measure(progress) {
@@ -23,15 +24,18 @@ export async function prepare({ quick }) {
         progress(`pass ${pass + 1} of ${rounds}`);
         passes.push(await countInChild(quick ? QUICK_DIVISOR : 1));
       }
-      return passes[0].map(({ name, count }, at) =>
-        toRow(
-          name,
-          count,
-          passes.map((pass) => pass[at]),
-        ),
-      );
+      return passes[0].flatMap(({ name, count }, at) => {
+        const same = passes.map((pass) => pass[at]);
+        return [toRow(name, count, same), ...(name === SNAPSHOT ? [linearRow(name, count, same)] : [])];
+      });
     },
   };
+}
+
+/** What a snapshot takes of the store's own memory; the heap of JavaScript has its handle. */
+function linearRow(name, operations, passes) {
+  const perRound = passes.map(({ memoryBytes }) => memoryBytes / operations);
+  return { name: `${name}, linear memory`, operations, perRound, figure: spread(perRound) };
 }
 
 function toRow(name, operations, passes) {

@@ -6,7 +6,7 @@
 // clock alone meets.
 
 import { collectGarbage } from "../measure.mjs";
-import { percentileOf, spread } from "../statistics.mjs";
+import { percentileOf, percentilesOf, spread } from "../statistics.mjs";
 import { openSqlite } from "../subjects/better-sqlite3.mjs";
 import { openHoldfast } from "../subjects/holdfast.mjs";
 import { openCore } from "../subjects/holdfast-layers.mjs";
@@ -81,6 +81,7 @@ function timePass(kind, store, input, count, overhead) {
     p99: percentileOf(sorted, 0.99),
     p9999: percentileOf(sorted, 0.9999),
     longest: sorted[last],
+    sorted,
   };
 }
 
@@ -88,15 +89,21 @@ const toRow = (name, passes, read, more = {}) => {
   const perRound = passes.map(read);
   return { name, perRound, ns: spread(perRound), ...more };
 };
+/** The mean, and the whole distribution with it: what a plot of it is made of. */
+const toMeanRow = (name, passes, more) =>
+  toRow(`${name}, mean`, passes, ({ mean }) => mean, {
+    distribution: { of: name, ...percentilesOf(passes.map(({ sorted }) => sorted)) },
+    ...more,
+  });
 const toRatioRow = (name, passes) => {
   const perRound = passes.map(({ p99, mean }) => p99 / mean);
   return { name, unit: "×", perRound, figure: spread(perRound) };
 };
 
-export async function prepare({ quick, opened }) {
+export async function prepare({ quick, rounds: wanted, opened }) {
   const all = makeKeys(ENTRIES);
   const count = quick ? OPERATIONS_QUICK : OPERATIONS;
-  const rounds = quick ? ROUNDS_QUICK : ROUNDS;
+  const rounds = wanted ?? (quick ? ROUNDS_QUICK : ROUNDS);
   const stores = {
     holdfast: await opened("Holdfast", () => openHoldfast({ durability: "in-memory" })),
     map: await opened("Map", openMap),
@@ -123,10 +130,11 @@ export async function prepare({ quick, opened }) {
       ...(stores.holdfast === undefined
         ? []
         : [
-            toRow("Holdfast kv.put, mean", passes.holdfast, ({ mean }) => mean),
+            toMeanRow("Holdfast kv.put", passes.holdfast),
             toRow("Holdfast kv.put, median", passes.holdfast, ({ median }) => median),
             toRow("Holdfast kv.put, p99", passes.holdfast, ({ p99 }) => p99),
           ]),
+      ...kinds.filter((kind) => kind !== "holdfast").map((kind) => toMeanRow(ratios[kind], passes[kind])),
       ...kinds.map((kind) => toRatioRow(`${ratios[kind]}, p99 ÷ mean`, passes[kind])),
       toRow(`${CLOCK}, p99`, passes.clock, ({ p99 }) => p99, { note: "its median is taken off each time above" }),
     ];
@@ -135,9 +143,9 @@ export async function prepare({ quick, opened }) {
 }
 
 /** A new run in every round: what is put is never there yet. */
-export async function prepareGrowth({ quick, opened }) {
+export async function prepareGrowth({ quick, rounds: wanted, opened }) {
   const count = quick ? GROWN_KEYS_QUICK : GROWN_KEYS;
-  const rounds = quick ? GROWN_ROUNDS_QUICK : GROWN_ROUNDS;
+  const rounds = wanted ?? (quick ? GROWN_ROUNDS_QUICK : GROWN_ROUNDS);
   const input = { keys: makeKeys(count), values: makeValues(count, 0) };
   const openers = { holdfast: () => openHoldfast({ durability: "in-memory" }), map: openMap };
 
@@ -159,7 +167,7 @@ export async function prepareGrowth({ quick, opened }) {
     const moved = core?.movedMax();
     const note = count === GROWN_KEYS ? undefined : `from 0 to ${count.toLocaleString("en")} keys`;
     return [
-      toRow("Holdfast kv.put, mean", passes.holdfast, ({ mean }) => mean, { note }),
+      toMeanRow("Holdfast kv.put", passes.holdfast, { note }),
       toRow("Holdfast kv.put, p99", passes.holdfast, ({ p99 }) => p99),
       toRow("Holdfast kv.put, p99.99", passes.holdfast, ({ p9999 }) => p9999),
       toRow("Holdfast kv.put, longest", passes.holdfast, ({ longest }) => longest),
@@ -173,7 +181,7 @@ export async function prepareGrowth({ quick, opened }) {
               figure: spread([moved]),
             },
           ]),
-      toRow("Map.set, mean", passes.map, ({ mean }) => mean),
+      toMeanRow("Map.set", passes.map),
       toRow("Map.set, p99.99", passes.map, ({ p9999 }) => p9999),
       toRow("Map.set, longest", passes.map, ({ longest }) => longest),
       toRow(`${CLOCK}, p99.99`, passes.clock, ({ p9999 }) => p9999),

@@ -83,6 +83,9 @@ export function openLmdb({ folder, sync, encoding = "msgpack" }) {
       }
       return total;
     },
+    put: (key, value) => db.putSync(key, value),
+    /** Settled when it is synced, which its commit alone is not. */
+    putFlushed: (key, value) => db.put(key, value).then(() => db.flushed),
     read: (key) => (isBinary ? db.getBinary(key)?.readDoubleLE(0) : db.get(key)),
     settle: () => db.flushed,
     close: () => db.close(),
