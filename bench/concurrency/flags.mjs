@@ -3,6 +3,7 @@
 import { parseFlags } from "../flags.mjs";
 import { designs, workloads } from "./catalogue.mjs";
 
+const GOALS = "--goals";
 const groups = [...new Set(workloads.map(({ group }) => group))];
 const names = [...[...workloads, ...designs].map(({ name }) => name), ...groups];
 
@@ -11,12 +12,16 @@ const names = [...[...workloads, ...designs].map(({ name }) => name), ...groups]
  * where none is. Throws a `UsageError`.
  */
 export function parseOptions(args) {
-  const { only, ...options } = parseFlags(args, names);
+  const goalsOnly = args.includes(GOALS);
+  const { only, ...options } = parseFlags(
+    args.filter((arg) => arg !== GOALS),
+    names,
+  );
   const chosen = (all) => {
     const named = all.filter(({ name, group }) => only.includes(name) || only.includes(group));
     return named.length > 0 ? named : all;
   };
-  return { ...options, workloads: chosen(workloads), designs: chosen(designs) };
+  return { ...options, goalsOnly, workloads: chosen(workloads), designs: chosen(designs) };
 }
 
 export function helpText() {
@@ -25,7 +30,9 @@ export function helpText() {
     "npm run bench:concurrency [-- flags]: many workers over one memory, beside what shares nothing, locks, and lmdb",
     "",
     "  --quick       few and short windows: to see that it works, not to quote",
+    "  --goals       only what a goal looks at, and no other design or count of workers",
     "  --only NAME   this workload, group of workloads or design alone; may be given more than once",
+    "  --rounds N    this many rounds of windows",
     "  --json FILE   write the figures to FILE instead of bench/results/",
     "  --help        this text",
     "",

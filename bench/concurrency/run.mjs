@@ -18,7 +18,7 @@ import { goals, KEYS } from "./catalogue.mjs";
 import { helpText, parseOptions } from "./flags.mjs";
 import { Measured } from "./statistics.mjs";
 import { renderNotes, renderVerdicts, renderWorkload } from "./table.mjs";
-import { judge } from "./verdict.mjs";
+import { cellsFor, judge } from "./verdict.mjs";
 
 const JSON_FORMAT = 1;
 const FULL = { rounds: 5, windowMs: 250, restMs: 150, warmUpMs: 250, warmUpMsPerWorker: 40, retries: 100 };
@@ -64,9 +64,12 @@ async function main(args) {
   }
 }
 
-async function measureAll({ quick, workloads, designs }, peers, scratch) {
+async function measureAll({ quick, workloads, designs, goalsOnly, rounds }, peers, scratch) {
   const machine = machineFacts();
-  const how = quick ? QUICK : FULL;
+  const base = quick ? QUICK : FULL;
+  const how = { ...base, rounds: rounds ?? base.rounds };
+  const named = new Set(workloads.map(({ name }) => name));
+  const ofInterest = goals.filter(({ workload }) => named.has(workload));
   process.stdout.write(renderMachine(machine, scratch));
   process.stdout.write(
     `${KEYS} keys in each run; ${how.rounds} rounds of windows of ${how.windowMs} ms; columns are workers, on ${machine.cores} cores\n`,
@@ -78,25 +81,32 @@ async function measureAll({ quick, workloads, designs }, peers, scratch) {
   let disturbed = 0;
   for (const group of new Set(workloads.map((workload) => workload.group))) {
     const ofGroup = workloads.filter((workload) => workload.group === group);
-    const cells = cellsOf(ofGroup, designs);
+    const cells = goalsOnly ? cellsOfGoals(ofInterest, ofGroup) : cellsOf(ofGroup, designs);
     if (cells.length === 0) continue;
     disturbed += await measureGroup({ group, cells, how, left, folder: scratch.folder(`lmdb-${group}`) }, measured);
   }
 
   for (const workload of workloads) process.stdout.write(renderWorkload(workload, designs, measured));
-  const named = new Set(workloads.map(({ name }) => name));
-  const verdicts = judge(
-    goals.filter(({ workload }) => named.has(workload)),
-    measured,
-    machine.cores,
-  );
+  const verdicts = judge(ofInterest, measured, machine.cores);
   process.stdout.write(renderVerdicts(verdicts));
   process.stdout.write(renderNotes(designs.filter(({ name }) => workloads.some(({ on }) => on.includes(name)))));
   const windows = measured.cells().reduce((count, cell) => count + cell.windows.length, 0);
   const others = `others took more than ${OTHERS_MAX * 100} % of the cores in ${disturbed} of ${windows} windows`;
   process.stdout.write(`${others}\n`);
   const cells = measured.cells();
-  return { format: JSON_FORMAT, machine, peers, quick, ...how, keys: KEYS, disturbed, windows, cells, verdicts };
+  return {
+    format: JSON_FORMAT,
+    machine,
+    peers,
+    quick,
+    goalsOnly,
+    ...how,
+    keys: KEYS,
+    disturbed,
+    windows,
+    cells,
+    verdicts,
+  };
 }
 
 /** Measures all workloads of one group with threads that do nothing else; how many windows others have disturbed. */
@@ -119,6 +129,12 @@ async function measureGroup({ group, cells, how, left, folder }, measured) {
   sayStep(`${group}: looking through the stores\n`);
   await pools.close();
   return disturbed;
+}
+
+/** What goals look at, of these workloads; also where there are too few cores for the goal itself. */
+function cellsOfGoals(goals, workloads) {
+  const names = workloads.map(({ name }) => name);
+  return cellsFor(goals).filter(({ workload }) => names.includes(workload));
 }
 
 function cellsOf(workloads, designs) {
