@@ -1,0 +1,3 @@
+import type { Figures } from "../red-flags/scorecard.mjs";
+
+export function renderReadme(readme: string, data: Figures): string;
