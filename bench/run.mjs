@@ -56,9 +56,22 @@ async function main(args) {
     const report = await runAll(options, peers, scratch);
     const file = writeJson(options.json, report);
     say(`figures written to ${path.relative(process.cwd(), file)}`);
+    if (options.only.length === 0) await drawPage(file);
     return report.measurements.some(({ rows }) => rows.some((row) => row.failure !== undefined)) ? 1 : 0;
   } finally {
     scratch.remove();
+  }
+}
+
+/** The page beside the figures, of all that was measured lately; figures without it are no failure. */
+async function drawPage(beside) {
+  const page = beside.replace(/(\.json)?$/, ".html");
+  try {
+    const { writePage } = await import("./page/write.mjs");
+    await writePage(RESULTS, page, [beside]);
+    say(`plots drawn in ${path.relative(process.cwd(), page)}`);
+  } catch (error) {
+    say(`no plots were drawn: ${error?.message ?? error}`);
   }
 }
 
