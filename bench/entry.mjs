@@ -41,7 +41,10 @@ async function measureItself(name, work, progress) {
 }
 
 function turnsOf(work) {
-  return [...(work.inTurn === undefined ? [] : [inTurn(work.inTurn)]), ...work.subjects.map(alone)];
+  return [
+    ...(work.inTurn === undefined ? [] : [inTurn(work.inTurn)]),
+    ...work.subjects.map((subject) => alone(subject, work)),
+  ];
 }
 
 /** Opens stores for one measurement and remembers them. One that cannot be opened becomes a row that says why. */

@@ -73,6 +73,7 @@ export async function prepareAppend({ quick, opened }) {
   const made = makeEvents(operations);
   const { holdfast, byHand, sqlite } = await openAll(opened);
   return {
+    computes: true,
     makeInput: (_round, count) => ({ ...made, count, expected: count }),
     subjects: [
       holdfast && { name: "Holdfast events.append", isHoldfast: true, operations, pass: holdfast.appendPass },
@@ -109,6 +110,7 @@ export async function prepareRead({ quick, opened }) {
   const range = { operations: length, makeInput: makeRanges };
   const verify = { operations: length, makeInput: makeWhole };
   return {
+    computes: true,
     subjects: [
       holdfast && { ...read, name: "Holdfast events.read", isHoldfast: true, pass: holdfast.readPass },
       byHand && { ...read, name: "by hand, read", note: "an element of an array, parsed", pass: byHand.readPass },

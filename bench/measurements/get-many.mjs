@@ -24,6 +24,7 @@ export async function prepare({ scratch, quick, opened }) {
 
   const note = "one after another";
   return {
+    computes: true,
     makeInput(round, count) {
       const order = shuffledIndices(ENTRIES, round).subarray(0, count * TOGETHER);
       const keys = pick(all, order);

@@ -51,6 +51,7 @@ async function prepare({ scratch, quick, opened }, orderOfRound, copyOf = (key) 
   }
 
   return {
+    computes: true,
     makeInput(round, count) {
       const order = orderOfRound(round).subarray(0, count);
       return { keys: pick(all, order).map(copyOf), count, expected: sum(pick(values, order), count) };

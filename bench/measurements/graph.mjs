@@ -229,6 +229,7 @@ export async function prepare({ quick, opened }) {
   const filled = [];
   for (const subject of SUBJECTS) filled.push(await opened(subject.name, () => openFilled(subject, model)));
   return {
+    computes: true,
     subjects: ROWS.flatMap(({ of, names, notes }) =>
       filled.filter(Boolean).map((subject) => ({
         name: names[subject.name],

@@ -41,6 +41,7 @@ async function prepare({ quick, opened }, orderOfRound) {
     return { ...input, first: raw.placeAll(input.keys, input.values, count) };
   };
   return {
+    computes: true,
     makeInput,
     subjects: [
       holdfast && {

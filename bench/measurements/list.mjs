@@ -34,6 +34,7 @@ export async function prepare({ scratch, quick, opened }) {
   for (const store of [holdfast, map, lmdb, sqlite, nodeSqlite, tree, level]) await store?.load(all, values);
 
   return {
+    computes: true,
     makeInput(round, count) {
       const order = shuffledIndices(operations, round).map((index) => index % PREFIXES);
       return { keys: pick(prefixes, order), count, expected: sum(pick(totals, order), count) };

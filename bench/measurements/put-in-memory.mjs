@@ -35,6 +35,7 @@ async function prepare({ scratch, quick, opened }, orderOfRound) {
   for (const store of [holdfast, map, sqlite, lmdb, nodeSqlite, tree]) await store?.load(all, values);
 
   return {
+    computes: true,
     makeInput: (round, count) => ({
       keys: pick(all, orderOfRound(round)),
       values: makeValues(ENTRIES, round + 1),

@@ -94,6 +94,7 @@ export async function prepare({ quick, opened }) {
     }),
   };
   return {
+    computes: true,
     subjects: [
       holdfast && { ...create, name: "Holdfast runs.create", isHoldfast: true, pass: holdfast.createPass },
       sqlite && { ...create, name: "better-sqlite3, insert", pass: sqlite.createPass },

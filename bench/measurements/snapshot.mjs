@@ -31,6 +31,7 @@ export async function prepare({ scratch, quick, opened }) {
 
   const counted = (_round, count) => ({ count, expected: count });
   return {
+    computes: true,
     makeInput(round, count) {
       const order = shuffledIndices(operations, round)
         .map((index) => index % ENTRIES)

@@ -102,6 +102,7 @@ export async function prepare({ quick, opened }) {
   const write = { operations, makeInput: counted };
   const read = { operations, makeInput: summed };
   return {
+    computes: true,
     subjects: [
       holdfast && { ...write, name: "Holdfast state.set", isHoldfast: true, pass: holdfast.setPass },
       sqlite && { ...write, name: "better-sqlite3, upsert", pass: sqlite.setPass },

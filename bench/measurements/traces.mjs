@@ -113,6 +113,7 @@ export async function prepare({ quick, opened }) {
       ...toSubject(filled),
     }));
   return {
+    computes: true,
     subjects: [
       ...subject("traces.record", "3 rows of 2 tables", ({ store, busy }) => ({
         operations: records,

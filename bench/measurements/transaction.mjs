@@ -57,6 +57,7 @@ export async function prepare({ scratch, quick, opened }) {
         makeInput,
       }));
   return {
+    computes: true,
     subjects: [
       ...subjectsOf("one put", quick ? SINGLE_QUICK : SINGLE, "transactionPutPass", single),
       ...subjectsOf("10 gets, 10 puts", quick ? MIXED_QUICK : MIXED, "transactionPass", mixed),

@@ -26,8 +26,8 @@ figure svg{display:block;width:100%;height:auto}
 details{margin-top:.3rem;font-size:.85rem}summary{cursor:pointer;color:var(--muted)}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.25rem .7rem .25rem 0;border-bottom:1px solid var(--grid);vertical-align:top}td+td,th+th{white-space:nowrap}
-.card td:nth-child(5){white-space:normal;min-width:11rem}.card td:first-child{min-width:13rem}
-.v{font-weight:600}.reached,.kept{color:var(--third)}.goal{color:var(--holdfast)}.missed{color:var(--second)}.red{color:var(--fifth)}
+.card td:nth-child(2){white-space:normal;min-width:9rem}.card td:first-child{min-width:10rem}
+.v{font-weight:600}.reached{color:var(--third)}.kept{color:var(--fourth)}.goal{color:var(--holdfast)}.missed{color:var(--second)}.red{color:var(--fifth)}
 `;
 
 const escaped = (text) =>
@@ -82,9 +82,9 @@ async function scorecardSection(scorecard) {
     if (rows.length === 0) return "";
     const lines = rows.map(
       (row) =>
-        `<tr><td>${withCode(row.title)}</td><td>${escaped(goalText(row))}</td><td>${escaped(redText(row))}</td><td>${escaped(foundText(row))}</td><td class="v ${CLASSES[row.verdict] ?? ""}">${escaped(verdictText(row))}</td></tr>`,
+        `<tr><td>${withCode(row.title)}</td><td class="v ${CLASSES[row.verdict] ?? ""}">${escaped(verdictText(row))}</td>${[foundText, goalText, redText].map((textOf) => `<td>${escaped(textOf(row))}</td>`).join("")}</tr>`,
     );
-    return `<h3>${escaped(gate)}</h3><div class="scroll"><table class="card"><thead><tr><th>measured</th><th>goal</th><th>red</th><th>found</th><th>verdict</th></tr></thead><tbody>${lines.join("")}</tbody></table></div>`;
+    return `<h3>${escaped(gate)}</h3><div class="scroll"><table class="card"><thead><tr><th>measured</th><th>verdict</th><th>found</th><th>goal</th><th>red</th></tr></thead><tbody>${lines.join("")}</tbody></table></div>`;
   });
   return `<section><h2>Scorecard</h2><p>${escaped(`${scorecard.rows.length} rows: ${summaryOf(scorecard.rows)}.`)}</p><p class="note">${escaped(machineText(scorecard))}</p><figure>${svg}</figure>${tables.join("")}</section>`;
 }

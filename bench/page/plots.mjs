@@ -150,7 +150,7 @@ function lines(values, { x, xTitle, xSort, y, by, subjects, isTime = false }) {
         type: "nominal",
         sort: subjects,
         scale: { domain: subjects, range: subjects.map((_, at) => LINES[at % LINES.length]) },
-        legend: { title: null },
+        legend: { title: null, symbolType: "stroke", symbolSize: 300, symbolStrokeWidth: 2 },
       },
       // Told apart without colours too.
       strokeDash: {
@@ -158,7 +158,7 @@ function lines(values, { x, xTitle, xSort, y, by, subjects, isTime = false }) {
         type: "nominal",
         sort: subjects,
         scale: { domain: subjects, range: subjects.map((_, at) => (at === 0 ? [1, 0] : [2 + 2 * at, 2])) },
-        legend: { title: null },
+        legend: { title: null, symbolType: "stroke", symbolSize: 300, symbolStrokeWidth: 2 },
       },
     },
   };
@@ -177,7 +177,7 @@ const VERDICTS = [
 ];
 const VERDICT_COLOURS = [
   ROLES.third,
-  ROLES.third,
+  ROLES.fourth,
   ROLES.holdfast,
   ROLES.second,
   ROLES.peer,

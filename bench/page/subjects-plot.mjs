@@ -8,19 +8,22 @@ const ROW_PX = 21;
 const RATE_LABEL =
   "datum.value >= 1e6 ? datum.value / 1e6 + ' M/s' : datum.value >= 1e3 ? datum.value / 1e3 + ' K/s' : datum.value + ' /s'";
 
+const isOurs = ({ name, isHoldfast }) => isHoldfast || name.startsWith("Holdfast");
+
 const asRate = ({ median, low, high }) => ({ median: 1e9 / median, low: 1e9 / high, high: 1e9 / low });
 
 /**
- * @param subjects `{ name, ns }` each, `ns` a spread; those of Holdfast stand out
+ * @param subjects `{ name, ns }` each, `ns` a spread; those of Holdfast stand out, and all where none says that it is
  * @param axis whether it is labelled: of several above one another, only the last needs to be
  * @param asThroughput shows operations per second instead of the time of one
  */
 export function subjectsPlot({ title, subjects, width, domain, axis = true, asThroughput = false }) {
-  const values = subjects.map(({ name, ns }) => ({
+  const isToldApart = subjects.some(isOurs);
+  const values = subjects.map(({ name, ns, isHoldfast }) => ({
     name,
     ...(asThroughput ? asRate(ns) : ns),
     label: asThroughput ? figureText(1e9 / ns.median, "/s") : timeText(ns.median),
-    role: name.startsWith("Holdfast") ? "holdfast" : "peer",
+    role: isOurs({ name, isHoldfast }) || !isToldApart ? "holdfast" : "peer",
   }));
   const marked = domain ?? domainOf([{ subjects: values.map((ns) => ({ ns })) }]);
   const labelExpr = asThroughput ? RATE_LABEL : TIME_LABEL;
