@@ -40,7 +40,10 @@ export default defineConfig({
     // The model tests choose their builds themselves, so that one run of them covers all four.
     include: core === "debug" ? ["test/unit/**/*.test.ts"] : ["test/unit/**/*.test.ts", "test/model/**/*.test.ts"],
     // These run the built package, or no core at all.
-    exclude: core === "debug" ? ["test/unit/{codec,demo,docs,example-browser,graph-example,scorecard}.test.ts"] : [],
+    exclude:
+      core === "debug"
+        ? ["test/unit/{codec,demo,docs,example-browser,graph-example,scorecard,bench-page}.test.ts"]
+        : [],
     pool: "forks",
     testTimeout: TEST_TIMEOUT_MS,
     hookTimeout: TEST_TIMEOUT_MS,

@@ -55,8 +55,8 @@ function measurementsOf(reports) {
 function workloadsOf(reports) {
   const found = new Map();
   const having = reports.filter(({ cells }) => cells !== undefined);
-  const whole = having.filter(({ quick, goalsOnly }) => !quick && !goalsOnly);
-  for (const report of [...whole, ...having.filter(({ quick }) => !quick), ...having]) {
+  const whole = having.filter(({ goalsOnly }) => !goalsOnly);
+  for (const report of [...whole.filter(({ quick }) => !quick), ...whole, ...having]) {
     const { machine, quick } = report;
     const taken = new Set(found.keys());
     for (const cell of report.cells) {

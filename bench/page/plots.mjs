@@ -30,6 +30,7 @@ export function latencyPlots(measurements) {
         .map((share) => ({ subject: of, share: SHARES[share], ns: Math.max(1, times[share]) })),
     );
     const shares = Object.values(SHARES);
+    const least = Math.min(...distributions.map(({ count }) => count));
     const subjects = distributions.map(({ of }) => of);
     const textOf = (subject, share) => {
       const found = values.find((value) => value.subject === subject && value.share === share);
@@ -38,7 +39,7 @@ export function latencyPlots(measurements) {
     return [
       {
         title: measurement.title,
-        note: `percentiles over ${distributions[0].count.toLocaleString("en")} operations each; ${whenOf(measurement)}`,
+        note: `percentiles over ${least.toLocaleString("en")} operations each, at least; ${whenOf(measurement)}`,
         spec: lines(values, {
           x: "share",
           xTitle: "percent of operations within",
