@@ -1,4 +1,5 @@
-// The peers' packages: present in the versions that package.json pins, or installed now.
+// The peers' packages, and what draws the plots, as development dependencies: present in the versions that package.json pins,
+// or installed now.
 //
 // Keeps true: nothing is installed silently, and only what the lock file names; the project's own dependencies are untouched.
 
@@ -9,9 +10,11 @@ import { fileURLToPath } from "node:url";
 
 const FOLDER = fileURLToPath(new URL("./", import.meta.url));
 
-/** Versions by package name, of those that a folder pins. Installs what is missing; throws where npm fails. */
+/** The peers' versions by package name, of those that a folder pins. Installs what is missing; throws where npm fails. */
 export function ensurePeers(say, folder = FOLDER) {
-  const pins = JSON.parse(fs.readFileSync(path.join(folder, "package.json"), "utf8")).dependencies;
+  const manifest = JSON.parse(fs.readFileSync(path.join(folder, "package.json"), "utf8"));
+  const { dependencies: peers, devDependencies: tools } = manifest;
+  const pins = { ...peers, ...tools };
   const missing = Object.keys(pins).filter((name) => installedVersion(folder, name) !== pins[name]);
   if (missing.length > 0) {
     say(
@@ -26,7 +29,7 @@ export function ensurePeers(say, folder = FOLDER) {
     if (npm.error !== undefined) throw new Error("npm could not be started", { cause: npm.error });
     if (npm.status !== 0) throw new Error(`npm ci in ${folder} ended with status ${npm.status}`);
   }
-  return pins;
+  return peers;
 }
 
 function installedVersion(folder, name) {
