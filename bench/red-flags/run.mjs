@@ -20,6 +20,8 @@ import { confirm, judgeRow } from "./verdict.mjs";
 
 const JSON_FORMAT = 1;
 const RESULTS = fileURLToPath(new URL("../results/", import.meta.url));
+/** What "reached" would contradict; what is at a goal, or at a red line, is on neither side. */
+const OPPOSITES = new Set(["missed", "red"]);
 const FAILURES = new Set(["red", "not measured"]);
 
 const say = (line) => process.stderr.write(`${line}\n`);
@@ -101,19 +103,23 @@ function judgeAll(rows, found) {
   });
 }
 
-/** Which verdicts were not the same in all runs, and what they were. */
+/** Which verdicts were not the same in all runs, what they were, and whether any were opposites. */
 function renderAgreement(runs) {
-  const lines = runs[0].rows.flatMap(({ title }, at) => {
+  const differing = runs[0].rows.flatMap(({ title }, at) => {
     const verdicts = runs.map(({ rows }) => rows[at].verdict);
-    if (new Set(verdicts).size === 1) return [];
-    const counts = [...new Set(verdicts)].map(
-      (each) => `${each} ${verdicts.filter((one) => one === each).length} times`,
-    );
-    return [`  ${title.replaceAll("`", "")}: ${counts.join(", ")}`];
+    return new Set(verdicts).size === 1 ? [] : [{ title, verdicts }];
   });
-  const same = runs[0].rows.length - lines.length;
-  const head = `${runs.length} runs: ${same} of ${runs[0].rows.length} verdicts are the same in all of them`;
-  return `\n${[head, ...lines].join("\n")}\n`;
+  const count = runs[0].rows.length;
+  const isOpposed = ({ verdicts }) => verdicts.includes("reached") && verdicts.some((each) => OPPOSITES.has(each));
+  const lines = [
+    `${runs.length} runs: ${count - differing.length} of ${count} verdicts are the same in all of them`,
+    ...differing.map(({ title, verdicts }) => {
+      const counts = [...new Set(verdicts)].map((each) => `${each} ${verdicts.filter((one) => one === each).length} ×`);
+      return `  ${title.replaceAll("`", "")}: ${counts.join(", ")}`;
+    }),
+    `reached in one and missed in another: ${differing.filter(isOpposed).length}`,
+  ];
+  return `\n${lines.join("\n")}\n`;
 }
 
 function writeJson(wanted, report) {
