@@ -25,7 +25,7 @@ figure{margin:0;min-width:0}figcaption{font-weight:600;line-height:1.3;margin-bo
 figure svg{display:block;width:100%;height:auto}
 details{margin-top:.3rem;font-size:.85rem}summary{cursor:pointer;color:var(--muted)}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}
-th,td{text-align:left;padding:.25rem .7rem .25rem 0;border-bottom:1px solid var(--grid);vertical-align:top}td+td,th+th{white-space:nowrap}
+th,td{text-align:left;padding:.25rem .7rem .25rem 0;border-bottom:1px solid var(--grid);vertical-align:top}td,th+th{white-space:nowrap}.card td:first-child{white-space:normal}
 .card td:nth-child(2){white-space:normal;min-width:9rem}.card td:first-child{min-width:10rem}
 .v{font-weight:600}.reached{color:var(--third)}.kept{color:var(--fourth)}.goal{color:var(--holdfast)}.missed{color:var(--second)}.red{color:var(--fifth)}
 `;

@@ -112,6 +112,7 @@ export function scalingPlots(measured) {
           y: "millions",
           by: "design",
           subjects: titles,
+          lineOf: (title) => designs.findIndex((design) => design.title === title),
         }),
         table: {
           head: ["", ...counts.map(String)],
@@ -129,7 +130,11 @@ function timeScale(times) {
   return { scale: { type: "log", domain, nice: false }, axis };
 }
 
-function lines(values, { x, xTitle, xSort, y, by, subjects, isTime = false }) {
+/** @param lineOf the number of a subject's line, which it keeps over plots where it is in several */
+function lines(
+  values,
+  { x, xTitle, xSort, y, by, subjects, isTime = false, lineOf = (subject) => subjects.indexOf(subject) },
+) {
   const time = timeScale(isTime ? values.map(({ ns }) => ns) : [1, 10]);
   const count = { scale: { zero: true }, axis: { title: null, tickCount: 5, gridDash: [2, 2] } };
   return {
@@ -150,7 +155,7 @@ function lines(values, { x, xTitle, xSort, y, by, subjects, isTime = false }) {
         field: by,
         type: "nominal",
         sort: subjects,
-        scale: { domain: subjects, range: subjects.map((_, at) => LINES[at % LINES.length]) },
+        scale: { domain: subjects, range: subjects.map((subject) => LINES[lineOf(subject) % LINES.length]) },
         legend: { title: null, symbolType: "stroke", symbolSize: 300, symbolStrokeWidth: 2 },
       },
       // Told apart without colours too.
@@ -158,7 +163,10 @@ function lines(values, { x, xTitle, xSort, y, by, subjects, isTime = false }) {
         field: by,
         type: "nominal",
         sort: subjects,
-        scale: { domain: subjects, range: subjects.map((_, at) => (at === 0 ? [1, 0] : [2 + 2 * at, 2])) },
+        scale: {
+          domain: subjects,
+          range: subjects.map((subject) => (lineOf(subject) === 0 ? [1, 0] : [2 + 2 * lineOf(subject), 2])),
+        },
         legend: { title: null, symbolType: "stroke", symbolSize: 300, symbolStrokeWidth: 2 },
       },
     },
