@@ -2,7 +2,7 @@
 //
 // Keeps true:
 // - A verdict is about an interval, never a point: the middle half of the rounds, and at least MARGIN each way, because
-//   two runs differ by that even where the rounds of one do not. What is counted and not timed has no margin, and is taken
+//   two runs may differ by that even where the rounds of one do not. What is counted and not timed has no margin, and is taken
 //   at its least.
 // - "reached" and "missed" have the whole interval on their side; where the goal is inside, the figure is "at the goal".
 // - Red has the whole interval beyond the red line, twice: what is red is measured once more, and stays red only where it is
@@ -10,16 +10,13 @@
 //   failure.
 // - A row without a figure is never reached.
 
-/** What two runs of the same build differ by on a quiet machine. */
+/** What two runs of one build are taken to differ by, however close together the rounds of each are. */
 export const MARGIN = 0.05;
 
 /** Units of what is counted: the same build gives the same figure each time. */
 const COUNTED = new Set(["bytes", "entries", "KiB"]);
 
-/**
- * How a figure stands to a limit: 1 is at it, more is better. `undefined` where the limit is zero, which only a count is
- * compared with.
- */
+/** How a figure stands to a limit that is not zero: 1 is at it, more is better. */
 function standingOf({ median, low, high }, limit, isMore, margin) {
   const against = (figure) => (isMore ? figure / limit : limit / figure);
   const middle = against(median);
@@ -30,7 +27,7 @@ function standingOf({ median, low, high }, limit, isMore, margin) {
   };
 }
 
-/** Whether a figure is on the good side of a limit, on the bad one, or so near that it cannot be told. */
+/** Whether a figure is on the good side of a limit, on the bad one, or so near that it cannot be told; only counts have zero for one. */
 function sideOf(figure, limit, isMore, unit) {
   const isCounted = COUNTED.has(unit);
   const taken = isCounted ? countOf(figure, isMore) : figure;
