@@ -7,6 +7,7 @@ import { RUN_ID_BYTES_MAX } from "./abi.js";
 import { checkFunction, describe, readOptions, refuseArgument } from "./arguments.js";
 import { encodeName } from "./codec.js";
 import type { HeldRun } from "./core.js";
+import type { WasmSource } from "./core-loader.js";
 import { bufferedDefault, type DurabilityMode, type DurabilityOption } from "./durability-mode.js";
 import type { Engine } from "./engine.js";
 import { platformEnvironment } from "./environment.js";
@@ -473,6 +474,11 @@ export class DatabaseBuilder {
 
   storage(storage: Storage): DatabaseBuilder {
     return this.#with({ storage });
+  }
+
+  /** The core, where it cannot be found beside the package, or nothing may be compiled from bytes: a module, its bytes, or a URL. */
+  wasm(wasm: WasmSource): DatabaseBuilder {
+    return this.#with({ wasm });
   }
 
   /** Opens what was collected. Throws what {@link Database.open} does. */

@@ -487,9 +487,8 @@ function openingCases(): Case[] {
     {
       name: "the builder opens what its options say, and is not changed by them",
       async run(context) {
-        // A builder takes no core.
-        if (context.wasm !== undefined) return;
-        const builder = Database.builder();
+        const bare = Database.builder();
+        const builder = context.wasm === undefined ? bare : bare.wasm(context.wasm);
         const kept = context.capabilities.persistent;
         const made = builder.storage(context.storage());
         const attempts: [Promise<Database>, string][] = [
