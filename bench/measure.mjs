@@ -18,6 +18,21 @@ setFlagsFromString("--expose-gc");
 export const collectGarbage = runInNewContext("gc");
 
 /**
+ * Starts timing something; the function that ends it says how many milliseconds it took. With `computes` that is what the process was
+ * on a core for, where that is less.
+ */
+export function startTimer({ computes = false } = {}) {
+  const onCore = process.cpuUsage();
+  const start = performance.now();
+  return () => {
+    const ms = performance.now() - start;
+    if (!computes) return ms;
+    const { user, system } = process.cpuUsage(onCore);
+    return Math.min(ms, (user + system) / 1000);
+  };
+}
+
+/**
  * A turn times one or more subjects in a round and returns nanoseconds per operation for each.
  * `alone` is for subjects whose pass is one loop; `inTurn` for subjects that alternate operation by operation.
  *
@@ -30,16 +45,14 @@ export function alone(subject, { computes = false } = {}) {
     async time(makeInput, round) {
       const input = await (subject.makeInput ?? makeInput)(round, subject.operations);
       collectGarbage();
-      const onCore = process.cpuUsage();
-      const start = performance.now();
+      const clock = startTimer();
+      const core = startTimer({ computes });
       let result = subject.pass(input);
-      const isAwaited = result instanceof Promise;
       // Awaiting a number would add a turn of the event loop to the synchronous subjects.
+      const isAwaited = result instanceof Promise;
       if (isAwaited) result = await result;
-      const ms = performance.now() - start;
-      const { user, system } = process.cpuUsage(onCore);
+      const taken = isAwaited ? clock() : core();
       await check(subject, input, result);
-      const taken = computes && !isAwaited ? Math.min(ms, (user + system) / 1000) : ms;
       return [(taken * 1e6) / input.count];
     },
   };

@@ -24,15 +24,16 @@ export function judge(entry, given) {
 
 /**
  * What a goal of the catalogue asks for, and the figure that stands for it, `undefined` where there is none: `isMore` where
- * more is better, `wanted` what is to be reached, first and next, `red` where to stop and redesign.
+ * more is better, `wanted` what is to be reached, first and next, `red` where to stop and redesign; `disturbed` says what others have
+ * added to the figure.
  */
 export function lookUp({ against, of, timesAsFast, timesItsTime, atMost, atLeast, red }, rows) {
   const row = rows.find(({ name }) => name === (against ?? of));
-  const { beside, failure, unit = "ns" } = row ?? {};
+  const { beside, failure, disturbed, unit = "ns" } = row ?? {};
   if (against === undefined) {
     const wanted = [atLeast ?? atMost].filter((each) => each !== undefined);
     const figure = row === undefined ? undefined : figureOf(row);
-    return { at: of, figure, unit, isMore: atLeast !== undefined, wanted, red, failure };
+    return { at: of, figure, unit, isMore: atLeast !== undefined, wanted, red, failure, disturbed };
   }
   const isMore = timesItsTime === undefined;
   const figure = row?.timesAsFast === undefined || isMore ? row?.timesAsFast : inverted(row.timesAsFast);

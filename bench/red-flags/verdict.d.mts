@@ -12,6 +12,7 @@ export interface Given {
   readonly red?: number | undefined;
   readonly needs?: string;
   readonly failure?: string;
+  readonly disturbed?: string;
   readonly isShown?: boolean;
 }
 export interface Verdict {

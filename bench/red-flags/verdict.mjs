@@ -47,14 +47,22 @@ function countOf({ median, min = median }, isMore) {
  * The verdict on one row.
  *
  * @param given `figure` (a spread), `unit`, `isMore` where more is better, `wanted` (what is to be reached, first and next),
- *   `red`; `needs` where the machine cannot show it; `failure` where it could not be measured
+ *   `red`; `needs` where the machine cannot show it; `disturbed` where others have made it worse; `failure` where it could not be
+ *   measured
  * @returns `{ verdict, text }`: one of "reached", "at the goal", "missed", "kept", "at the red line", "red", "shown",
  *   "not measurable", "not measured"
  */
-export function judgeRow({ figure, unit, isMore = false, wanted = [], red, needs, failure, isShown = false }) {
+export function judgeRow({ figure, needs, failure, disturbed, isShown = false, ...given }) {
   if (figure === undefined) return { verdict: "not measured", text: `not measured: ${failure ?? "no figure"}` };
   if (needs !== undefined) return { verdict: "not measurable", text: `not measurable here: ${needs}` };
   if (isShown) return { verdict: "shown", text: "shown beside it, no goal" };
+  const verdict = judgeFigure(figure, given);
+  // What others do to the process only ever adds: what is reached in spite of it is reached.
+  if (disturbed === undefined || verdict.verdict === "reached") return verdict;
+  return { verdict: "not measurable", text: `not measurable meanwhile: ${disturbed}` };
+}
+
+function judgeFigure(figure, { unit, isMore = false, wanted = [], red }) {
   if (red !== undefined) {
     const { side, standing } = sideOf(figure, red, isMore, unit);
     if (side === "bad") return { verdict: "red", text: "RED" };

@@ -102,6 +102,13 @@ test("a row without a figure, or without the cores that it needs, is neither rea
   expect(judgeRow({ ...few, needs: "needs 4 cores, and there are 2" }).verdict).toBe("not measurable");
 });
 
+test("what others have made worse can be reached, and is otherwise not measurable", () => {
+  const given = { unit: "µs", wanted: [100], red: 1000, disturbed: "by other work" };
+  expect(judgeRow({ ...given, figure: exactly(50) }).verdict).toBe("reached");
+  expect(judgeRow({ ...given, figure: exactly(200) }).verdict).toBe("not measurable");
+  expect(judgeRow({ ...given, figure: exactly(2000) }).text).toBe("not measurable meanwhile: by other work");
+});
+
 test("every row stands for a goal that is there, has a gate and says how to measure it again", () => {
   for (const { gate, title, from } of rows) {
     expect(gates, title).toContain(gate);
