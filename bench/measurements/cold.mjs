@@ -69,8 +69,8 @@ function startChild(kind, folder, key) {
   });
 }
 
-export async function prepare({ scratch, quick, opened }) {
-  const rounds = quick ? ROUNDS_QUICK : ROUNDS;
+export async function prepare({ scratch, quick, rounds: asked, opened }) {
+  const rounds = asked ?? (quick ? ROUNDS_QUICK : ROUNDS);
   const keys = makeKeys(quick ? ENTRIES_QUICK : ENTRIES);
   const values = makeValues(keys.length, 0);
   const wanted = keys.length >> 1;

@@ -77,9 +77,9 @@ async function measureOne({ open }, scratch, keys, values) {
   }
 }
 
-export async function prepare({ scratch, quick }) {
+export async function prepare({ scratch, quick, rounds: asked }) {
   const count = quick ? KEYS_QUICK : KEYS;
-  const rounds = quick ? ROUNDS_QUICK : ROUNDS;
+  const rounds = asked ?? (quick ? ROUNDS_QUICK : ROUNDS);
   const keys = makeKeys(count);
   const values = makeValues(count, 0);
 

@@ -79,5 +79,5 @@ async function prepare({ scratch, quick, opened }, toSubject) {
       });
     }
   }
-  return { subjects };
+  return { computes: true, subjects };
 }

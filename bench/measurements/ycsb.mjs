@@ -45,6 +45,7 @@ async function prepare(name, { scratch, quick, opened }) {
   for (const { store } of stores) await store.load(workload.keys, workload.records);
 
   return {
+    computes: true,
     makeInput: workload.makeInput,
     subjects: stores.map(({ store, ...subject }) => ({ ...subject, operations, pass: store.pass, read: store.read })),
   };
