@@ -19,9 +19,9 @@ import { bytesCopy, Entry } from "./entry";
 import { READS_MAX, readAbandon, readBegin, readHolds, within } from "./optimistic";
 import { readsByLock } from "./read-lock";
 import { Run, runIs, runIsLost, runLock, runReadLock, runReadUnlock, runSequence, runUnlock, runVisible } from "./run";
-import { tableOf } from "./run-tables";
+import { tableOf, tableOfMake } from "./run-tables";
 import { scratchValue } from "./scratch";
-import { tableFind } from "./table";
+import { Table, tableFind } from "./table";
 import { Version, valueAt } from "./versions";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
@@ -29,6 +29,7 @@ const SHARED: bool = ASC_FEATURE_THREADS;
 const COPIED_BYTES_MAX: u32 = 32768;
 
 // What the last read has found: each instance's own.
+let tableFound: usize = 0;
 let entryFound: usize = 0;
 let versionFound: usize = 0;
 
@@ -36,7 +37,19 @@ let versionFound: usize = 0;
 export function findEntry(run: Run, tag: u32, hash: u32, key: usize, keyBytes: u32): Entry | null {
   assert(keyBytes <= KEY_BYTES_MAX);
   const table = tableOf(run, tag, key, keyBytes);
+  tableFound = changetype<usize>(table);
   return table === null ? null : tableFind(table, hash, key, keyBytes);
+}
+
+/** The table that the last findEntry has looked in, or that was made then. Under the run's lock. */
+export function foundTable(): Table {
+  return changetype<Table>(tableFound);
+}
+
+/** The same, made if it was not there; null if memory cannot grow. */
+export function foundTableMake(run: Run, tag: u32, key: usize, keyBytes: u32): Table | null {
+  if (tableFound == 0) tableFound = changetype<usize>(tableOfMake(run, tag, key, keyBytes));
+  return changetype<Table | null>(tableFound);
 }
 
 /** The entry that the last readHeld has come upon, or null. */

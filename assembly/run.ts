@@ -80,7 +80,9 @@ export const RUN_DELETING: u32 = 1;
 export const RUN_POISONED: u32 = 2;
 
 const TABLES_OFFSET: usize = offsetof<Run>();
-const ARENA_OFFSET: usize = TABLES_OFFSET + ((TABLE_COUNT as usize) << 2);
+const TABLES_END: usize = TABLES_OFFSET + ((TABLE_COUNT as usize) << 2);
+/** What every allocation writes is on a line that nobody reads to find a table, and so are the lists of the smallest blocks. */
+const ARENA_OFFSET: usize = (TABLES_END + CACHE_LINE_BYTES - 1) & ~(CACHE_LINE_BYTES - 1);
 const LOCK_OFFSET: usize = (ARENA_OFFSET + ARENA_BYTES + CACHE_LINE_BYTES - 1) & ~(CACHE_LINE_BYTES - 1);
 /** The next id that the run's graph gives, 0 as long as nobody has said from where on: with the lock, which who takes one takes next. */
 const NEXT_ID_OFFSET: usize = LOCK_OFFSET + 8;

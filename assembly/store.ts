@@ -50,7 +50,7 @@ import {
   queueRelease,
   queueReserve,
 } from "./queue";
-import { findEntry } from "./reads";
+import { findEntry, foundTable, foundTableMake } from "./reads";
 import { operationBytes, operationWrite, recordBegin, recordOverhead } from "./record";
 import {
   keeps,
@@ -75,7 +75,7 @@ import {
   runShows,
   runUnlock,
 } from "./run";
-import { entryRemove, groupTidy, isIndex, tableOf, tableOfMake } from "./run-tables";
+import { entryRemove, groupTidy, isIndex } from "./run-tables";
 import { Cursor, Cursors, cursorNext, Range, rangeFirst, rangeHas, rangeNext } from "./scan";
 import { NO_SLOT, nextVersion, snapshotRelease, workerBegin, workerEnd } from "./snapshots";
 import { Superblock, superblock } from "./superblock";
@@ -152,12 +152,10 @@ function place(_sb: Superblock, run: Run, length: u32, mode: u32, operations: u3
   return item;
 }
 
-/** Puts a record at the head of its entry, and marks that the table's keys are others than before. */
-function install(run: Run, tag: u32, entry: Entry, record: Version, version: u64, changesMembership: bool): void {
+/** Puts a record at the head of its entry, and marks that the keys of the entry's table are others than before. */
+function install(table: Table, entry: Entry, record: Version, version: u64, changesMembership: bool): void {
   versionInstall(entry, record, version);
-  if (!changesMembership) return;
-  const table = tableOf(run, tag, entryKey(entry), entry.keyBytes as u32);
-  if (table !== null) table.stamp = version;
+  if (changesMembership) table.stamp = version;
 }
 
 /** How the number of keys of a table changes when a record takes the place of what was there. */
@@ -247,7 +245,7 @@ function commitOneLocked(
   if (!logged) {
     workerBegin();
     const version = nextVersion();
-    install(run, tag, entry, record, version, keys != 0);
+    install(foundTable(), entry, record, version, keys != 0);
     publishAtOnce(run, version, change, tag == TABLE_KV ? change : 0);
     pruneCommitted(run, entry, PRUNE_CHAINS_PER_WRITE, valueBytes);
     if (keys < 0) runTrim(run);
@@ -260,7 +258,7 @@ function commitOneLocked(
   const kind = length == TOMBSTONE ? OPERATION_DELETE : OPERATION_PUT;
   operationWrite(at, kind, tag, key, keyBytes, versionValue(record), valueBytes);
   placeIsWhole(item);
-  install(run, tag, entry, record, item.version, keys != 0);
+  install(foundTable(), entry, record, item.version, keys != 0);
   return finishQueued(sb, run, item, entry);
 }
 
@@ -319,9 +317,9 @@ function publishAtOnce(run: Run, version: u64, change: i32, changeKv: i32): void
   run.commits++;
 }
 
-/** An entry without versions for a key that is in no table; null if memory cannot grow. */
+/** An entry without versions for a key that findEntry has just not found; null if memory cannot grow. */
 function entryInsert(run: Run, tag: u32, hash: u32, key: usize, keyBytes: u32): Entry | null {
-  const table = tableOfMake(run, tag, key, keyBytes);
+  const table = foundTableMake(run, tag, key, keyBytes);
   if (table === null) return null;
   const arena = runArena(run);
   const entry = entryMake(arena, tag, hash, key, keyBytes);
@@ -398,7 +396,7 @@ function commitTransactionLocked(run: Run, transaction: Transaction, mode: u32, 
   runChange(run);
   status = reserveWrites(run, transaction);
   const logged = hasLog(sb);
-  const operations = status == STATUS_OK ? countOperations(transaction) : 0;
+  const operations = countOperations(transaction);
   const recordBytes = recordOverhead(nameBytesOf(run)) + operationsBytes(transaction);
   if (status == STATUS_OK && operations != 0 && logged) status = reservePlace(sb, recordBytes, mode);
   if (status != STATUS_OK) {
@@ -497,11 +495,6 @@ function reserveWrites(run: Run, transaction: Transaction): u32 {
   const arena = runArena(run);
   for (let i: u32 = 0; i < touchedCount(transaction); i++) {
     const item = touchedAt(transaction, i);
-    item.record = 0;
-    item.target = 0;
-  }
-  for (let i: u32 = 0; i < touchedCount(transaction); i++) {
-    const item = touchedAt(transaction, i);
     if ((item.flags & TOUCHED_WRITTEN) == 0) continue;
     const tag = item.tag as u32;
     const value = touchedValue(transaction, item);
@@ -511,6 +504,7 @@ function reserveWrites(run: Run, transaction: Transaction): u32 {
     if (value.length == TOMBSTONE && liveHead(entry) === null) continue;
     if (entry === null) entry = entryInsert(run, tag, item.hash, key, item.keyBytes as u32);
     if (entry === null) return STATUS_STORE_FULL;
+    item.table = changetype<usize>(foundTable());
     item.target = changetype<usize>(entry);
     const record = versionMake(arena, value.length);
     if (record === null) return STATUS_STORE_FULL;
@@ -579,7 +573,7 @@ function installWrites(run: Run, transaction: Transaction, version: u64, changes
     const keys = keysChange(entry, record.length);
     all += liveChange(item.tag as u32, keys);
     if ((item.tag as u32) == TABLE_KV) kv += keys;
-    install(run, item.tag as u32, entry, record, version, keys != 0);
+    install(changetype<Table>(item.table), entry, record, version, keys != 0);
     pruneEnqueue(run, entry);
   }
   store<i32>(changes, all);

@@ -124,6 +124,8 @@ export class Touched {
   keyBytes: u16;
   tag: u8;
   flags: u8;
+  /** During a commit: the table that its key stands in. */
+  table: usize;
   /** The version that a read saw; 0 where the key was missing. */
   seen: u64;
   /** The entry that a read found a value in: it cannot go while the transaction's snapshot is held. */
@@ -131,7 +133,7 @@ export class Touched {
   /** Where in `data` the written version record stands. */
   value: u32;
   valueCapacity: u32;
-  /** During a commit: the record and the entry that were made for it. */
+  /** During a commit: the record and the entry that were made for it; 0 where none were. */
   record: usize;
   target: usize;
 }

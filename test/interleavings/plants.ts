@@ -76,9 +76,9 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "a version can be seen before it is installed",
     file: "store.ts",
-    find: "    install(run, tag, entry, record, version, keys != 0);\n    publishAtOnce(run, version, change, tag == TABLE_KV ? change : 0);\n",
+    find: "    install(foundTable(), entry, record, version, keys != 0);\n    publishAtOnce(run, version, change, tag == TABLE_KV ? change : 0);\n",
     replace:
-      "    publishAtOnce(run, version, change, tag == TABLE_KV ? change : 0);\n    atomic.store<u32>(changetype<usize>(run), run.sequence + 1);\n    nextVersion();\n    runChange(run);\n    install(run, tag, entry, record, version, keys != 0);\n",
+      "    publishAtOnce(run, version, change, tag == TABLE_KV ? change : 0);\n    atomic.store<u32>(changetype<usize>(run), run.sequence + 1);\n    nextVersion();\n    runChange(run);\n    install(foundTable(), entry, record, version, keys != 0);\n",
   },
   {
     name: "the lock is given back before the sequence is even",
