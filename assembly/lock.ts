@@ -21,7 +21,7 @@ import { LOCK_HANDOFF, LOCK_OWNER, LOCK_WAITED, lockToken, mayWait } from "./wor
 
 const SHARED: bool = ASC_FEATURE_THREADS;
 /** Cycles that a held lock is looked at before going to sleep: longer than it takes to wake up. */
-const SPIN: u32 = 1 << 17;
+const SPIN: u32 = 1 << 15;
 /**
  * The same where nobody may sleep: some 60 ms. Less is over before a busy machine lets the holder go on, and who looks at the
  * page would notice more.
