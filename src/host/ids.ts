@@ -2,10 +2,10 @@
  * The ids that a run gives to the parts of its graph: whole numbers from 1 on, each given once.
  *
  * Which is next stands in memory only, where taking one makes nobody wait and nobody conflict. So that none is given again
- * after a restart, ids come in blocks, and whoever commits something with an id has a mark of the id's block committed before
- * or with it: after an opening ids go on behind the block of the newest mark, and where the database was not closed, as many
- * further on as versions are (COMMIT 11), for what was lost. An id that nothing was committed with is not given
- * again either as long as the database is open.
+ * after a restart, ids come in blocks, and whoever commits something with an id has a mark of the id's block, or of a later
+ * one, committed before or with it: after an opening ids go on behind the block of the newest mark, and where the database was
+ * not closed, as many further on as versions are (COMMIT 11), for what was lost. An id that nothing was committed with is not
+ * given again either as long as the database is open.
  *
  *   table 12   # U+0000 id of the block   → null
  */
@@ -28,8 +28,13 @@ interface MarkWriter {
   remove(table: number, key: string): void;
 }
 
+/** From so many ids on, a mark stands for as many: it is seldom written, and an opening leaves out no more ids than there were. */
+const IDS_PER_MARK = 16 * IDS_PER_BLOCK;
+
+/** The block whose mark will do for an id. */
 function blockOf(id: number): number {
-  return Math.floor(id / IDS_PER_BLOCK);
+  const ids = id < IDS_PER_MARK ? IDS_PER_BLOCK : IDS_PER_MARK;
+  return (Math.floor(id / ids) + 1) * (ids / IDS_PER_BLOCK) - 1;
 }
 
 /** The marks' keys at a version that is held, in the order of their blocks. Nothing is noted as read. */
@@ -63,25 +68,29 @@ export function takeId(core: Core, run: RunHandle, version: number): number {
   }
 }
 
+/** Whether this engine knows that a block is marked, or a later one. */
+function isMarked(engine: Engine, run: RunHandle, block: number): boolean {
+  const marked = engine.idMarks.get(run.pointer);
+  return marked?.generation === run.generation && marked.block >= block;
+}
+
 /** Sees to it that the newest block of ids that a transaction has taken is marked, by its own commit unless it is already. */
 export function markIds(engine: Engine, run: RunHandle, newestId: number, version: number, writer: MarkWriter): void {
   const block = blockOf(newestId);
-  const marked = engine.idMarks.get(run.pointer);
-  if (marked !== undefined && marked.generation === run.generation && marked.block >= block) return;
-  writer.put(TABLE, MARKS + idText(block), null, undefined);
+  if (isMarked(engine, run, block)) return;
+  const mark = MARKS + idText(block);
   const marks = marksAt(engine.core, run, version);
+  // Another worker may have committed it, or a later one: it stands before whatever this one commits.
+  if (marks.some((key) => key >= mark)) return;
+  writer.put(TABLE, mark, null, undefined);
   if (marks.length < MARKS_MAX) return;
-  for (const key of marks) {
-    const known = readId(key, MARKS.length);
-    if (known !== undefined && known.id < block) writer.remove(TABLE, key);
-  }
+  for (const key of marks) writer.remove(TABLE, key);
 }
 
 /** Notes that what a transaction has marked is published, so that no later one need mark it again. */
 export function notePublished(engine: Engine, run: RunHandle, newestId: number): void {
   const block = blockOf(newestId);
-  const marked = engine.idMarks.get(run.pointer);
-  if (marked?.generation === run.generation && marked.block >= block) return;
+  if (isMarked(engine, run, block)) return;
   engine.idMarks.set(run.pointer, { generation: run.generation, block });
 }
 

@@ -914,6 +914,31 @@ function idCases(): Case[] {
         deepEqual(db.run(RUN).graph.verify().valid, true);
       },
     },
+    {
+      name: "an id is never given twice: not where one mark stands for many blocks of ids",
+      needs: persistent,
+      async run(context) {
+        let db = await context.open();
+        const given: number[] = [];
+        for (let opening = 0; opening < 3; opening++) {
+          const add = (count: number): void =>
+            db.run(RUN).transaction(({ graph }) => {
+              for (let i = 0; i < count; i++) given.push(graph.addNode("a"));
+            });
+          // It ends in the last block that a mark stands for: at first that is the only one, from 4,096 ids on one of sixteen.
+          for (let block = 0; block < 15; block += 5) add(5 * IDS_PER_BLOCK);
+          add(IDS_PER_BLOCK / 2);
+          if (opening === 1) await checkpoint(db);
+          db = await context.reopen();
+        }
+        equal(db.run(RUN).graph.nodeCount(), given.length);
+        given.push(db.run(RUN).graph.addNode("a"));
+        ok(
+          given.every((id, at) => at === 0 || id > (given[at - 1] as number)),
+          "ids rise and come once",
+        );
+      },
+    },
     onRun("an id is never given twice: not in a copy of the database", async (run, db, { wasm }) => {
       const node = run.graph.addNode("a", { x: 1 });
       const edge = run.graph.addEdge(node, node, "t");
