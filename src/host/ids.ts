@@ -28,13 +28,13 @@ interface MarkWriter {
   remove(table: number, key: string): void;
 }
 
-/** From so many ids on, a mark stands for as many: it is seldom written, and an opening leaves out no more ids than there were. */
-const IDS_PER_MARK = 16 * IDS_PER_BLOCK;
+/** From so many blocks on, a mark stands for as many: it is seldom written, and an opening leaves out no more ids than there were. */
+const BLOCKS_PER_MARK = 16;
 
 /** The block whose mark will do for an id. */
 function blockOf(id: number): number {
-  const ids = id < IDS_PER_MARK ? IDS_PER_BLOCK : IDS_PER_MARK;
-  return (Math.floor(id / ids) + 1) * (ids / IDS_PER_BLOCK) - 1;
+  const block = Math.floor(id / IDS_PER_BLOCK);
+  return block < BLOCKS_PER_MARK ? block : block - (block % BLOCKS_PER_MARK) + BLOCKS_PER_MARK - 1;
 }
 
 /** The marks' keys at a version that is held, in the order of their blocks. Nothing is noted as read. */
@@ -83,8 +83,7 @@ export function markIds(engine: Engine, run: RunHandle, newestId: number, versio
   // Another worker may have committed it, or a later one: it stands before whatever this one commits.
   if (marks.some((key) => key >= mark)) return;
   writer.put(TABLE, mark, null, undefined);
-  if (marks.length < MARKS_MAX) return;
-  for (const key of marks) writer.remove(TABLE, key);
+  if (marks.length >= MARKS_MAX) for (const key of marks) writer.remove(TABLE, key);
 }
 
 /** Notes that what a transaction has marked is published, so that no later one need mark it again. */
