@@ -466,7 +466,7 @@ export class Core implements Scratch {
    * before its memory is anything else.
    */
   keyKnown(pointer: number, table: number, keyBytes: number): number {
-    return this.#hot.keyKnown(pointer, table, keyBytes) >>> 0;
+    return this.call("keyKnown", pointer, table, keyBytes) >>> 0;
   }
 
   /** No more of that for an entry. */
@@ -1044,7 +1044,6 @@ function scanNumbers({ prefixBytes, startBytes, endBytes, reverse, limit }: Scan
 
 interface HotExports {
   get(pointer: number, generation: number, table: number, keyBytes: number): number;
-  keyKnown(pointer: number, table: number, keyBytes: number): number;
   getAt(pointer: number, generation: number, table: number, keyBytes: number, version: number): number;
   put(
     pointer: number,

@@ -267,6 +267,7 @@ export class RunWriter implements Writer {
     const mode = engine.syncModeOf(options?.durability);
     const expected = options?.ifVersion === undefined ? ANY_VERSION : expectedVersion(options.ifVersion);
     const { core } = engine;
+    core.renew();
     if (table === TABLE_KV) this.#known?.forget(key);
     for (;;) {
       core.renew();
