@@ -26,6 +26,7 @@ const RESTS_MAX = 4_194_304;
 
 export class KnownKeys {
   readonly #core: Core;
+  /** Addresses of entries; 0 where a key was let go of. */
   readonly #entries = new Map<string, number>();
   #epoch = -1;
   #asked = 0;
@@ -44,9 +45,9 @@ export class KnownKeys {
       this.#resting--;
       return 0;
     }
-    const entry = this.#entries.get(key);
+    const entry = this.#entries.get(key) ?? 0;
     const core = this.#core;
-    if (entry === undefined || core.knownEpoch !== this.#epoch || !core.newestIsPublished) return 0;
+    if (entry === 0 || core.knownEpoch !== this.#epoch || !core.newestIsPublished) return 0;
     this.#found++;
     const { view } = core;
     const record = view.getUint32(entry + ENTRY_HEAD_OFFSET, true);
@@ -76,8 +77,10 @@ export class KnownKeys {
 
   /** Lets go of a key that is about to be deleted, so that the others stay known when its entry goes. */
   forget(key: string): void {
-    const entry = this.#entries.get(key);
-    if (entry === undefined || !this.#entries.delete(key)) return;
+    const entry = this.#entries.get(key) ?? 0;
+    if (entry === 0) return;
+    // Its place is kept: a Map that keys come to and go from makes itself anew again and again.
+    this.#entries.set(key, 0);
     if (this.#core.knownEpoch === this.#epoch) this.#core.keyForgotten(entry);
   }
 }
