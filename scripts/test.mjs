@@ -58,7 +58,7 @@ const SUITES = [
   durabilityRun("interleavings of workers", "interleavings"),
   durabilityRun("damage", "damage"),
 ];
-/** What kills processes, browsers among them, has the machine to itself: it waits for files and for deaths most of its time. */
+/** What kills processes has the machine to itself. */
 const KILLS = { ...durabilityRun("kills and system calls", "crash"), filesAtOnce: 2 };
 
 /** The browsers' suite is no test of vitest's: its last line says how many cases it had. */
@@ -117,7 +117,7 @@ async function main() {
   if (steps.some((result) => result.name === UNIT_STEP)) {
     const { further, outcomes: conformed } = await sideBySide(SUITES, await conformance());
     outcomes = conformed;
-    further.push(...(await Promise.all([vitestStep(KILLS), browserStep()])));
+    further.push(await vitestStep(KILLS), await browserStep());
     for (const { result, row } of further) {
       steps.push(result);
       rows.push(row);
