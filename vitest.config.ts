@@ -39,10 +39,12 @@ export default defineConfig({
   test: {
     // The model tests choose their builds themselves, so that one run of them covers all four.
     include: core === "debug" ? ["test/unit/**/*.test.ts"] : ["test/unit/**/*.test.ts", "test/model/**/*.test.ts"],
-    // These run the built package, or no core at all.
+    // These run the built package, or no core at all; what workers do to one log is stepped with asserts on (test/interleavings).
     exclude:
       core === "debug"
-        ? ["test/unit/{codec,demo,docs,example-browser,graph-example,scorecard,bench-page}.test.ts"]
+        ? [
+            "test/unit/{codec,demo,docs,example-browser,graph-example,scorecard,bench-page,bench-runtimes,bench-compare,bench-ycsb,bench-core,shared-log}.test.ts",
+          ]
         : [],
     pool: "forks",
     testTimeout: TEST_TIMEOUT_MS,

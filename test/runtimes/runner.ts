@@ -11,7 +11,7 @@ import { openAttached } from "../contract/attached.js";
 import type { Case, Context, OpenOptions, ReloadCase } from "../contract/context.js";
 import { startWorker } from "./hire.js";
 import { detectRuntime, isInWorker, type Mount, mountsOf } from "./mounts.js";
-import { type Suite, suites } from "./suites.js";
+import { OF_NO_STORAGE, type Suite, suites } from "./suites.js";
 
 const CASE_TIMEOUT_MS = 10_000;
 
@@ -72,7 +72,9 @@ export async function runSuites(settings: Settings, report: (line: Line) => void
   const mounts = await mountsOf(detectRuntime(), settings.root);
   const { shared: ofKind, only = "", part = { index: 0, of: 1 } } = settings;
   for (const mount of mounts.filter(({ shared }) => shared === (ofKind ?? shared))) {
-    const wanted = suites.filter((suite) => isWanted(suite, mount) && `${mount.name}/${suite.name}`.startsWith(only));
+    const wanted = suites.filter(
+      (suite) => isWanted(suite, mount, mounts) && `${mount.name}/${suite.name}`.startsWith(only),
+    );
     const jobs = wanted.flatMap((suite) => jobsOf(suite, mount, settings));
     for (const job of jobs.filter((_, index) => index % part.of === part.index)) {
       await report({ running: `${job.suite} / ${mount.name} / ${job.name}` });
@@ -88,21 +90,20 @@ export async function runSuites(settings: Settings, report: (line: Line) => void
 /** What is about opening, checkpoints and how it ends is not about who is attached to it. */
 const OF_THE_OWNER = new Set(["golden", "durability", "portable"]);
 
-/** What is made of transactions alone, and knows no storage. */
-const OF_PRIMITIVES = new Set(["events", "state", "traces", "runs", "graph", "fast path"]);
-
 /**
- * Whether primitives see nothing in a browser's mount that they do not see in another one: they are run over memory of both kinds
- * and IndexedDB in a page, over files in a worker, and there attached to where those are shared.
+ * Whether what knows no storage sees nothing in a mount that it does not see in another one: on servers it is run over files and over
+ * shared memory; in a browser over memory of both kinds and IndexedDB in a page, over files in a worker, and there attached to where those
+ * are shared.
  */
-function isTwin({ kind, shared, attached }: Mount): boolean {
-  if (kind === "files" || kind === "memory") return false;
+function isTwin({ kind, shared, attached }: Mount, mounts: readonly Mount[]): boolean {
+  if (mounts.some((other) => other.kind === "files")) return shared === (kind === "files");
+  if (kind === "memory") return false;
   if (isInWorker()) return attached ? kind === "indexeddb" : shared;
   return !attached && (kind === "opfs" || shared);
 }
 
-function isWanted({ opens, shares, name }: Suite, mount: Mount): boolean {
-  if (OF_PRIMITIVES.has(name) && isTwin(mount)) return false;
+function isWanted({ opens, shares, name }: Suite, mount: Mount, mounts: readonly Mount[]): boolean {
+  if (OF_NO_STORAGE.has(name) && isTwin(mount, mounts)) return false;
   if (mount.attached) return opens && !shares && !OF_THE_OWNER.has(name);
   return mount.shared ? opens : !shares;
 }

@@ -29,6 +29,18 @@ export interface Suite {
   readonly reloadCases?: () => readonly ReloadCase[];
 }
 
+/** What is made of transactions and snapshots alone, and knows no storage. */
+export const OF_NO_STORAGE: ReadonlySet<string> = new Set([
+  "isolation",
+  "snapshot",
+  "events",
+  "state",
+  "traces",
+  "runs",
+  "graph",
+  "fast path",
+]);
+
 export const suites: readonly Suite[] = [
   { name: "storage", opens: false, cases: storageContract },
   { name: "opfs", opens: false, cases: opfsContract },

@@ -12,7 +12,7 @@ import type { Storage } from "../../src/adapters/storage.js";
 import { Database } from "../../src/index.js";
 import { openAttached } from "../contract/attached.js";
 import type { Context, OpenOptions } from "../contract/context.js";
-import { suites as everySuite } from "../runtimes/suites.js";
+import { suites as everySuite, OF_NO_STORAGE } from "../runtimes/suites.js";
 import { SimulatedDisk } from "../support/simulated-storage.js";
 
 /** One place, which lasts as long as its case. */
@@ -114,6 +114,11 @@ function isElsewhere(mount: string, kind: Kind): boolean {
   return process.env.HOLDFAST_CONFORMANCE === "follows" && /^(memory|files)$/.test(mount) && kind !== "attached";
 }
 
+/** The debug core sees the same of what knows no storage in each that only promises later. */
+function isOfNoStorage(suite: string, mount: string): boolean {
+  return process.env.HOLDFAST_CORE === "debug" && /asynchronous/.test(mount) && OF_NO_STORAGE.has(suite);
+}
+
 for (const mount of mounts) {
   for (const kind of ["single", "shared", "attached"] as const) {
     if (kind === "attached" && mount.name !== "memory") continue;
@@ -123,6 +128,7 @@ for (const mount of mounts) {
       for (const suite of suites) {
         // Its cases bring storages of their own, and nothing persistent is attached to.
         if (kind === "attached" && suite.name === "golden") continue;
+        if (isOfNoStorage(suite.name, mount.name)) continue;
         describe(suite.name, () => {
           for (const item of suite.cases()) {
             if (item.needs?.(capabilities) === false) continue;
