@@ -216,6 +216,8 @@ export class GraphSubject {
   // Doing.
 
   async apply(operation: Operation): Promise<void> {
+    // A run that nothing was ever committed to is forgotten with the last transaction that would have made it, and with its ids.
+    if (this.#written.length === 0 && this.#open.length === 0) this.#given = 0;
     switch (operation.op) {
       case "do":
         return this.#do(operation.act);
@@ -275,7 +277,6 @@ export class GraphSubject {
   /** Notes an id that an act was given. */
   #made(act: Act, result: unknown): number {
     if ((act.do !== "addNode" && act.do !== "addEdge") || typeof result !== "number") return 0;
-    // A run that nothing was ever committed to is forgotten with the transaction that would have made it, and with its ids.
     const isKnown = this.#written.length > 0;
     if (isKnown && !(result > this.#given)) throw new Error(`the id ${result} was given after ${this.#given}`);
     this.#given = result;
