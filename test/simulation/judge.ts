@@ -121,7 +121,7 @@ export async function judgeState(
   seed: number,
 ): Promise<void> {
   const random = new Random(seed);
-  const { entries, floors } = point;
+  const { entries, recoverable, floors } = point;
   let floor = crash === "kill" ? floors.kill : floors.power;
   let state = disk;
   const options = { segmentBytes, environment: new SeededEnvironment(seed), locks: random.rarely(LOCKED_ONE_IN) };
@@ -132,7 +132,7 @@ export async function judgeState(
   }
   const files = new SimulatedFiles(state);
   const database = await openAfter(subject, files, options);
-  const count = expectPrefix(database, entries, floor, crash);
+  const count = expectPrefix(database, recoverable, floor, crash);
   const { recovered } = database.storageInfo;
   if (recovered === undefined && (count < entries.length || (state === disk && crash === "kill" && point.isUnclean))) {
     throw new Violation("broken", `${entries.length - count} commits are gone and nobody is told of a recovery`);

@@ -87,6 +87,8 @@ export interface Point {
   readonly isMiddle: boolean;
   readonly disk: Disk;
   readonly entries: readonly Entry[];
+  /** The entries, and behind them what was cut off and may come back. */
+  readonly recoverable: readonly Entry[];
   readonly floors: Floors;
   /** Whether a log was begun that has not been closed: recovery must say that it found one. */
   readonly isUnclean: boolean;
@@ -252,6 +254,7 @@ export class Workload {
       isMiddle: false,
       disk: this.#disk,
       entries: this.log.entries,
+      recoverable: this.log.recoverable,
       floors: this.floors,
       isUnclean: this.#isUnclean,
     };
@@ -323,10 +326,11 @@ export class Workload {
 
   /** What is found is a prefix with all that must be there; from now on it is durable. */
   #expectFound(database: Database): void {
-    const count = expectPrefix(database, this.log.entries, this.#kill, "reopened");
-    const least = countUpTo(this.log.entries, this.#kill);
-    const certain = shortestPrefixOf(this.log.entries, digestOfDatabase(database), least);
-    const version = this.log.entries[certain - 1]?.version ?? 0;
+    const entries = this.log.recoverable;
+    const count = expectPrefix(database, entries, this.#kill, "reopened");
+    const least = countUpTo(entries, this.#kill);
+    const certain = shortestPrefixOf(entries, digestOfDatabase(database), least);
+    const version = entries[certain - 1]?.version ?? 0;
     this.log.restart(count);
     this.#power = version;
     this.#kill = version;
@@ -540,6 +544,7 @@ export class Workload {
     this.#expectReason(what, code, error);
     if (code === "STORAGE_FULL" && what !== "transactionAsync") this.#expectFull(what);
     if (code === "COMMIT_INDETERMINATE" || told.mark === "") return;
+    this.log.refuse(told.mark);
     if (this.log.findMarked(told.mark) !== undefined) {
       throw new Violation("partial", `${what} ${told.mark} ended with ${code} and is in the log`);
     }

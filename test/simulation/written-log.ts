@@ -4,6 +4,8 @@
  * What it keeps true:
  *  - an entry is a whole commit record that stands in a segment as reads see it, in the order of positions;
  *  - records that are written again (a tail under a new epoch) are the same entries; what is cut off is an entry no more;
+ *  - a power cut may lose that cut, and bring back what was cut off, unless something else was written there since, or whoever
+ *    wrote it was told that it did not happen;
  *  - an entry knows the state of the whole database right after it, and a digest of that: a recovered database is a prefix
  *    of the commit order if its digest is that of an entry, or of none.
  */
@@ -171,6 +173,10 @@ function commitIn(record: Uint8Array): Commit | undefined {
   return { version, position, run, mode, values: writes, deletesRun };
 }
 
+function isMarked({ writes }: Entry, mark: string): boolean {
+  return [...writes.values()].some((value) => value?.startsWith(mark));
+}
+
 /** The log as one process after another writes it. */
 export class WrittenLog {
   /** Replaced with every change, so that keeping it keeps what it was. */
@@ -181,6 +187,8 @@ export class WrittenLog {
   fault: string | undefined;
   /** How far each file has been read: records behind that are not whole yet. */
   #read = new Map<number, number>();
+  /** The entries, and behind them what was cut off and may come back; undefined where nothing was. */
+  #beforeCut: readonly Entry[] | undefined;
   #byVersion = new Map<number, Entry>();
 
   /** A file has changed what reads see of it. */
@@ -191,7 +199,9 @@ export class WrittenLog {
     let at = this.#read.get(inode) ?? abi.SEGMENT_HEADER_BYTES;
     if (at > bytes.length) {
       at = bytes.length;
+      const { entries } = this;
       this.#cut(base + at);
+      if (this.entries.length < entries.length) this.#beforeCut ??= entries;
     }
     while (at + abi.RECORD_HEADER_BYTES <= bytes.length) {
       const length = view.getUint32(at + abi.RECORD_LENGTH_OFFSET, true);
@@ -203,10 +213,17 @@ export class WrittenLog {
     this.#read.set(inode, at);
   }
 
-  /** Another process begins on what is left after the first `count` entries. */
+  /** The most that a crash can leave. */
+  get recoverable(): readonly Entry[] {
+    return this.#beforeCut ?? this.entries;
+  }
+
+  /** Another process begins on what is left after the first `count` of what was recoverable. */
   restart(count: number): void {
     this.#read = new Map();
-    this.entries = this.entries.slice(0, count);
+    const isAsItWas = count === this.entries.length;
+    this.entries = this.recoverable.slice(0, count);
+    if (!isAsItWas) this.#beforeCut = undefined;
     this.#byVersion = new Map(this.entries.map((entry) => [entry.version, entry]));
   }
 
@@ -217,7 +234,13 @@ export class WrittenLog {
 
   /** The newest entry with a value that begins so. */
   findMarked(mark: string): Entry | undefined {
-    return this.entries.findLast(({ writes }) => [...writes.values()].some((value) => value?.startsWith(mark)));
+    return this.entries.findLast((entry) => isMarked(entry, mark));
+  }
+
+  /** Whoever wrote the entries with such a value was told that they did not happen: they may not come back. */
+  refuse(mark: string): void {
+    const at = this.#beforeCut?.findIndex((entry) => isMarked(entry, mark)) ?? -1;
+    if (at >= 0) this.#beforeCut = this.#beforeCut?.slice(0, at);
   }
 
   #cut(position: number): void {
@@ -248,6 +271,7 @@ export class WrittenLog {
     }
     const entry = { ...about, writes, state, digest: digestOf(state) };
     this.#byVersion.set(entry.version, entry);
+    if (this.#beforeCut?.[this.entries.length]?.digest !== entry.digest) this.#beforeCut = undefined;
     this.entries = [...this.entries, entry];
     this.versionMost = Math.max(this.versionMost, entry.version);
   }
