@@ -1,6 +1,7 @@
 /**
- * What README.md shows does work: every block of code in it that begins with `import` is type-checked against the built
- * package and run, each in a file of its own, in a folder whose `node_modules/holdfast` is this package.
+ * What README.md and the guides in `docs/` show does work: every block of code in them that begins with `import` is
+ * type-checked against the built package and run, each in a file of its own, in a folder whose `node_modules/holdfast` is this
+ * package. Under a comment `<!-- types only: why -->` it is not run. Links lead to what is there.
  *
  * The examples of the primitives' own documentation run in the same way, with a database and a run around them.
  *
@@ -15,14 +16,22 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const README = join(ROOT, "README.md");
+const PAGES = ["README.md", ...fs.readdirSync(join(ROOT, "docs"), { encoding: "utf8" }).map((name) => `docs/${name}`)]
+  .filter((name) => name.endsWith(".md"))
+  .sort();
+/** Pages whose links are checked, though they show no code that can be run. */
+const LINKED = [...PAGES, "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md", "examples/browser/README.md"];
+const TYPES_ONLY = /^\s*<!-- types only: .+ -->$/;
 const RUN_MS_MAX = 20_000;
 
 interface Block {
   readonly language: "ts" | "js";
-  /** The line of the README that the block's first line is. */
+  /** The line of the page that the block's first line is. */
   readonly line: number;
   readonly code: string;
+  /** Whether it stands for itself, so that its types can be checked. */
+  readonly checkable: boolean;
+  /** Whether it is run as well. */
   readonly runnable: boolean;
 }
 
@@ -42,7 +51,9 @@ function blocksOf(markdown: string): Block[] {
       .join("\n");
     const first = code.split("\n").find((line) => line.trim() !== "" && !line.trim().startsWith("//")) ?? "";
     const kind = language.startsWith("t") ? "ts" : "js";
-    blocks.push({ language: kind, line: i + 2, code, runnable: /^import\b/.test(first) });
+    const checkable = /^import\b/.test(first);
+    const runnable = checkable && !TYPES_ONLY.test(lines[i - 1] ?? "");
+    blocks.push({ language: kind, line: i + 2, code, checkable, runnable });
     i = end;
   }
   return blocks;
@@ -121,7 +132,13 @@ afterAll(() => {
 });
 
 describe("the check itself", () => {
-  const block = (code: string, language: "ts" | "js" = "ts"): Block => ({ code, language, line: 1, runnable: true });
+  const block = (code: string, language: "ts" | "js" = "ts"): Block => ({
+    code,
+    language,
+    line: 1,
+    checkable: true,
+    runnable: true,
+  });
   const opening =
     'import { Database } from "holdfast";\nconst db = await Database.open({ durability: "in-memory" });\n';
 
@@ -129,9 +146,12 @@ describe("the check itself", () => {
     const fence = "```";
     const text = `# T\n${fence}ts\nimport "a";\n${fence}\n  ${fence}js\n  // a note\n  import "b";\n  ${fence}\n${fence}ts\ndb.run("x")\n${fence}\n${fence}sh\nls\n${fence}`;
     expect(blocksOf(text)).toEqual([
-      { language: "ts", line: 3, code: 'import "a";', runnable: true },
-      { language: "js", line: 6, code: '// a note\nimport "b";', runnable: true },
-      { language: "ts", line: 10, code: 'db.run("x")', runnable: false },
+      { language: "ts", line: 3, code: 'import "a";', checkable: true, runnable: true },
+      { language: "js", line: 6, code: '// a note\nimport "b";', checkable: true, runnable: true },
+      { language: "ts", line: 10, code: 'db.run("x")', checkable: false, runnable: false },
+    ]);
+    expect(blocksOf(`<!-- types only: a page -->\n${fence}ts\nimport "a";\n${fence}`)).toEqual([
+      { language: "ts", line: 3, code: 'import "a";', checkable: true, runnable: false },
     ]);
     expect(() => blocksOf(`${fence}ts\nimport "a";`)).toThrow("never ends");
   });
@@ -157,35 +177,67 @@ describe("the check itself", () => {
   });
 });
 
-describe("README.md", () => {
-  const markdown = fs.existsSync(README) ? fs.readFileSync(README, "utf8") : undefined;
-  const blocks = markdown === undefined ? [] : blocksOf(markdown);
-  const runnable = blocks.filter((block) => block.runnable);
-
-  test("is there and shows something that can be run", () => {
-    expect(markdown, "README.md").toBeDefined();
-    expect(runnable.length, "blocks that begin with import").toBeGreaterThan(0);
-  });
+describe.each(PAGES)("%s", (page) => {
+  const blocks = blocksOf(fs.readFileSync(join(ROOT, page), "utf8"));
 
   test("has no block of code that nobody checks", () => {
     const unchecked = blocks
-      .filter((block) => !block.runnable)
+      .filter((block) => !block.checkable)
       .map(({ line, code }) => `line ${line}: ${code.slice(0, 60)}`);
     expect(unchecked, "begin these with import, or write them as plain text").toEqual([]);
   });
 
-  const named = new Map(runnable.map((block) => [`readme-${block.line}`, block]));
+  const prefix = page.replaceAll(/\W/g, "-").toLowerCase();
+  const named = new Map(blocks.filter((block) => block.checkable).map((block) => [`${prefix}-${block.line}`, block]));
   let compiled: Outcome;
   beforeAll(() => {
-    compiled = compile(folder, named);
+    compiled = named.size === 0 ? { ok: true, output: "" } : compile(folder, named);
   });
 
   for (const [name, block] of named) {
-    test(`the code at line ${block.line} has right types and runs`, () => {
-      const { ok, output } = compiled.ok ? run(folder, name, block) : checkAndRun(folder, name, block);
+    test(`the code at line ${block.line} has right types${block.runnable ? " and runs" : ""}`, () => {
+      const checked = compiled.ok ? compiled : compile(folder, new Map([[name, block]]));
+      const { ok, output } = checked.ok && block.runnable ? run(folder, name, block) : checked;
       expect(ok, output).toBe(true);
     });
   }
+});
+
+test("README.md shows something that can be run", () => {
+  const blocks = blocksOf(fs.readFileSync(join(ROOT, "README.md"), "utf8"));
+  expect(blocks.filter((block) => block.runnable).length).toBeGreaterThan(0);
+});
+
+describe("links", () => {
+  /** The name that a heading has in a link, as pages are shown. */
+  const anchorOf = (heading: string): string =>
+    heading
+      .trim()
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
+      .replaceAll(/\s/g, "-");
+  const withoutCode = (markdown: string): string => markdown.replaceAll(/^(`{3,})[\s\S]*?^\1$/gm, "");
+  const headingsOf = (markdown: string): string[] =>
+    [...withoutCode(markdown).matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) => anchorOf(heading));
+  const linksOf = (markdown: string): string[] =>
+    [...withoutCode(markdown).matchAll(/(?:\]\(|(?:src|srcset|href)=")([^)"\s]+)/g)].map(([, link = ""]) => link);
+
+  test.each(LINKED)("of %s lead to what is there", (page) => {
+    const markdown = fs.readFileSync(join(ROOT, page), "utf8");
+    const dead = linksOf(markdown).filter((link) => {
+      if (/^[a-z]+:/.test(link)) return !URL.canParse(link);
+      const [path = "", anchor] = link.split("#");
+      const file = path === "" ? join(ROOT, page) : join(ROOT, page, "..", path);
+      if (!fs.existsSync(file)) return true;
+      return anchor !== undefined && !headingsOf(fs.readFileSync(file, "utf8")).includes(anchor);
+    });
+    expect(dead).toEqual([]);
+  });
+
+  test("are looked at", () => {
+    expect(linksOf('[a](b.md#c) <img src="d.svg">\n```\n[no](x)\n```')).toEqual(["b.md#c", "d.svg"]);
+    expect(headingsOf("# How it's `built`, then\n")).toEqual(["how-its-built-then"]);
+  });
 });
 
 describe("the documentation of the primitives", () => {
