@@ -26,6 +26,8 @@ const toolSteps = [
     script: "dependency-cruiser/bin/dependency-cruise.mjs",
     args: ["src", "assembly"],
   },
+  // Every public name is documented, and every link in that leads somewhere.
+  { name: "reference (typedoc)", script: "typedoc/bin/typedoc", args: ["--emit", "none", "--logLevel", "Warn"] },
   { name: "types of test/ (tsc)", script: "typescript/bin/tsc", args: ["-p", "test/tsconfig.json"] },
 ];
 

@@ -23,6 +23,7 @@ export {
   requiresImmediateFsync,
   requiresWal,
 } from "./host/durability-mode.js";
+export type { Environment } from "./host/environment.js";
 export type { GraphReport } from "./host/graph/check.js";
 export type {
   GraphEdge,

@@ -73,6 +73,7 @@ export interface ApartSession extends StorageSession {
 
 /** The host's part beside a session, in the worker that the session lives in. */
 export interface Companion {
+  /** Answers what the session's side asks; what it throws arrives there as a typed error. */
   ask(what: string, given: unknown): Promise<unknown>;
   /** Comes before the session is closed. Never throws. */
   close(): Promise<void>;
@@ -142,6 +143,7 @@ export interface StorageSession {
    * On files: temporary name, write, sync, rename, sync of the directory.
    */
   createSegment(number: number, content: Uint8Array): Promise<void>;
+  /** {@link createSegment} in one call. @throws HoldfastError `SYNC_COMMIT_UNSUPPORTED` where the storage has no such calls. */
   createSegmentSync(number: number, content: Uint8Array): void;
 
   /**
@@ -158,6 +160,7 @@ export interface StorageSession {
 
   /** Appends to the newest segment of this session. Asynchronous appends are atomic and take effect in call order. */
   append(bytes: Uint8Array): Promise<void>;
+  /** {@link append} in one call: whole, or nothing of it and a typed error. */
   appendSync(bytes: Uint8Array): void;
 
   /**
@@ -171,10 +174,12 @@ export interface StorageSession {
    * of their own, opened before the writes, so that neither can swallow the other's error.
    */
   flush(): Promise<void>;
+  /** {@link flush} in one call. */
   flushSync(): void;
 
   /** Cuts the newest segment to `byteLength` bytes and makes the cut durable before it returns. */
   truncate(byteLength: number): Promise<void>;
+  /** {@link truncate} in one call. */
   truncateSync(byteLength: number): void;
 
   /** Removes a segment that is no longer needed, durably. Removing one that is not there is no error. */

@@ -432,6 +432,7 @@ export class Database implements AsyncDisposable {
     }
   }
 
+  /** {@link close}, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
@@ -460,18 +461,22 @@ export class DatabaseBuilder {
     return this.#with({ durability });
   }
 
+  /** Nothing is kept. */
   inMemory(): DatabaseBuilder {
     return this.#with({ durability: "in-memory" });
   }
 
+  /** Buffered, synced every 100 ms or 1,000 writes. */
   buffered(): DatabaseBuilder {
     return this.#with({ durability: bufferedDefault() });
   }
 
+  /** Each commit is durable when it returns. */
   strict(): DatabaseBuilder {
     return this.#with({ durability: "strict" });
   }
 
+  /** An explicit storage, in place of the platform's own. */
   storage(storage: Storage): DatabaseBuilder {
     return this.#with({ storage });
   }

@@ -59,9 +59,13 @@ export function maxPendingWrites(mode: DurabilityMode): number | undefined {
 
 /** The modes as values. The default is strict. */
 export const DurabilityMode = {
+  /** Applied in memory. */
   inMemory: (): DurabilityMode => ({ mode: "in-memory" }),
+  /** Handed to the system, synced every 100 ms or 1,000 writes. */
   buffered: bufferedDefault,
+  /** Written and synced. */
   strict: (): DurabilityMode => ({ mode: "strict" }),
+  /** Strict. */
   default: (): DurabilityMode => ({ mode: "strict" }),
 } as const;
 

@@ -70,6 +70,7 @@ class Hold implements Holder, Disposable {
     if (this.engine.canGiveBack) this.engine.core.dropSnapshot(this.#slot, this.#pointer, this.#generation);
   }
 
+  /** {@link dispose}, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -55,6 +55,7 @@ export class Transaction extends Primitives implements Disposable {
     this.#writer.keep(this);
   }
 
+  /** {@link rollback}, for `using`: does nothing after a commit. */
   [Symbol.dispose](): void {
     this.rollback();
   }

@@ -67,10 +67,12 @@ export class GraphWalk implements IterableIterator<GraphVisit, undefined>, Dispo
     }
   }
 
+  /** Itself: a walk is gone through once. */
   [Symbol.iterator](): this {
     return this;
   }
 
+  /** The next node, by depth and then in the order that they were found in. */
   next(): IteratorResult<GraphVisit, undefined> {
     const walk = this.#walk;
     if (walk === undefined) return { done: true, value: undefined };
@@ -90,6 +92,7 @@ export class GraphWalk implements IterableIterator<GraphVisit, undefined>, Dispo
     }
   }
 
+  /** Ends the walk before its time and lets go of what it holds; `break` in a `for … of` does so. */
   return(): IteratorResult<GraphVisit, undefined> {
     this.#walk?.close();
     this.#walk = undefined;
@@ -97,6 +100,7 @@ export class GraphWalk implements IterableIterator<GraphVisit, undefined>, Dispo
     return { done: true, value: undefined };
   }
 
+  /** {@link return}, for `using`. */
   [Symbol.dispose](): void {
     this.return();
   }
