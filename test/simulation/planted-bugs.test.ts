@@ -19,6 +19,7 @@ const OPENINGS = { ...WORKLOAD, sessions: 2, steps: 3 };
 /** How much is tried before a plant counts as not found. */
 const WORKLOADS_MAX = 60;
 const PLANS_OF_WORKLOAD = 60;
+const DISKS_OF_WORKLOAD = 20;
 const STATES_OF_POINT = 6;
 /** What is tried on sources without a plant, where nothing may be found. */
 const WORKLOADS_SOUND = 4;
@@ -48,6 +49,13 @@ async function crash(subject: Subject, seed: number, options: WorkloadOptions): 
 const TRIALS: Readonly<Record<Trial, (subject: Subject, seed: number) => Promise<void>>> = {
   crash: (subject, seed) => crash(subject, seed, WORKLOAD),
   openings: (subject, seed) => crash(subject, seed, OPENINGS),
+  fullDisks: async (subject, seed) => {
+    for (let disk = 0; disk < DISKS_OF_WORKLOAD; disk++) {
+      const workload = new Workload(subject, mixed(seed, 14, disk), { ...WORKLOAD, keepsPoints: false });
+      await workload.run();
+      acknowledged += workload.acknowledged;
+    }
+  },
   errors: async (subject, seed) => {
     const random = new Random(mixed(seed, 11));
     const calls = await callsOf(subject, seed);
@@ -84,7 +92,7 @@ async function firstViolation(
   return undefined;
 }
 
-for (const trial of ["crash", "openings", "errors", "damage"] as const) {
+for (const trial of ["crash", "openings", "fullDisks", "errors", "damage"] as const) {
   it(`nothing is found by ${trial} where nothing is planted`, { timeout: TIMEOUT_MS }, async () => {
     expect(await firstViolation(await subjectOf(-1), trial, 21, WORKLOADS_SOUND)).toBeUndefined();
   });

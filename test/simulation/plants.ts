@@ -18,8 +18,11 @@ export interface Change {
   readonly replace: string;
 }
 
-/** What brings a plant to light: crashes, crashes of databases that are opened and closed often, calls that fail, or damage. */
-export type Trial = "crash" | "openings" | "errors" | "damage";
+/**
+ * What brings a plant to light: crashes, crashes of databases that are opened and closed often, disks that are full at times
+ * whoever crashes, calls that fail, or damage.
+ */
+export type Trial = "crash" | "openings" | "fullDisks" | "errors" | "damage";
 
 export interface Plant {
   readonly name: string;
@@ -113,7 +116,7 @@ export const PLANTS: readonly Plant[] = [
     "      this.#session.flushSync();\n    } catch (cause) {\n      throw this.fail(cause);\n",
     "      this.#session.flushSync();\n    } catch {\n",
   ]),
-  plant("does not cut off an append that failed", "crash", [
+  plant("does not cut off an append that failed", "fullDisks", [
     WRITER,
     "        this.#session.truncateSync(this.#place.segmentEnd);\n",
     "        this.#place.segmentEnd.toString();\n",
