@@ -1,23 +1,20 @@
 /**
  * Where the core's bytes come from, on every runtime: what the caller gives, or the file beside this package.
  *
- * `new URL("…", import.meta.url)` is the form that bundlers recognise and rewrite. Platform globals are looked up here
- * when a database is opened, never when the package is imported.
+ * Platform globals are looked up here when a database is opened, never when the package is imported.
  */
 import { instantiate } from "@assemblyscript/loader";
+import { coreFile } from "../core-files.js";
 import { HoldfastError } from "../errors.js";
 import type { CoreExports } from "./core-instance.js";
 
 export type { CoreExports } from "./core-instance.js";
 
-/** What `open` takes as `wasm`: a module, its bytes, or where to find it. */
+/**
+ * What `open` takes as `wasm`: a module, its bytes, or where to find it. Text is an address as `fetch` takes it: in browsers it may
+ * be relative to the page or the worker, elsewhere it has to be absolute.
+ */
 export type WasmSource = WebAssembly.Module | ArrayBuffer | ArrayBufferView | URL | string;
-
-function locate(shared: boolean): URL {
-  return shared
-    ? new URL("../../dist/shared.wasm", import.meta.url)
-    : new URL("../../dist/single.wasm", import.meta.url);
-}
 
 async function bytesAt(url: URL): Promise<ArrayBuffer | Uint8Array> {
   if (url.protocol === "file:" && typeof process !== "undefined") {
@@ -34,7 +31,7 @@ async function compile(source: WasmSource | undefined, shared: boolean): Promise
   if (source !== undefined && typeof source !== "string" && !(source instanceof URL)) {
     return WebAssembly.compile(source as BufferSource);
   }
-  const url = source === undefined ? locate(shared) : new URL(source, import.meta.url);
+  const url = source === undefined ? coreFile(shared) : new URL(source, globalThis.location?.href);
   return WebAssembly.compile((await bytesAt(url)) as BufferSource);
 }
 

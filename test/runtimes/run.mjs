@@ -44,8 +44,6 @@ export async function compileSuites() {
   rmSync(join(COMPILED, "src"), { recursive: true, force: true });
   mkdirSync(COMPILED, { recursive: true });
   symlinkSync(join(ROOT, "dist"), join(COMPILED, "src"), "junction");
-  // Deno takes a module's URL as it was asked for, not as the link leads: from there the core is at `../../dist`.
-  symlinkSync(join(ROOT, "dist"), join(COMPILED, "dist"), "junction");
 }
 
 /** Runs one process over `settings`. Ends it by itself where it hangs, and where phase one is over. */
