@@ -24,7 +24,8 @@ const SHARED_ENTRY = "assembly/shared.ts";
 const DEBUG_ENTRY = "assembly/debug.ts";
 const SHARED_DEBUG_ENTRY = "assembly/shared-debug.ts";
 const PLANTED_ENTRY = "assembly/planted.ts";
-const RELEASE = [
+/** The modules that are shipped. */
+export const RELEASE = [
   { target: "single", entry: ENTRY, outFile: "dist/single.wasm", dataAllowed: false },
   { target: "shared", entry: SHARED_ENTRY, outFile: "dist/shared.wasm", dataAllowed: false },
 ];
@@ -139,22 +140,21 @@ function warn(output) {
   if (lines.length > 0) console.warn(lines.join("\n"));
 }
 
+/** Compiles one module in `place`, which holds what the tree does, to a file there. @returns what asc wrote */
+export async function compileModule({ target, entry }, outFile, place = ROOT) {
+  const args = [entry, "--config", "asconfig.json", "--target", target, "--outFile", outFile];
+  const { code, output } = await runNode(tool("assemblyscript/bin/asc.js"), args, { cwd: place });
+  if (code !== 0 || !existsSync(join(place, outFile))) throw new StepError(output.trim() || "asc wrote no module.");
+  return output;
+}
+
 async function buildModule({ target, entry, outFile, dataAllowed, asksHost }) {
   const inputs = assemblyInputs();
   if (isUpToDate(target, inputs, [outFile])) return "unchanged";
   const stampOfInputs = digest(inputs);
   const temporary = `build/${target}.${process.pid}.wasm`;
   try {
-    const { code, output } = await runNode(tool("assemblyscript/bin/asc.js"), [
-      entry,
-      "--config",
-      "asconfig.json",
-      "--target",
-      target,
-      "--outFile",
-      temporary,
-    ]);
-    if (code !== 0 || !existsSync(join(ROOT, temporary))) throw new StepError(output.trim() || "asc wrote no module.");
+    const output = await compileModule({ target, entry }, temporary);
     const faults = faultsOfModule(readFileSync(join(ROOT, temporary)), dataAllowed, asksHost);
     if (faults.length > 0) throw new StepError(`${outFile} was not written.\n${faults.join("\n")}`);
     mkdirSync(join(ROOT, "dist"), { recursive: true });

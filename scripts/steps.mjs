@@ -39,15 +39,17 @@ export function boundToThis(child) {
 }
 
 /**
- * Runs a command in the root of the project to its end.
+ * Runs a command in the root of the project to its end, or for `msMax` if that is sooner.
  * @returns its exit code and everything that it wrote, both streams in the order of arrival
  */
-export function run(command, args, { env = {}, cwd = ROOT, inherit = false } = {}) {
+export function run(command, args, { env = {}, cwd = ROOT, inherit = false, msMax } = {}) {
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       cwd,
       env: { ...process.env, ...env },
       stdio: inherit ? "inherit" : ["ignore", "pipe", "pipe"],
+      timeout: msMax,
+      killSignal: "SIGKILL",
     });
     let output = "";
     const collect = (chunk) => {

@@ -3,11 +3,13 @@
  *
  * Builds release and debug, runs the checks with the unit and model tests, the unit tests again on the debug core, the tests
  * on simulated disks, on damage, of workers that a scheduler steps and of real processes that are killed, the contract suites
- * on every runtime, and browsers that are killed; installs what it needs and says so. Then one table says what was counted
- * about durability; the last line is the total over all of it.
+ * on every runtime, the packed package in bundles and on runtimes, and browsers that are killed; installs what it needs and says so.
+ * Then one table says what was counted about durability; the last line is the total over all of it.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { installBundlers } from "../test/package/project.mjs";
+import { packageRuns } from "../test/package/run.mjs";
 import { explainOutcomes, rowsOf, table, totalOf } from "../test/runtimes/collect.mjs";
 import { findChromium, findFirefox, installRuntimes } from "../test/runtimes/install.mjs";
 import { conformanceRuns } from "../test/runtimes/run.mjs";
@@ -103,7 +105,7 @@ async function sideBySide(suites, runtimes) {
 
 /** What has to be fetched comes while the build and the checks keep the processors busy; who needs it reports what fails. */
 function fetchAhead() {
-  return Promise.allSettled([installRuntimes(), findChromium(), findFirefox()]);
+  return Promise.allSettled([installRuntimes(), installBundlers(), findChromium(), findFirefox()]);
 }
 
 async function main() {
@@ -115,7 +117,8 @@ async function main() {
   let outcomes = [];
   await fetched;
   if (steps.some((result) => result.name === UNIT_STEP)) {
-    const { further, outcomes: conformed } = await sideBySide(SUITES, await conformance());
+    const runtimes = [...(await conformance()), ...(await packageRuns())];
+    const { further, outcomes: conformed } = await sideBySide(SUITES, runtimes);
     outcomes = conformed;
     further.push(await vitestStep(KILLS), await browserStep());
     for (const { result, row } of further) {

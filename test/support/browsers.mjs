@@ -58,9 +58,12 @@ function bodyOf(request, then) {
   request.on("end", () => then(body));
 }
 
-/** Serves a bundled folder; `onPost(path, body)` takes what the page posts. @returns its URL, and what ends it */
-export async function serve(site, onPost = () => {}, { isolated = true } = {}) {
-  const headers = isolated ? ISOLATING : {};
+/**
+ * Serves a bundled folder, with headers of the caller's beside those that isolate; `onPost(path, body)` takes what the page posts.
+ * @returns its URL, and what ends it
+ */
+export async function serve(site, onPost = () => {}, { isolated = true, headers: further = {} } = {}) {
+  const headers = { ...(isolated ? ISOLATING : {}), ...further };
   const server = createServer((request, response) => {
     const path = new URL(request.url, "http://localhost").pathname;
     if (request.method === "POST") {

@@ -6,7 +6,8 @@
  * The examples of the primitives' own documentation run in the same way, with a database and a run around them.
  *
  * A block that is not run has to be one of those that cannot be: it does not begin with `import`, and its number is known
- * here, so that nothing drops out unseen. A comment `expect: text` on a line of its own makes the output contain the text.
+ * here, so that nothing drops out unseen. What a block says that it prints has to come out of it. The packed package has the same
+ * done to it on every runtime (`test/package/`).
  */
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
@@ -14,50 +15,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Block, blocksOf, missingFrom } from "../support/code-blocks.mjs";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const PAGES = ["README.md", ...fs.readdirSync(join(ROOT, "docs"), { encoding: "utf8" }).map((name) => `docs/${name}`)]
   .filter((name) => name.endsWith(".md"))
   .sort();
+/** Pages whose code is run by a suite of its own, as it stands there. */
+const TESTED_ELSEWHERE: Readonly<Record<string, string>> = { "docs/BUNDLERS.md": "test/package" };
 /** Pages whose links are checked, though they show no code that can be run. */
 const LINKED = [...PAGES, "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md", "examples/browser/README.md"];
-const TYPES_ONLY = /^\s*<!-- types only: .+ -->$/;
 const RUN_MS_MAX = 20_000;
-
-interface Block {
-  readonly language: "ts" | "js";
-  /** The line of the page that the block's first line is. */
-  readonly line: number;
-  readonly code: string;
-  /** Whether it stands for itself, so that its types can be checked. */
-  readonly checkable: boolean;
-  /** Whether it is run as well. */
-  readonly runnable: boolean;
-}
-
-/** Every block of TypeScript or JavaScript in a Markdown text. Fences may be indented, as in a list. */
-function blocksOf(markdown: string): Block[] {
-  const blocks: Block[] = [];
-  const lines = markdown.split("\n");
-  for (let i = 0; i < lines.length; i++) {
-    const fence = /^(\s*)(`{3,})\s*(ts|typescript|js|javascript|mjs)\b/.exec(lines[i] ?? "");
-    if (fence === null) continue;
-    const [, indent = "", ticks = "```", language = ""] = fence;
-    const end = lines.findIndex((line, at) => at > i && line.trim() === ticks);
-    if (end < 0) throw new Error(`the block at line ${i + 1} never ends`);
-    const code = lines
-      .slice(i + 1, end)
-      .map((line) => (line.startsWith(indent) ? line.slice(indent.length) : line))
-      .join("\n");
-    const first = code.split("\n").find((line) => line.trim() !== "" && !line.trim().startsWith("//")) ?? "";
-    const kind = language.startsWith("t") ? "ts" : "js";
-    const checkable = /^import\b/.test(first);
-    const runnable = checkable && !TYPES_ONLY.test(lines[i - 1] ?? "");
-    blocks.push({ language: kind, line: i + 2, code, checkable, runnable });
-    i = end;
-  }
-  return blocks;
-}
 
 /** A folder as a user would have it, with the package in it by a link. */
 function makeFolder(): string {
@@ -110,8 +78,7 @@ function compile(folder: string, blocks: ReadonlyMap<string, Block>): Outcome {
 /** Runs what a block was compiled to. */
 function run(folder: string, name: string, block: Block): Outcome {
   const ran = runTool(folder, [`out/${name}.js`]);
-  const wanted = [...block.code.matchAll(/^\s*\/\/ expect: (.*)$/gm)].map(([, text = ""]) => text.trim());
-  const missing = wanted.filter((text) => !ran.output.includes(text));
+  const missing = missingFrom(ran.output, block.code);
   return missing.length === 0 ? ran : { ok: false, output: `${ran.output}\nnot printed: ${missing.join(", ")}` };
 }
 
@@ -156,14 +123,22 @@ describe("the check itself", () => {
     expect(() => blocksOf(`${fence}ts\nimport "a";`)).toThrow("never ends");
   });
 
+  test("compares what is printed with what the code says that it prints, as every runtime writes it", () => {
+    const code = 'console.log(a, b); // 1 { "k": [1, 2] }\nconsole.log(c); // 10\nconst d = 1; // of no concern';
+    expect(missingFrom("1 {\n  k: [ 1, 2, ],\n}\n10\n", code)).toEqual([]);
+    expect(missingFrom("1 { k: [ 1, 3 ] }\n110\n", code)).toEqual(['1 { "k": [1, 2] }', "10"]);
+  });
+
   test("lets what works pass, in both languages", () => {
-    const code = `${opening}// expect: found 1\ndb.run("a").kv.put("k", 1);\nconsole.log("found", db.run("a").kv.get("k"));\nawait db.close();`;
+    const code = `${opening}// expect: found 1\ndb.run("a").kv.put("k", 1);\nconsole.log("found", db.run("a").kv.get("k"));\nconsole.log({ k: "a", n: [1, 2] }); // { k: "a", n: [1, 2] }\nawait db.close();`;
     for (const language of ["ts", "js"] as const) {
       expect(checkAndRun(folder, `works-${language}`, block(code, language))).toMatchObject({ ok: true });
     }
   });
 
-  test("sees a wrong type, a throw, an adapter that is not there, and output that does not come", () => {
+  test("sees a wrong type, a throw, an adapter that is not there, and output that does not come", {
+    timeout: 5 * RUN_MS_MAX,
+  }, () => {
     const wrong: Readonly<Record<string, string>> = {
       "wrong-type": `${opening}db.run(5);`,
       "unknown-name": `${opening}db.runn("a");`,
@@ -177,7 +152,13 @@ describe("the check itself", () => {
   });
 });
 
-describe.each(PAGES)("%s", (page) => {
+test.each(Object.entries(TESTED_ELSEWHERE))("%s is read by %s", (page, suite) => {
+  const sources = fs.readdirSync(join(ROOT, suite), { encoding: "utf8" }).filter((name) => name.endsWith(".mjs"));
+  const naming = sources.filter((name) => fs.readFileSync(join(ROOT, suite, name), "utf8").includes(page));
+  expect(naming).not.toEqual([]);
+});
+
+describe.each(PAGES.filter((page) => !(page in TESTED_ELSEWHERE)))("%s", (page) => {
   const blocks = blocksOf(fs.readFileSync(join(ROOT, page), "utf8"));
 
   test("has no block of code that nobody checks", () => {

@@ -1,0 +1,119 @@
+/**
+ * The packed package, installed from its tarball into an empty project.
+ *
+ *   node test/package/run.mjs               everything
+ *   node test/package/run.mjs vite deno     what begins so: a bundler, a runtime, `core`
+ *
+ * Each bundler builds one page, which is tried in Chromium and Firefox; each runtime does what the README shows; the core is compiled
+ * anew and compared.
+ */
+import { build } from "../../scripts/build.mjs";
+import { explainFailures, inParallel, isMain, StepError, step } from "../../scripts/steps.mjs";
+import { explainOutcomes, missing, rowsOf, table, totalOf } from "../runtimes/collect.mjs";
+import { findChromium, findFirefox, installRuntimes, serverRuntimes } from "../runtimes/install.mjs";
+import { BUNDLER_NAMES, buildPage, developPage } from "./bundlers.mjs";
+import { tryBuilt, tryServed } from "./pages.mjs";
+import { installBundlers, makeProject } from "./project.mjs";
+import { rebuild } from "./rebuilt.mjs";
+import { compileReadme, tryServer } from "./servers.mjs";
+
+const AT_ONCE = 2;
+const BROWSERS = [
+  { runtime: "chromium", find: findChromium },
+  { runtime: "firefox", find: findFirefox },
+];
+/** Between two releases of Node that are run. */
+const BETWEEN = "node 22";
+
+/** Does one part and prints its line. What ends it is a failure of its own. @returns outcomes, as the suites on runtimes have them */
+async function outcomesOf(name, storage, work) {
+  let found = [];
+  const done = await step(name, async () => {
+    found = await work();
+    const failed = found.filter(({ ok, error }) => ok === false || error !== "").length;
+    return failed > 0 ? `${failed} FAILED` : `${found.length} passed`;
+  });
+  if (!done.ok) found = [{ name, error: done.output }];
+  return found.map(({ name: what, ok, error, skipped }) =>
+    skipped
+      ? { runtime: "package", suite: name, storage, name: what, ok: true, skipped, ms: 0 }
+      : { runtime: "package", suite: name, storage, name: what, ok: ok ?? error === "", error, ms: 0 },
+  );
+}
+
+/** Does the work in each browser that there is. */
+async function inBrowsers(work) {
+  const outcomes = [];
+  for (const { runtime, find } of BROWSERS) {
+    const executablePath = await find();
+    if (executablePath === undefined) {
+      outcomes.push(missing(runtime, "none was found; install it, or name one with CHROME_PATH or FIREFOX_PATH"));
+      continue;
+    }
+    const found = await work({ runtime, executablePath });
+    outcomes.push(...found.map(({ name, error }) => ({ name: `${runtime}: ${name}`, error })));
+  }
+  return outcomes;
+}
+
+async function onServer(runtime, project, blocks) {
+  if (runtime.command === undefined) return [missing(runtime.name, "npm has no build of it for this platform")];
+  return tryServer(runtime, project, blocks);
+}
+
+/** What there is to try whose name begins with one of `wanted`, or everything, longest first. @returns functions to outcomes */
+export async function packageRuns(wanted = []) {
+  const isWanted = (name) => wanted.length === 0 || wanted.some((prefix) => name.startsWith(prefix));
+  const servers = serverRuntimes().filter(({ name }) => name !== BETWEEN && isWanted(name));
+  const bundlers = BUNDLER_NAMES.filter(isWanted);
+  let made;
+  const prepared = await outcomesOf("package: packed and installed", "installed", async () => {
+    await Promise.all([installBundlers(), installRuntimes()]);
+    made = await makeProject();
+    made.blocks = servers.length > 0 ? await compileReadme(made.project) : [];
+    return [{ name: "is packed and installed", error: "" }];
+  });
+  if (made?.blocks === undefined) return [() => prepared];
+  const { project, blocks } = made;
+  const core = () => outcomesOf("package: core compiled anew", "core", () => rebuild(project));
+  const served = () =>
+    outcomesOf("package: vite, served", "bundled", () =>
+      inBrowsers((browser) => tryServed(browser, developPage(project))),
+    );
+  const bundled = (name) => () =>
+    outcomesOf(`package: ${name}`, "bundled", async () => {
+      const site = await buildPage(project, name);
+      return inBrowsers((browser) => tryBuilt(browser, site));
+    });
+  const imported = (runtime) => () =>
+    outcomesOf(`package: ${runtime.name}`, "imported", () => onServer(runtime, project, blocks));
+  return [
+    () => prepared,
+    ...(isWanted("core") ? [core] : []),
+    ...bundlers.map(bundled),
+    ...(isWanted("vite") ? [served] : []),
+    ...servers.map(imported),
+  ];
+}
+
+async function main() {
+  const built = await build({ debug: false, quiet: true });
+  if (explainFailures(built) > 0) return 1;
+  const runs = await packageRuns(process.argv.slice(2));
+  const outcomes = (await inParallel(runs, AT_ONCE, (run) => run())).flat();
+  explainOutcomes(outcomes);
+  const rows = rowsOf(outcomes);
+  const { passed, failed, skipped } = totalOf(rows);
+  console.log(`\n${table(rows)}\n\n${passed} passed, ${failed} failed, ${skipped} skipped`);
+  return failed > 0 ? 1 : 0;
+}
+
+if (isMain(import.meta.url)) {
+  try {
+    process.exitCode = await main();
+  } catch (error) {
+    if (!(error instanceof StepError)) throw error;
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}
