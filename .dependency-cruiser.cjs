@@ -55,6 +55,8 @@ const OPFS = "^src/adapters/opfs[^/]*\\.ts$";
 const opfs = (part) => `^src/adapters/opfs-${part}\\.ts$`;
 /** The adapter over IndexedDB, likewise. */
 const INDEXEDDB = "^src/adapters/indexeddb[^/]*\\.ts$";
+/** The adapter over a Durable Object, likewise. */
+const DURABLE_OBJECT = "^src/adapters/durable-object[^/]*\\.ts$";
 /** Where the workers start that a storage lives in, with the host's part that writes the log there. */
 const STORAGE_WORKER = "^src/adapters/(opfs|indexeddb)-worker\\.ts$";
 const DRAINER = "^src/host/drainer\\.ts$";
@@ -131,6 +133,7 @@ module.exports = {
           nodeFs("[^/]+"),
           opfs("[^/]+"),
           INDEXEDDB,
+          DURABLE_OBJECT,
           "^src/adapters/(failures|shared-[^/]+)\\.ts$",
           "^src/errors\\.ts$",
           NPM,
@@ -158,6 +161,13 @@ module.exports = {
       severity: "error",
       from: { path: "^src/", pathNot: INDEXEDDB },
       to: { path: INDEXEDDB, pathNot: "^src/adapters/indexeddb\\.ts$" },
+    },
+    {
+      name: "only-durable-object-knows-its-parts",
+      comment: "How a database stands in an object's tables is this adapter's alone.",
+      severity: "error",
+      from: { path: "^src/", pathNot: DURABLE_OBJECT },
+      to: { path: DURABLE_OBJECT },
     },
     {
       name: "only-node-fs-knows-its-lock",

@@ -3,6 +3,7 @@
  *
  * A place is named by its case, so that the second phase of a reload case finds what the first one left.
  */
+import type { DurableObjectStorageLike } from "../../src/adapters/durable-object.js";
 import type { Storage, StorageCapabilities } from "../../src/adapters/storage.js";
 
 /** One storage of this runtime, under a memory of one kind. */
@@ -35,10 +36,15 @@ export function detectRuntime(): Runtime {
 /**
  * All storages, each under memory of its own and under shared memory; in browsers also attached to, where many are: in a worker.
  * @param root the directory that places are made under, where there are files; ignored in a browser
+ * @param object the storage of the Durable Object that this runs in, if it does
  */
-export async function mountsOf(runtime: Runtime, root: string): Promise<readonly Mount[]> {
+export async function mountsOf(
+  runtime: Runtime,
+  root: string,
+  object?: DurableObjectStorageLike,
+): Promise<readonly Mount[]> {
   // There are neither files there, nor workers to share a memory with.
-  if (runtime === "workerd") return [await memoryMount()];
+  if (runtime === "workerd") return object === undefined ? [await memoryMount()] : [await durableObjectMount(object)];
   const single = runtime === "browser" ? await browserMounts() : [await memoryMount(), await filesMount(root)];
   // Firefox 153 loses its tab now and then when workers end that a worker has started, whatever they did.
   const isFirefox = runtime === "browser" && navigator.userAgent.includes("Firefox");
@@ -87,6 +93,14 @@ async function memoryMount(): Promise<Mount> {
   const { memory } = await import("../../src/adapters/memory.js");
   return mount(
     () => memory(),
+    () => undefined,
+  );
+}
+
+async function durableObjectMount(object: DurableObjectStorageLike): Promise<Mount> {
+  const { durableObject } = await import("../../src/adapters/durable-object.js");
+  return mount(
+    (place) => durableObject(object, { name: place }),
     () => undefined,
   );
 }

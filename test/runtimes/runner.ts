@@ -6,6 +6,7 @@
  *   failure of the case;
  * - phase one of a reload case leaves everything as it is: whoever runs it takes the ground from under it.
  */
+import type { DurableObjectStorageLike } from "../../src/adapters/durable-object.js";
 import { Database } from "../../src/index.js";
 import { openAttached } from "../contract/attached.js";
 import type { Case, Context, OpenOptions, ReloadCase } from "../contract/context.js";
@@ -46,6 +47,8 @@ export interface Settings {
   readonly variant: string;
   /** The core, where the package cannot find its own. */
   readonly wasm?: WebAssembly.Module;
+  /** The storage of the Durable Object that this runs in, if it does. */
+  readonly object?: DurableObjectStorageLike;
   /** The directory for files; empty in a browser. */
   readonly root: string;
   /** Places whose first phase has failed: the second one would only fail for the same reason. */
@@ -69,7 +72,7 @@ interface Job {
 /** Runs what `settings` ask for. @returns the places of the jobs that failed */
 export async function runSuites(settings: Settings, report: (line: Line) => void | Promise<void>): Promise<string[]> {
   const failed: string[] = [];
-  const mounts = await mountsOf(detectRuntime(), settings.root);
+  const mounts = await mountsOf(detectRuntime(), settings.root, settings.object);
   const { shared: ofKind, only = "", part = { index: 0, of: 1 } } = settings;
   for (const mount of mounts.filter(({ shared }) => shared === (ofKind ?? shared))) {
     const wanted = suites.filter(

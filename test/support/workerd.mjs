@@ -3,7 +3,8 @@
  * own, and a server that runs both behind a socket of this machine.
  *
  * What it keeps true: nothing is compiled from bytes, which is refused there: whoever says `import core from "./single.wasm"` gets
- * a `WebAssembly.Module`. The port is one that was free, and said by workerd itself.
+ * a `WebAssembly.Module`. The port is one that was free, and said by workerd itself. Durable Objects are kept in a directory of the
+ * caller's, which is what is left when the process is killed.
  */
 import { spawn } from "node:child_process";
 import { copyFileSync, writeFileSync } from "node:fs";
@@ -18,9 +19,15 @@ const COMPATIBILITY_DATE = "2026-11-01";
 /** The descriptor by which workerd says which port it listens on: the first behind the three of every process. */
 const CONTROL_FD = 3;
 
-const CONFIG = `using Workerd = import "/workerd/workerd.capnp";
+/** What a worker with a class of Durable Objects has besides: they are backed by SQLite and bound as `OBJECTS`. */
+const OBJECTS = (className) => `
+  durableObjectNamespaces = [(className = "${className}", uniqueKey = "${className}", enableSql = true)],
+  durableObjectStorage = (localDisk = "state"),
+  bindings = [(name = "OBJECTS", durableObjectNamespace = "${className}")],`;
+
+const CONFIG = (objectClass) => `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
-  services = [(name = "main", worker = .main)],
+  services = [(name = "main", worker = .main), (name = "state", disk = (writable = true))],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
 );
 const main :Workerd.Worker = (
@@ -28,12 +35,15 @@ const main :Workerd.Worker = (
     (name = "worker.js", esModule = embed "worker.js"),
     (name = "${basename(CORE)}", wasm = embed "${basename(CORE)}"),
   ],
-  compatibilityDate = "${COMPATIBILITY_DATE}",
+  compatibilityDate = "${COMPATIBILITY_DATE}",${objectClass === undefined ? "" : OBJECTS(objectClass)}
 );
 `;
 
-/** Bundles a module and what it imports, dynamic imports too, into a folder that {@link serveWorkerd} takes. */
-export async function bundleForWorkerd(entry, folder) {
+/**
+ * Bundles a module and what it imports, dynamic imports too, into a folder that {@link serveWorkerd} takes; `objectClass` is the
+ * class of Durable Objects that it exports, if it does.
+ */
+export async function bundleForWorkerd(entry, folder, objectClass) {
   const { build } = await import("vite");
   await build({
     root: ROOT,
@@ -54,12 +64,15 @@ export async function bundleForWorkerd(entry, folder) {
     },
   });
   copyFileSync(CORE, join(folder, basename(CORE)));
-  writeFileSync(join(folder, "config.capnp"), CONFIG);
+  writeFileSync(join(folder, "config.capnp"), CONFIG(objectClass));
 }
 
-/** Starts workerd on a bundled folder. @returns its URL, what it wrote, and what ends it */
-export async function serveWorkerd(executable, folder) {
-  const args = ["serve", join(folder, "config.capnp"), `--control-fd=${CONTROL_FD}`];
+/**
+ * Starts workerd on a folder that has a `config.capnp`; Durable Objects are kept in the directory `state`, which has to be there.
+ * @returns its URL, what it wrote, and what ends it at once, by SIGKILL
+ */
+export async function serveWorkerd(executable, folder, state = folder) {
+  const args = ["serve", join(folder, "config.capnp"), `--control-fd=${CONTROL_FD}`, `--directory-path=state=${state}`];
   const child = boundToThis(spawn(executable, args, { stdio: ["ignore", "pipe", "pipe", "pipe"] }));
   let noise = "";
   const collect = (chunk) => {
