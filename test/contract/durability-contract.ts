@@ -748,7 +748,7 @@ function failureCases(): Case[] {
       needs: persistent,
       async run(context) {
         const storage = failing(context.storage(), "flush", diskError());
-        const db = await Database.open({ storage });
+        const db = await Database.open({ storage, wasm: context.wasm });
         try {
           const told: HoldfastError[] = [];
           db.on("error", (error) => told.push(error));
@@ -775,7 +775,7 @@ function failureCases(): Case[] {
       needs: persistent,
       async run(context) {
         const storage = failing(context.storage(), "flush", diskError());
-        const db = await Database.open({ storage });
+        const db = await Database.open({ storage, wasm: context.wasm });
         try {
           let told = 0;
           db.on("error", () => {
@@ -803,7 +803,7 @@ function failureCases(): Case[] {
       needs: persistent,
       async run(context) {
         const storage = failing(context.storage(), "flush", diskError());
-        const db = await Database.open({ storage });
+        const db = await Database.open({ storage, wasm: context.wasm });
         try {
           let told = 0;
           const off = db.on("error", () => {

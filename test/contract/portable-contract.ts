@@ -215,7 +215,7 @@ function checkpointCases(): Case[] {
         db.run(RUN).kv.put("behind", 1, DEFERRED);
         await db.flush();
         const before = contentsOf(db);
-        const reader = await Database.open({ storage: context.storage(), readOnly: true });
+        const reader = await Database.open({ storage: context.storage(), readOnly: true, wasm: context.wasm });
         try {
           deepEqual(contentsOf(reader), before, "the reader");
           await rejectsCode("READ_ONLY", () => reader.checkpoint());
@@ -289,7 +289,9 @@ function importCases(): Case[] {
       name: "an import has everything with its versions, durably, and goes on from there",
       async run(context) {
         const { contents, pieces } = await exported(context);
-        const place = context.capabilities.persistent ? { storage: context.storage() } : inMemory(context);
+        const place = context.capabilities.persistent
+          ? { storage: context.storage(), wasm: context.wasm }
+          : inMemory(context);
         const copy = await Database.import(pieces, place);
         deepEqual(contentsOf(copy), contents, "imported");
         copy.run("new").kv.put("key", 1, DEFERRED);
@@ -332,7 +334,9 @@ function importCases(): Case[] {
         const db = await context.open();
         db.run(RUN).kv.put("mine", 1, DEFERRED);
         await db.close();
-        await rejectsCode("ALREADY_EXISTS", () => Database.import(pieces, { storage: context.storage() }));
+        await rejectsCode("ALREADY_EXISTS", () =>
+          Database.import(pieces, { storage: context.storage(), wasm: context.wasm }),
+        );
         const again = await context.open();
         deepEqual(again.run(RUN).kv.keys(), ["mine"], "what was there");
       },
@@ -343,7 +347,7 @@ function importCases(): Case[] {
         const { contents, pieces } = await exported(context);
         const whole = joined(pieces);
         const place = (): object =>
-          context.capabilities.persistent ? { storage: context.storage() } : inMemory(context);
+          context.capabilities.persistent ? { storage: context.storage(), wasm: context.wasm } : inMemory(context);
         const changed = whole.slice();
         changed[whole.length >> 1] = (changed[whole.length >> 1] as number) ^ 1;
         const longer = joined([whole, new Uint8Array(1)]);
