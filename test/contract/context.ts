@@ -5,6 +5,7 @@
  * the same ones on the built package in every runtime. Every case gets a context, and so a place, of its own, and what
  * it opened is closed and removed after it.
  */
+import type { DurableObjectStorageLike } from "../../src/adapters/durable-object.js";
 import type { Storage, StorageCapabilities } from "../../src/adapters/storage.js";
 import type { Database } from "../../src/index.js";
 import type { WorkerPort } from "./hand.js";
@@ -25,6 +26,8 @@ export interface Context {
   readonly path: string | undefined;
   /** The core, where the package cannot find its own: for a case that does not open by `open` below. */
   readonly wasm?: WebAssembly.Module | undefined;
+  /** The storage of the Durable Object that the case runs in, if it does. */
+  readonly object?: DurableObjectStorageLike | undefined;
   /** Whether another worker writes the log, and publishes at any moment. */
   readonly isWrittenElsewhere?: boolean;
   /** Opens a database at the place of this case; it is closed when the case is over, if it is still open then. */

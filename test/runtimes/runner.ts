@@ -66,6 +66,7 @@ interface Job {
   readonly closes: boolean;
   readonly msMax: number;
   readonly wasm: WebAssembly.Module | undefined;
+  readonly object: DurableObjectStorageLike | undefined;
   readonly work: (context: Context) => Promise<void> | void;
 }
 
@@ -131,6 +132,7 @@ function jobOfCase(suite: string, mount: Mount, item: Case, index: number, setti
     closes: true,
     msMax: item.msMax ?? CASE_TIMEOUT_MS,
     wasm: settings.wasm,
+    object: settings.object,
     work: (context) => item.run(context),
   };
 }
@@ -147,6 +149,7 @@ function jobOfPhase(suite: string, mount: Mount, item: ReloadCase, index: number
     closes: !first,
     msMax: CASE_TIMEOUT_MS,
     wasm: settings.wasm,
+    object: settings.object,
     work: (context) => (first ? item.before(context) : item.after(context)),
   };
 }
@@ -181,7 +184,7 @@ async function runJob(job: Job): Promise<Outcome> {
 }
 
 function contextOf(job: Job, opened: Database[]): Context {
-  const { mount, place, wasm } = job;
+  const { mount, place, wasm, object } = job;
   let last: { database: Database; options: OpenOptions } | undefined;
   const open = async (options: OpenOptions) => {
     const whole = { storage: mount.storage(place), shared: mount.shared, wasm, ...options };
@@ -198,6 +201,7 @@ function contextOf(job: Job, opened: Database[]): Context {
     storage: () => mount.storage(place),
     path: mount.path(place),
     wasm,
+    object,
     startWorker,
     open: (options = {}) => open(options),
     reopen: async (options = {}) => {

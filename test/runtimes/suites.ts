@@ -2,6 +2,7 @@
 import type { Case, ReloadCase } from "../contract/context.js";
 import { deleteRunContract } from "../contract/delete-run-contract.js";
 import { durabilityContract, durabilityReloadCases } from "../contract/durability-contract.js";
+import { durableObjectContract } from "../contract/durable-object-contract.js";
 import { eventsContract } from "../contract/events-contract.js";
 import { fastPathContract } from "../contract/fast-path-contract.js";
 import { goldenContract } from "../contract/golden-contract.js";
@@ -44,6 +45,7 @@ export const OF_NO_STORAGE: ReadonlySet<string> = new Set([
 export const suites: readonly Suite[] = [
   { name: "storage", opens: false, cases: storageContract },
   { name: "opfs", opens: false, cases: opfsContract },
+  { name: "durable object", opens: false, cases: durableObjectContract },
   { name: "kv", opens: true, cases: kvContract },
   { name: "transaction", opens: true, cases: transactionContract },
   { name: "isolation", opens: true, cases: isolationContract },
