@@ -23,6 +23,7 @@ const EXPECTED = [
   { suites: ["power-cuts"], goal: 100 },
   { suites: ["terminations"], goal: 300 },
   { suites: ["browsers"], goal: 60 },
+  { suites: ["edge-kills"], goal: 24 },
   { suites: ["histories"], goal: 200 },
   { suites: ["planted-bugs"], goal: 20 },
 ];

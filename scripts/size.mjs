@@ -29,6 +29,9 @@ export const BROWSER_BUNDLE_BYTES_MAX = 46 * KIB;
 /** The adapter for the origin private file system, which a page only fetches where it asks for it; its worker is apart. */
 export const OPFS_BYTES_MAX = 10 * KIB;
 
+/** The adapter for Durable Objects with the errors that it throws, which only the edge loads. */
+export const DURABLE_OBJECT_BYTES_MAX = 4 * KIB;
+
 /** What many workers over one memory need, loaded where memory is shared: a log of another's writing, too. */
 export const SHARING_BYTES_MAX = 7 * KIB;
 
@@ -123,6 +126,13 @@ export async function measure() {
     sizeOfFile("dist/single.wasm", { bytesMax: SINGLE_WASM_BYTES_MAX, bytesGoal: SINGLE_WASM_BYTES_GOAL }),
     sizeOfFile("dist/shared.wasm", { bytesMax: SHARED_WASM_BYTES_MAX }),
     ...(await sizesOfBundle()),
+    sizeOfChunks(
+      "the edge: durable-object by itself",
+      await bundleForBrowser(join(ROOT, "dist/adapters/durable-object.js")),
+      {
+        bytesMax: DURABLE_OBJECT_BYTES_MAX,
+      },
+    ),
   ];
 }
 

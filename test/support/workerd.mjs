@@ -73,6 +73,7 @@ export async function bundleForWorkerd(entry, folder, objectClass) {
  */
 export async function serveWorkerd(executable, folder, state = folder) {
   const args = ["serve", join(folder, "config.capnp"), `--control-fd=${CONTROL_FD}`, `--directory-path=state=${state}`];
+  args.push("--socket-addr=http=127.0.0.1:0");
   const child = boundToThis(spawn(executable, args, { stdio: ["ignore", "pipe", "pipe", "pipe"] }));
   let noise = "";
   const collect = (chunk) => {
