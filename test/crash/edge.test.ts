@@ -8,6 +8,7 @@
  * `HOLDFAST_SEED` repeats the moments, `HOLDFAST_SCALE` multiplies how many there are. A kill leaves to the system what was
  * written: these tests say nothing of power cuts.
  */
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -89,6 +90,48 @@ test("a class that is not backed by SQLite is refused with what to do", async ({
     await expect(edge.ask("runs/pairs")).rejects.toThrow(/not backed by SQLite.*new_sqlite_classes.*enableSql/);
   } finally {
     await edge.kill();
+  }
+});
+
+/** Mounts a disk of that size there, or gives a mounted one that size. @returns what the system complains of */
+function mountDisk(size: string, at: string, isThere = false): string {
+  const options = isThere ? `remount,size=${size}` : `size=${size}`;
+  return spawnSync("mount", ["-t", "tmpfs", "-o", options, "tmpfs", at], { encoding: "utf8" }).stderr;
+}
+
+test("a disk that is full resets the object: what was answered is there, and it goes on once there is room", async ({
+  skip,
+}) => {
+  if (command === undefined) return skip();
+  const small = mkdtempSync(join(tmpdir(), "hf-edge-full-"));
+  const complaint = mountDisk("3m", small);
+  if (complaint !== "") {
+    console.warn(`SKIPPED: a full disk under workerd: ${complaint}`);
+    rmSync(small, { recursive: true });
+    return skip();
+  }
+  let edge: Edge | undefined;
+  try {
+    edge = await Edge.start(command, small);
+    const [result, answered, refusals]: [string, unknown[], unknown[]] = ["x".repeat(200_000), [], []];
+    for (let i = 0; refusals.length < 4; i++) {
+      const path = i % 2 === 0 ? "runs/one" : "runs/one?strict";
+      await edge.ask(path, { tool: "fill", result }).then(
+        (taken) => answered.push(taken),
+        (error) => refusals.push(String(error)),
+      );
+    }
+    expect(answered.length).toBeGreaterThan(0);
+    for (const refusal of refusals) expect(refusal).toMatch(/SQLITE_FULL/);
+    expect(mountDisk("30m", small, true)).toBe("");
+    const told = await edge.ask<Told>("runs/one");
+    expect(told.steps.slice(0, answered.length)).toMatchObject(answered);
+    expect(told).toMatchObject({ cursor: told.steps.length, calls: told.steps.length, verified: true });
+    expect(await edge.ask("runs/one", { tool: "fill", result })).toMatchObject({ step: told.steps.length + 1 });
+  } finally {
+    await edge?.kill();
+    spawnSync("umount", ["-l", small]);
+    rmSync(small, { recursive: true, force: true });
   }
 });
 
