@@ -62,6 +62,11 @@ const STORAGE_WORKER = "^src/adapters/(opfs|indexeddb)-worker\\.ts$";
 const DRAINER = "^src/host/drainer\\.ts$";
 const PLATFORM = "^src/host/(database|opening|apart|attaching|joining|platform|temporary)\\.ts$";
 const NPM = "^node_modules/";
+const ENTRY = "^src/index\\.ts$";
+/** What a user's other libraries are given: each in a folder of its own. */
+const INTEGRATION = "^src/integrations/([^/]+)/";
+/** The libraries that integrations extend. Whoever uses one has it; here only the tests do, in a folder of their own. */
+const PEER = "^@langchain/langgraph-checkpoint$";
 
 module.exports = {
   forbidden: [
@@ -77,7 +82,14 @@ module.exports = {
       comment: "An import that leads nowhere hides an arrow from all other rules.",
       severity: "error",
       from: {},
-      to: { couldNotResolve: true },
+      to: { couldNotResolve: true, pathNot: PEER },
+    },
+    {
+      name: "only-its-integration-knows-a-peer",
+      comment: "The store is installed without the libraries that it can be put into.",
+      severity: "error",
+      from: { pathNot: "^src/integrations/langgraph/" },
+      to: { path: PEER },
     },
     {
       name: "src-knows-no-assembly",
@@ -98,7 +110,7 @@ module.exports = {
       comment: "What the package imports must be installed with it.",
       severity: "error",
       from: { path: "^src/" },
-      to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown", "npm-optional", "npm-peer"] },
+      to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown", "npm-optional", "npm-peer"], pathNot: PEER },
     },
     {
       name: "src-knows-no-tests",
@@ -111,8 +123,29 @@ module.exports = {
       name: "nobody-imports-the-entry",
       comment: "index.ts is for users; inside, one imports from where a thing is made.",
       severity: "error",
-      from: { path: "^src/" },
-      to: { path: "^src/index\\.ts$" },
+      from: { path: "^src/", pathNot: "^src/integrations/" },
+      to: { path: ENTRY },
+    },
+    {
+      name: "integrations-know-the-public-interface-only",
+      comment: "They are clients like any other: what they can do, a user can do, and they can be taken away.",
+      severity: "error",
+      from: { path: INTEGRATION },
+      to: { path: "^src/", pathNot: [ENTRY, "^src/integrations/$1/", "^src/integrations/digest\\.ts$"] },
+    },
+    {
+      name: "integrations-know-the-public-interface-only",
+      comment: "The same of what they share.",
+      severity: "error",
+      from: { path: "^src/integrations/[^/]+$" },
+      to: { path: "^src/", pathNot: ENTRY },
+    },
+    {
+      name: "nobody-imports-an-integration",
+      comment: "The store does not know what it is put into.",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/integrations/" },
+      to: { path: "^src/integrations/" },
     },
     {
       name: "errors-know-nobody",

@@ -63,15 +63,19 @@ async function checkSize() {
 
 /**
  * Runs the tests of a vitest configuration against the release or the debug build of the core, so many files at once: one for
- * each core where nothing else runs beside it.
+ * each core where nothing else runs beside it. `script` is another vitest than the root's.
  * @returns the numbers of vitest, also where tests failed
  */
-export async function vitest(core, resultsPath, { config = "vitest.config.ts", filesAtOnce = 1, env = {} } = {}) {
+export async function vitest(
+  core,
+  resultsPath,
+  { config = "vitest.config.ts", filesAtOnce = 1, env = {}, script } = {},
+) {
   const path = join(ROOT, resultsPath);
   rmSync(path, { force: true });
   const args = ["run", "--config", config, "--reporter=default", "--reporter=json", `--outputFile.json=${resultsPath}`];
   args.push(`--maxWorkers=${filesAtOnce}`);
-  const { code, output } = await runNode(tool("vitest/vitest.mjs"), args, {
+  const { code, output } = await runNode(script ?? tool("vitest/vitest.mjs"), args, {
     env: { HOLDFAST_CORE: core, NO_COLOR: "1", ...env },
   });
   const numbers = readNumbers(path);
