@@ -2,12 +2,15 @@
  * `npm test`: everything, straight after `npm ci`, on a machine that has Node and npm.
  *
  * Builds release and debug, runs the checks with the unit and model tests, the unit tests again on the debug core, the tests
- * on simulated disks, on damage, of workers that a scheduler steps and of real processes that are killed, the contract suites
- * on every runtime, the packed package in bundles and on runtimes, and browsers that are killed; installs what it needs and says so.
- * Then one table says what was counted about durability; the last line is the total over all of it.
+ * on simulated disks, on damage, of workers that a scheduler steps and of real processes that are killed, other libraries' own
+ * tests over the store, the contract suites on every runtime, the packed package in bundles and on runtimes, and browsers that are
+ * killed; installs what it needs and says so. Then one table says what was counted about durability; the last line is the total
+ * over all of it.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { installLibraries } from "../test/integrations/install.mjs";
+import { integrations } from "../test/integrations/run.mjs";
 import { installBundlers } from "../test/package/project.mjs";
 import { packageRuns } from "../test/package/run.mjs";
 import { explainOutcomes, rowsOf, table, totalOf } from "../test/runtimes/collect.mjs";
@@ -25,11 +28,12 @@ function rowOfChecks(steps) {
   return { runtime: "build and checks", storage: "–", passed: 0, failed, skipped: 0 };
 }
 
-/** One run of vitest as a step and as a row of the table. */
-async function vitestStep({ name, row, core, results, config, filesAtOnce }) {
-  let numbers = { passed: 0, failed: 0, skipped: 0 };
+/** One run of vitest as a step and as a row of the table: by `run`, or by the root's vitest with a configuration. */
+async function vitestStep({ name, row, core, results, config, filesAtOnce, run }) {
+  // What fails before it has counted anything is one failure.
+  let numbers = { passed: 0, failed: 1, skipped: 0 };
   const result = await step(name, async () => {
-    const { output, ...counted } = await vitest(core, results, { config, filesAtOnce });
+    const { output, ...counted } = await (run?.() ?? vitest(core, results, { config, filesAtOnce }));
     numbers = counted;
     if (counted.failed > 0) throw new StepError(output);
     return `${counted.passed} passed`;
@@ -51,6 +55,9 @@ function durabilityRun(name, folder) {
   return { name: `${name} (vitest)`, row: folder, core: "release", results, config: `test/${folder}/vitest.config.ts` };
 }
 
+/** Other libraries' own tests over the built package. */
+const INTEGRATIONS = { name: "LangGraph.js, Keyv (vitest)", row: "integrations", core: "release", run: integrations };
+
 /** More than two cores: what runs in browsers, or syncs files, waits for most of its time. */
 const RUNS_AT_ONCE = 3;
 /** What runs side by side with the suites on every runtime, longest first. */
@@ -59,6 +66,7 @@ const SUITES = [
   UNIT_DEBUG,
   durabilityRun("interleavings of workers", "interleavings"),
   durabilityRun("damage", "damage"),
+  INTEGRATIONS,
 ];
 /** What kills processes has the machine to itself. */
 const KILLS = { ...durabilityRun("kills and system calls", "crash"), filesAtOnce: 2 };
@@ -105,7 +113,7 @@ async function sideBySide(suites, runtimes) {
 
 /** What has to be fetched comes while the build and the checks keep the processors busy; who needs it reports what fails. */
 function fetchAhead() {
-  return Promise.allSettled([installRuntimes(), installBundlers(), findChromium(), findFirefox()]);
+  return Promise.allSettled([installRuntimes(), installBundlers(), installLibraries(), findChromium(), findFirefox()]);
 }
 
 async function main() {
