@@ -61,6 +61,8 @@ const DURABLE_OBJECT = "^src/adapters/durable-object[^/]*\\.ts$";
 const STORAGE_WORKER = "^src/adapters/(opfs|indexeddb)-worker\\.ts$";
 const DRAINER = "^src/host/drainer\\.ts$";
 const PLATFORM = "^src/host/(database|opening|apart|attaching|joining|platform|temporary)\\.ts$";
+/** The command line, which is a user of the package like any other. */
+const CLI = "^src/cli/";
 const NPM = "^node_modules/";
 const ENTRY = "^src/index\\.ts$";
 /** What a user's other libraries are given: each in a folder of its own. */
@@ -123,7 +125,7 @@ module.exports = {
       name: "nobody-imports-the-entry",
       comment: "index.ts is for users; inside, one imports from where a thing is made.",
       severity: "error",
-      from: { path: "^src/", pathNot: "^src/integrations/" },
+      from: { path: "^src/", pathNot: ["^src/integrations/", CLI] },
       to: { path: ENTRY },
     },
     {
@@ -146,6 +148,23 @@ module.exports = {
       severity: "error",
       from: { path: "^src/", pathNot: "^src/integrations/" },
       to: { path: "^src/integrations/" },
+    },
+    {
+      name: "cli-knows-the-public-api-only",
+      comment: "What the command line can do every user can: it looks at nothing that they do not have.",
+      severity: "error",
+      from: { path: CLI },
+      to: {
+        pathNot: [CLI, ENTRY, "^src/adapters/node-fs\\.ts$"],
+        dependencyTypesNot: ["core"],
+      },
+    },
+    {
+      name: "nobody-imports-the-cli",
+      comment: "It is started, not imported; nothing of it is in what a bundle loads.",
+      severity: "error",
+      from: { path: "^src/", pathNot: CLI },
+      to: { path: CLI },
     },
     {
       name: "errors-know-nobody",

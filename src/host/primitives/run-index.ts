@@ -182,6 +182,14 @@ export class RunIndexReader {
     });
   }
 
+  /**
+   * The ids of all runs that exist, those that are not in the index included, sorted by their UTF-8 bytes.
+   * @throws HoldfastError `CLOSED`.
+   */
+  ids(): string[] {
+    return this.#runs.ids().sort(compareUtf8);
+  }
+
   /** How many runs are in the index, archived ones included. Looks at every run. */
   stats(): RunStats {
     const byStatus = { active: 0, paused: 0, completed: 0, failed: 0, cancelled: 0, archived: 0 };
@@ -192,7 +200,7 @@ export class RunIndexReader {
 
   #all(): RunInfo[] {
     const infos: RunInfo[] = [];
-    for (const name of this.#runs.ids().sort(compareUtf8)) {
+    for (const name of this.ids()) {
       const info = readInfo(this.#runs.reader(name), name);
       if (info !== undefined) infos.push(info);
     }

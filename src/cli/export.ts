@@ -1,0 +1,106 @@
+/**
+ * `holdfast export`: runs as one stream of bytes, which `holdfast import` and `Database.import` take on every platform.
+ */
+import { closeSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { HoldfastError } from "../index.js";
+import { type Call, type Command, READING_OPTIONS } from "./command.js";
+import { EXIT, type ExitCode } from "./exit-codes.js";
+import { openToRead } from "./opening.js";
+import { bytes, count, printable } from "./text.js";
+
+export const exportCommand: Command = {
+  name: "export",
+  operands: ["DIR", "[FILE]"],
+  summary: "runs as one file or stream, for import on any platform",
+  details: [
+    "Reads beside a live owner: what is exported is of one instant. Without FILE, or with -, the bytes go to standard output,",
+    "which may not be a terminal, and nothing else does. FILE is there whole and synced, or not at all.",
+  ],
+  options: {
+    run: { type: "string", multiple: true, value: "RUN", help: "only this run; may be given again" },
+    force: { type: "boolean", help: "replace FILE if it is there" },
+    ...READING_OPTIONS,
+  },
+  run: runExport,
+};
+
+async function runExport(call: Call): Promise<ExitCode> {
+  const { out } = call;
+  const directory = call.operand(0);
+  const file = call.operandIfGiven(1) ?? "-";
+  if (file === "-" && out.isTerminal) {
+    throw call.misused("An export is bytes, and standard output is a terminal: name a FILE, or lead it into a pipe");
+  }
+  const db = await openToRead(directory, out, call.flag("salvage"));
+  try {
+    const runs = call.texts("run");
+    let sum = 0;
+    const pieces = counted(db.export({ runs }), (sofar) => {
+      sum = sofar;
+      out.progress(`export: ${bytes(sofar)}`);
+    });
+    if (file === "-") {
+      for await (const piece of pieces) await out.bytes(piece);
+      return EXIT.done;
+    }
+    await writeWhole(file, call.flag("force"), pieces);
+    const number = runs === undefined ? db.runs.ids().length : new Set(runs).size;
+    if (out.json) await out.document({ file, bytes: sum, runs: number, version: db.version });
+    else await out.line(`${printable(file)}: ${count(number, "run")}, ${bytes(sum)}, at version ${db.version}`);
+  } finally {
+    await db.close();
+  }
+  return EXIT.done;
+}
+
+/** The same pieces; `onBytes` is told how many bytes have gone by. */
+async function* counted(
+  pieces: AsyncIterable<Uint8Array>,
+  onBytes: (bytes: number) => void,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let sum = 0;
+  for await (const piece of pieces) {
+    sum += piece.length;
+    onBytes(sum);
+    yield piece;
+  }
+}
+
+/** Writes a file beside its place, syncs it, and puts it there. */
+async function writeWhole(file: string, force: boolean, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+  const temporary = `${file}.${process.pid}.tmp`;
+  try {
+    const descriptor = openSync(temporary, "wx", 0o600);
+    try {
+      for await (const piece of pieces) {
+        for (let at = 0; at < piece.length; ) at += writeSync(descriptor, piece, at);
+      }
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+    // A link, unlike a rename, never takes the place of what is there.
+    if (force) renameSync(temporary, file);
+    else linkSync(temporary, file);
+  } catch (error) {
+    throw fileFailure(file, error);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+/** What the system said about a file that is not of a database, as a typed error. */
+export function fileFailure(file: string, cause: unknown): unknown {
+  const { code } = cause as { readonly code?: unknown };
+  if (HoldfastError.is(cause) || typeof code !== "string") return cause;
+  const details = { path: file, system: code };
+  const failed = (kind: ConstructorParameters<typeof HoldfastError>[0], text: string): HoldfastError =>
+    new HoldfastError(kind, `${printable(file)} ${text}`, { cause, details });
+  if (code === "EEXIST") return failed("ALREADY_EXISTS", "is there already. Name another file, or pass --force.");
+  if (code === "ENOENT") return failed("NOT_FOUND", "does not exist, or its directory does not. Name another.");
+  if (code === "ENOSPC" || code === "EDQUOT")
+    return failed("STORAGE_FULL", "has no room. Make some, or name another file.");
+  if (code === "EACCES" || code === "EPERM" || code === "EROFS")
+    return failed("READ_ONLY", `may not be used (${code}). Name another.`);
+  return failed("STORE_FAILED", `cannot be used (${code}). Name another.`);
+}

@@ -1,0 +1,119 @@
+/**
+ * Where a command writes to. Standard output is data and nothing else; what is for people alone (notes, progress) goes to
+ * standard error. Writing waits for a slow reader, and a reader that has gone away ends the command without an error.
+ */
+import type { Json } from "./json-values.js";
+
+/** Text is handed over in pieces of at least this size, and at the end. */
+const PIECE_CHARS = 64 * 1024;
+/** How often a line of progress is drawn again, and how long something takes before there is one. */
+const PROGRESS_MS = 100;
+const PROGRESS_AFTER_MS = 500;
+
+type Stream = NodeJS.WriteStream;
+
+/** Thrown where nobody reads any more. */
+export class ReaderGone extends Error {}
+
+/** Whether a stream leads to somebody's eyes, and may be coloured. */
+function isColoured(stream: Stream): boolean {
+  const { NO_COLOR: none, TERM: terminal } = process.env;
+  return stream.isTTY === true && (none === undefined || none === "") && terminal !== "dumb";
+}
+
+function painter(open: number, close: number, on: boolean): (text: string) => string {
+  return on ? (text) => `\u001b[${open}m${text}\u001b[${close}m` : (text) => text;
+}
+
+/** The two streams of a command. */
+export class Output {
+  /** Whether answers are JSON: one document, or one line for each item of a stream. */
+  readonly json: boolean;
+  /** Whether standard output is a terminal. */
+  readonly isTerminal = process.stdout.isTTY === true;
+  readonly bold: (text: string) => string;
+  readonly dim: (text: string) => string;
+  readonly #began = performance.now();
+  #pending = "";
+  #progressAt = 0;
+  #progressShown = false;
+
+  constructor(json: boolean) {
+    this.json = json;
+    const coloured = isColoured(process.stdout);
+    this.bold = painter(1, 22, coloured);
+    this.dim = painter(2, 22, coloured);
+    // Failures reach whoever waits for a write; without a listener they would end the process besides.
+    process.stdout.on("error", () => {});
+    process.stderr.on("error", () => {});
+  }
+
+  /** One line. */
+  async line(text = ""): Promise<void> {
+    this.#pending += `${text}\n`;
+    if (this.#pending.length >= PIECE_CHARS) await this.flush();
+  }
+
+  async lines(texts: Iterable<string>): Promise<void> {
+    for (const text of texts) await this.line(text);
+  }
+
+  /** One document for programs, on lines of its own. */
+  async document(value: Json): Promise<void> {
+    await this.line(JSON.stringify(value, null, 2));
+  }
+
+  /** One item of a stream for programs, on one line. */
+  async item(value: Json): Promise<void> {
+    await this.line(JSON.stringify(value));
+  }
+
+  /** Bytes as they are. */
+  async bytes(bytes: Uint8Array | string): Promise<void> {
+    await this.flush();
+    await this.#write(bytes);
+  }
+
+  /** Hands over what is written so far. */
+  async flush(): Promise<void> {
+    const text = this.#pending;
+    this.#pending = "";
+    if (text !== "") await this.#write(text);
+  }
+
+  async #write(piece: Uint8Array | string): Promise<void> {
+    this.clearProgress();
+    await new Promise<void>((resolve, reject) => {
+      process.stdout.write(piece, (error) => {
+        if (error === undefined || error === null) resolve();
+        else reject(isGone(error) ? new ReaderGone() : error);
+      });
+    });
+  }
+
+  /** Something for people, which a pipe does not carry on. */
+  note(text: string): void {
+    this.clearProgress();
+    process.stderr.write(`${text}\n`);
+  }
+
+  /** How far something has come, where somebody looks on. */
+  progress(text: string): void {
+    if (process.stderr.isTTY !== true) return;
+    const now = performance.now();
+    if (now - this.#began < PROGRESS_AFTER_MS || now - this.#progressAt < PROGRESS_MS) return;
+    this.#progressAt = now;
+    this.#progressShown = true;
+    process.stderr.write(`\r${text}\u001b[K`);
+  }
+
+  clearProgress(): void {
+    if (this.#progressShown) process.stderr.write("\r\u001b[K");
+    this.#progressShown = false;
+  }
+}
+
+function isGone(error: Error): boolean {
+  const { code, name } = error as { readonly code?: unknown; readonly name?: unknown };
+  return code === "EPIPE" || code === "ERR_STREAM_DESTROYED" || name === "BrokenPipe";
+}
