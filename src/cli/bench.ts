@@ -8,8 +8,8 @@ import { join } from "node:path";
 import { Database, type Run } from "../index.js";
 import type { Call, Command } from "./command.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
-import { fileFailure } from "./export.js";
 import { runtimeName } from "./runtime.js";
+import { fileFailure } from "./system-errors.js";
 import { duration, table } from "./text.js";
 
 const SECONDS = 3;

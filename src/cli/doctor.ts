@@ -12,10 +12,10 @@ import { nodeFs } from "../adapters/node-fs.js";
 import { Database, HoldfastError } from "../index.js";
 import type { Call, Command } from "./command.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
-import { fileFailure } from "./export.js";
 import type { Json } from "./json-values.js";
 import { directoryUse } from "./opening.js";
 import { runtimeName } from "./runtime.js";
+import { fileFailure } from "./system-errors.js";
 import { bytes, duration, printable, table } from "./text.js";
 
 export const doctorCommand: Command = {

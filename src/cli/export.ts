@@ -2,10 +2,10 @@
  * `holdfast export`: runs as one stream of bytes, which `holdfast import` and `Database.import` take on every platform.
  */
 import { closeSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
-import { HoldfastError } from "../index.js";
 import { type Call, type Command, READING_OPTIONS } from "./command.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
 import { openToRead } from "./opening.js";
+import { fileFailure } from "./system-errors.js";
 import { bytes, count, printable } from "./text.js";
 
 export const exportCommand: Command = {
@@ -87,20 +87,4 @@ async function writeWhole(file: string, force: boolean, pieces: AsyncIterable<Ui
   } finally {
     rmSync(temporary, { force: true });
   }
-}
-
-/** What the system said about a file that is not of a database, as a typed error. */
-export function fileFailure(file: string, cause: unknown): unknown {
-  const { code } = cause as { readonly code?: unknown };
-  if (HoldfastError.is(cause) || typeof code !== "string") return cause;
-  const details = { path: file, system: code };
-  const failed = (kind: ConstructorParameters<typeof HoldfastError>[0], text: string): HoldfastError =>
-    new HoldfastError(kind, `${printable(file)} ${text}`, { cause, details });
-  if (code === "EEXIST") return failed("ALREADY_EXISTS", "is there already. Name another file, or pass --force.");
-  if (code === "ENOENT") return failed("NOT_FOUND", "does not exist, or its directory does not. Name another.");
-  if (code === "ENOSPC" || code === "EDQUOT")
-    return failed("STORAGE_FULL", "has no room. Make some, or name another file.");
-  if (code === "EACCES" || code === "EPERM" || code === "EROFS")
-    return failed("READ_ONLY", `may not be used (${code}). Name another.`);
-  return failed("STORE_FAILED", `cannot be used (${code}). Name another.`);
 }

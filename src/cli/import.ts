@@ -2,11 +2,11 @@
  * `holdfast import`: a new database from an export.
  */
 import { createReadStream, fstatSync, openSync } from "node:fs";
-import { Database } from "../index.js";
+import { Database, HoldfastError } from "../index.js";
 import type { Call, Command } from "./command.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
-import { fileFailure } from "./export.js";
-import { progressOf } from "./opening.js";
+import { explained, progressOf } from "./opening.js";
+import { fileFailure } from "./system-errors.js";
 import { count, printable } from "./text.js";
 
 export const importCommand: Command = {
@@ -32,7 +32,11 @@ async function runImport(call: Call): Promise<ExitCode> {
   const db = await Database.import(source as AsyncIterable<Uint8Array>, {
     path: directory,
     onProgress: progressOf(out),
+  }).catch((error: unknown) => {
+    const what = file === "-" ? "Standard input" : printable(file);
+    throw HoldfastError.is(error, "CORRUPTION") ? explained(error, `${what} is no whole export: `, "") : error;
   });
+  out.clearProgress();
   const report = { directory, runs: db.runs.ids().length, entries: db.totalCount(), version: db.version };
   await db.close();
   if (out.json) await out.document(report);

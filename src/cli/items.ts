@@ -11,7 +11,8 @@ import { traceToJson } from "./trace-tree.js";
 /** One item; `in` is the primitive that it belongs to. */
 export type Item = { readonly in: string } & { readonly [key: string]: Json };
 
-const PAGE = 1000;
+/** Every page is looked for in the whole run, so that many small ones would take longer than the items themselves. */
+const PAGE = 50_000;
 
 /** Sorted names page by page: the last one of a page begins the next, and is left out there. */
 function* paged(list: (options: { start?: string; limit: number }) => readonly string[]): Generator<string> {

@@ -54,6 +54,14 @@ export async function directoryUse(directory: string): Promise<DirectoryUse> {
   }
 }
 
+const SALVAGE_ADVICE = ' "holdfast export DIR FILE --salvage" gets out what stands before the damage.';
+
+/** The same failure with something before and behind its message. */
+export function explained(error: HoldfastError, before: string, behind: string): HoldfastError {
+  const { code, message, details } = error;
+  return new HoldfastError(code, `${before}${message}${behind}`, { cause: error, details });
+}
+
 /** Tells somebody who looks on how far opening has come. */
 export function progressOf(out: Output): (progress: RecoveryProgress) => void {
   return ({ phase, bytesDone, bytesTotal }) => {
@@ -65,7 +73,10 @@ export function progressOf(out: Output): (progress: RecoveryProgress) => void {
 /** Opens a database as it stands in its files, beside whoever owns it. */
 export async function openToRead(directory: string, out: Output, salvage: boolean): Promise<Database> {
   await directoryUse(directory);
-  const db = await Database.open({ path: directory, readOnly: true, salvage, onProgress: progressOf(out) });
+  const options = { path: directory, readOnly: true, salvage, onProgress: progressOf(out) };
+  const db = await Database.open(options).catch((error: unknown) => {
+    throw HoldfastError.is(error, "CORRUPTION") ? explained(error, "", SALVAGE_ADVICE) : error;
+  });
   out.clearProgress();
   const { salvaged } = db.storageInfo;
   if (salvaged !== undefined) {

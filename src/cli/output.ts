@@ -3,6 +3,7 @@
  * standard error. Writing waits for a slow reader, and a reader that has gone away ends the command without an error.
  */
 import type { Json } from "./json-values.js";
+import { fileFailure } from "./system-errors.js";
 
 /** Text is handed over in pieces of at least this size, and at the end. */
 const PIECE_CHARS = 64 * 1024;
@@ -86,7 +87,7 @@ export class Output {
     await new Promise<void>((resolve, reject) => {
       process.stdout.write(piece, (error) => {
         if (error === undefined || error === null) resolve();
-        else reject(isGone(error) ? new ReaderGone() : error);
+        else reject(isGone(error) ? new ReaderGone() : fileFailure("Standard output", error));
       });
     });
   }
