@@ -2,7 +2,7 @@
  * What stands for a text that is too long to be a part of a name or a key: the same for the same text on every runtime, and
  * for no other text.
  */
-import { sha256 } from "@noble/hashes/sha2.js";
+import { _SHA256 as Sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
 import { HoldfastError } from "../index.js";
 
@@ -14,5 +14,5 @@ export function digestOf(text: string): string {
   if (!text.isWellFormed()) {
     throw new HoldfastError("INVALID_KEY", "A name has a lone surrogate; repair it with toWellFormed().");
   }
-  return bytesToHex(sha256(new TextEncoder().encode(text)));
+  return bytesToHex(new Sha256().update(new TextEncoder().encode(text)).digest());
 }

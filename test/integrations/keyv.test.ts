@@ -150,6 +150,21 @@ for (const [name, make] of Object.entries(PLACES)) {
         expect(found.map(([key]) => key)).toEqual(keys);
       });
 
+      it("clears more than one transaction removes, and leaves what has another namespace", async () => {
+        const keys = Array.from({ length: 9000 }, (_, at) => `one:${at}`);
+        await place.use(async (db) => {
+          const direct = new HoldfastKeyv(db);
+          await direct.set("two:0", "stays");
+          await db.run("keyv").transactionAsync(({ kv }) => {
+            for (const key of keys) kv.put(`=${key}`, { value: key });
+          });
+        });
+        store.namespace = "one";
+        await store.clear();
+        expect(await store.count()).toBe(1);
+        expect(await store.get("two:0")).toBe("stays");
+      });
+
       it("takes entries that Keyv does not serialize", async () => {
         const keyv = new Keyv({ store });
         keyv.serialize = undefined;

@@ -3,9 +3,13 @@
  * stored how often.
  */
 
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Annotation, Command, END, interrupt, MemorySaver, START, StateGraph } from "@langchain/langgraph";
 import { type Checkpoint, emptyCheckpoint, uuid6 } from "@langchain/langgraph-checkpoint";
-import { Database } from "holdfast";
+import { Database, type Storage } from "holdfast";
+import { nodeFs } from "holdfast/adapters/node-fs";
 import { HoldfastSaver } from "holdfast/integrations/langgraph";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { collect } from "./places.js";
@@ -225,4 +229,32 @@ it("lets many write to one thread at once", async () => {
   const tasks = Array.from({ length: 50 }, (_, at) => `task-${String(at).padStart(2, "0")}`);
   await Promise.all(tasks.map((task) => saver.putWrites(config, [["a", task]], task)));
   expect((await saver.getTuple(config))?.pendingWrites?.map(([task]) => task)).toEqual(tasks);
+});
+
+it("deletes threads and finds new ones durably, also where only asynchronous commits can be strict", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "hf-asynchronous-"));
+  try {
+    const files = nodeFs(join(directory, "state"));
+    const storage: Storage = {
+      capabilities: { ...files.capabilities, syncAppend: false, syncFlush: false },
+      open: (options) => files.open(options),
+    };
+    const strict = await Database.open({ storage, durability: "strict" });
+    expect(() => strict.run("any").kv.put("key", 1)).toThrow("synchronous call");
+    const keeper = new HoldfastSaver(strict);
+    for (const thread_id of ["stays", "goes"]) {
+      await keeper.put({ configurable: { thread_id } }, checkpointOf({ a: [thread_id, 1] }), META, { a: 1 });
+    }
+    await keeper.deleteThread("goes");
+    // As a cut of the power would leave it.
+    const filter = (file: string): boolean => !file.endsWith(".sock");
+    cpSync(join(directory, "state"), join(directory, "copy"), { recursive: true, filter });
+    const copy = await Database.open({ path: join(directory, "copy"), readOnly: true });
+    const left = await collect(new HoldfastSaver(copy).list({}));
+    expect(left.map(({ checkpoint }) => checkpoint.channel_values)).toEqual([{ a: "stays" }]);
+    expect(copy.runs.list().map(({ metadata }) => metadata)).toEqual([{ thread: "stays" }]);
+    await Promise.all([copy.close(), strict.close()]);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
 });

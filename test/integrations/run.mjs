@@ -25,7 +25,13 @@ export async function integrations() {
 }
 
 if (isMain(import.meta.url)) {
-  const { output, failed } = await integrations();
-  console.log(output);
-  process.exitCode = failed > 0 ? 1 : 0;
+  try {
+    const { output, failed } = await integrations();
+    console.log(output);
+    process.exitCode = failed > 0 ? 1 : 0;
+  } catch (error) {
+    if (!(error instanceof StepError)) throw error;
+    console.error(error.message);
+    process.exitCode = 1;
+  }
 }

@@ -8,7 +8,7 @@
  * What it keeps true:
  *  - what Keyv hands over comes back as it was: Keyv serializes, the adapter stores;
  *  - an entry whose time is over is never returned or counted, and is removed by whoever comes across it;
- *  - a call's writes are one transaction, and what it resolves with is as durable as the database's mode promises;
+ *  - a call resolves once what it wrote is as durable as the database's mode promises;
  *  - a namespace is the prefix that Keyv puts before its keys, and clearing one leaves the others alone.
  */
 import type { Database, KVReader, Run, Transaction, Value } from "../../index.js";
@@ -18,8 +18,9 @@ import { digestOf } from "../digest.js";
 const KEY_BYTES_MAX = 1000;
 const FITTING = "=";
 const DIGESTED = "#";
-/** How many entries an iteration reads at once. */
+/** How many entries an iteration reads at once, and how many one transaction of a removal of any number looks at. */
 const PAGE = 256;
+const PAGE_OF_REMOVAL = 4096;
 /** What one call may meet of others that write the same keys. */
 const RETRY = { attempts: 20 } as const;
 
@@ -126,24 +127,19 @@ export class HoldfastKeyv {
     return this.#write(({ kv }) => stored.filter((key) => kv.delete(key)).length > 0);
   }
 
-  /** Removes everything of the namespace, and where there is none, everything. */
+  /**
+   * Removes everything of the namespace, and where there is none, everything. Of what is written meanwhile some may stay: thousands
+   * of entries are more than one transaction.
+   */
   async clear(): Promise<void> {
     const prefix = this.#prefix(this.namespace);
-    await this.#write(({ kv }) => {
-      for (const key of kv.keys({ prefix: FITTING + prefix })) kv.delete(key);
-      for (const [key, entry] of kv.list({ prefix: DIGESTED })) {
-        if ((entry as unknown as Entry).key?.startsWith(prefix)) kv.delete(key);
-      }
-    });
+    await this.#removeWhere(FITTING + prefix, () => true);
+    await this.#removeWhere(DIGESTED, ({ key }) => key?.startsWith(prefix) ?? false);
   }
 
   /** Removes every entry whose time is over, also those that nobody asks for; resolves with how many there were. */
   deleteExpired(): Promise<number> {
-    return this.#write(({ kv }) => {
-      const over = kv.list().filter(([, entry]) => isOver(entry as unknown as Entry));
-      for (const [key] of over) kv.delete(key);
-      return over.length;
-    });
+    return this.#removeWhere("", isOver);
   }
 
   /** Goes through the entries of a namespace, or through all: keys with the prefix that Keyv puts before them. */
@@ -198,6 +194,23 @@ export class HoldfastKeyv {
     } catch {
       // They stay, and stay unseen.
     }
+  }
+
+  /** Removes what is chosen of the entries below a prefix of what they are stored under. @returns how many it removed */
+  async #removeWhere(prefix: string, isChosen: (entry: Entry) => boolean): Promise<number> {
+    let removed = 0;
+    let start: string | undefined;
+    do {
+      const page = await this.#write(({ kv }) => {
+        const entries = kv.list({ prefix, start, limit: PAGE_OF_REMOVAL });
+        const chosen = entries.filter(([, entry]) => isChosen(entry as unknown as Entry));
+        for (const [key] of chosen) kv.delete(key);
+        return { removed: chosen.length, last: entries[PAGE_OF_REMOVAL - 1]?.[0] };
+      });
+      removed += page.removed;
+      start = page.last;
+    } while (start !== undefined);
+    return removed;
   }
 
   #reading<T>(read: (kv: KVReader) => T): T {

@@ -1,6 +1,6 @@
 /**
  * What the saver uses of `@langchain/langgraph-checkpoint`, so that the sources compile without it and what it stands on
- * (55 MB). It is no part of the package: who uses the saver has the real types, and so has the compilation beside the tests
+ * (53 MB). It is no part of the package: who uses the saver has the real types, and so has the compilation beside the tests
  * (`test/integrations/tsconfig.json`), which leaves this file out.
  */
 declare module "@langchain/langgraph-checkpoint" {

@@ -167,7 +167,7 @@ export class HoldfastSaver extends BaseCheckpointSaver {
 
   /** Deletes a thread with all its checkpoints and writes, in one commit. */
   async deleteThread(threadId: string): Promise<void> {
-    new Thread(this.#db, threadId).delete();
+    await new Thread(this.#db, threadId).delete();
   }
 
   /** What a config asks to list, newest first. */

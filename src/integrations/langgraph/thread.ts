@@ -24,6 +24,11 @@ const CHECKPOINTS = "checkpoints/";
 const PART_LENGTH_MAX = 200;
 /** What one write may meet of others to the same thread. */
 const RETRY = { attempts: 20 } as const;
+/**
+ * Of a commit that another follows or a flush, and that is no more lost than that one: it waits in memory, so that it costs no sync
+ * and also works where a storage cannot keep the database's mode in a synchronous call.
+ */
+const DEFERRED = { durability: "in-memory" } as const;
 
 /** What a serializer made of a value. */
 export type Typed = readonly [type: string, bytes: Uint8Array];
@@ -187,9 +192,9 @@ export class Thread {
     });
   }
 
-  /** Deletes the thread with all that it has, in one commit. */
-  delete(): void {
-    this.#db.deleteRun(this.#run);
+  /** Deletes the thread with all that it has, in one commit; resolves once that is durable. */
+  async delete(): Promise<void> {
+    if (this.#db.deleteRun(this.#run, DEFERRED)) await this.#db.flush();
   }
 
   /** A namespace that is stored by its digest is kept in full beside it. */
@@ -211,7 +216,7 @@ export class Thread {
   #enter(): void {
     if (this.#db.runs.get(this.#run) !== undefined) return;
     try {
-      this.#db.runs.create({ name: this.#run, tags: [TAG], metadata: { thread: this.id } });
+      this.#db.runs.create({ name: this.#run, tags: [TAG], metadata: { thread: this.id } }, DEFERRED);
     } catch (error) {
       // Another worker was faster.
       if (!HoldfastError.is(error, "ALREADY_EXISTS")) throw error;
