@@ -156,6 +156,15 @@ describe("what is stored", () => {
     expect((await saver.get(third))?.channel_values).toEqual({});
   });
 
+  it("is the order of writes: by the path of their task, then by the task, then as they were written", async () => {
+    const config = await saver.put({ configurable: { thread_id: "t" } }, checkpointOf({}), META, {});
+    const many = Array.from({ length: 12 }, (_, at): [string, number] => ["a", at]);
+    await saver.putWrites(config, many, "task", "path 2");
+    await saver.putWrites(config, [["a", "first"]], "zebra", "path 1");
+    const writes = (await saver.getTuple(config))?.pendingWrites?.map(([, , value]) => value);
+    expect(writes).toEqual(["first", 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+  });
+
   it("is each write of a task once, but for errors and interrupts, which the last one replaces", async () => {
     const config = await saver.put({ configurable: { thread_id: "t" } }, checkpointOf({}), META, {});
     await saver.putWrites(config, [["a", 1]], "task", "path");
