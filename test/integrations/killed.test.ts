@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 
 const SCRIPT = join(import.meta.dirname, "killed-graph.mjs");
 
@@ -15,6 +15,10 @@ const SCRIPT = join(import.meta.dirname, "killed-graph.mjs");
 async function untilKilled(directory: string, part: string, durability: string): Promise<unknown> {
   const env = { ...process.env, DURABILITY: durability };
   const child = spawn(process.execPath, [SCRIPT, directory, part], { stdio: ["ignore", "pipe", "pipe"], env });
+  // Also where the test ends before it has said anything.
+  onTestFinished(() => {
+    child.kill("SIGKILL");
+  });
   let complaints = "";
   child.stderr.setEncoding("utf8").on("data", (chunk) => {
     complaints += chunk;
