@@ -131,8 +131,18 @@ export class Tables {
     this.#exec("INSERT INTO holdfast_file VALUES (?, ?, ?)", this.#name, kind, number);
   }
 
-  /** Adds bytes to a file, of which `start` is the end. */
+  /**
+   * Adds bytes to a file, of which `start` has to be the end: it is not where somebody has taken rows away, or has rolled back a
+   * transaction of his own around a write.
+   */
   append(kind: FileKind, number: number, start: number, bytes: Uint8Array): void {
+    const query = `SELECT start + length(bytes) AS end FROM holdfast_chunk WHERE ${OF_FILE} ORDER BY start DESC LIMIT 1`;
+    const [last] = this.#rows(query, this.#name, kind, number);
+    if (Number(last?.["end"] ?? 0) !== start) {
+      throw storeFailed(
+        `${kind} ${number} does not end at byte ${start}: rows were removed, or rolled back from outside`,
+      );
+    }
     for (let at = 0; at < bytes.byteLength; at += CHUNK_BYTES_MAX) {
       const chunk = bytes.subarray(at, at + CHUNK_BYTES_MAX);
       this.#exec("INSERT INTO holdfast_chunk VALUES (?, ?, ?, ?, ?)", this.#name, kind, number, start + at, chunk);

@@ -4,7 +4,7 @@
  */
 import { type DurableObjectStorageLike, durableObject } from "../../src/adapters/durable-object.js";
 import type { Storage, StorageCapabilities } from "../../src/adapters/storage.js";
-import type { Database } from "../../src/index.js";
+import { Database, HoldfastError } from "../../src/index.js";
 import { deepEqual, equal, ok, rejectsCode, throwsCode } from "./assert.js";
 import type { Case, Context } from "./context.js";
 import { RUN } from "./samples.js";
@@ -121,6 +121,26 @@ export function durableObjectContract(): Case[] {
       }
       equal((await place.open()).run(RUN).kv.count(), 20, "keys once it is mended");
     }),
+    inTables(
+      "a commit that the object's own code rolls back is noticed by the next one, which adds nothing",
+      async (place, { wasm }) => {
+        // By itself: what is lost refuses to close, too.
+        const db = await Database.open({ storage: place.storage, wasm });
+        const { kv } = db.run(RUN);
+        kv.put("kept", 1);
+        await db.flush();
+        throwsCode("TIMEOUT", () =>
+          place.platform.transactionSync(() => {
+            kv.put("rolled back", 1);
+            throw new HoldfastError("TIMEOUT", "the object's own");
+          }),
+        );
+        throwsCode("COMMIT_INDETERMINATE", () => kv.put("late", 1));
+        throwsCode("STORE_FAILED", () => kv.put("later", 1));
+        await db.close().catch(() => {});
+        deepEqual((await place.open()).run(RUN).kv.keys(), ["kept"], "keys");
+      },
+    ),
     inTables("what is no storage of an object, and a name that is none, are refused", async ({ platform }) => {
       for (const wrong of [undefined, null, {}, "storage"]) {
         throwsCode("INVALID_ARGUMENT", () => durableObject(wrong as unknown as DurableObjectStorageLike));
