@@ -1,6 +1,6 @@
 /**
- * The example for the edge in a real workerd that is killed by SIGKILL at random moments: while it starts, opens its objects, takes
- * steps and makes checkpoints, with requests in flight to several objects.
+ * The example for the edge in a real workerd that is killed by SIGKILL at random moments: while its objects open and recover, take
+ * steps and make checkpoints, with requests in flight to several of them.
  *
  * The ledger is outside: what was answered. A plain step is a synchronous buffered commit, whose answer only the output gate holds
  * back until it is durable; a strict one awaits the sync itself. After each kill, every run must be its steps from 1 on without a
@@ -24,7 +24,7 @@ const RUNS = ["one", "two", "three"];
 /** How many clients each run has; the last of them asks for strict steps. */
 const CLIENTS = 2;
 const DELAY_MS_MAX = 800;
-/** The share of kills that come while workerd starts and its objects open. */
+/** The share of kills that come while objects open. */
 const EARLY_SHARE = 0.25;
 const EARLY_MS_MAX = 25;
 /** A client compacts its run after so many of its steps. */
@@ -135,8 +135,14 @@ test("a disk that is full resets the object: what was answered is there, and it 
   }
 });
 
+/** One life of the edge, and how many checkpoints were made in it. */
+interface Life {
+  isOver: boolean;
+  checkpoints: number;
+}
+
 /** Takes steps one after another until the edge is killed; what fails before is a fault. */
-async function client(edge: Edge, run: string, name: string, ledger: Ledger, life: { isOver: boolean }): Promise<void> {
+async function client(edge: Edge, run: string, name: string, ledger: Ledger, life: Life): Promise<void> {
   const isStrict = name.endsWith(`-${CLIENTS - 1}`);
   for (let i = 1; !life.isOver; i++) {
     const result = `${name} ${i}`;
@@ -147,7 +153,9 @@ async function client(edge: Edge, run: string, name: string, ledger: Ledger, lif
         result,
       });
       ledger.set(step, { result, hash });
-      if (i % STEPS_TO_COMPACTION === 0) await edge.ask(`${path}/compact`, {});
+      if (i % STEPS_TO_COMPACTION !== 0) continue;
+      await edge.ask(`${path}/compact`, {});
+      life.checkpoints++;
     } catch (error) {
       if (!life.isOver) throw error;
     }
@@ -179,12 +187,13 @@ test("killed at any moment, nothing that was answered is lost, torn or out of or
   const ledgers = new Map<string, Ledger>(RUNS.map((run) => [run, new Map()]));
   const kills = command === undefined ? 0 : Math.ceil(GOAL * SCALE);
   let acknowledged = 0;
+  let checkpoints = 0;
   console.log(`edge kills: HOLDFAST_SEED=${SEED}`);
   const kept = mkdtempSync(join(tmpdir(), "hf-edge-kills-"));
   for (let kill = 1; command !== undefined && kill <= kills + 1 && faults.messages.length === 0; kill++) {
     const where = `kill ${kill}, HOLDFAST_SEED=${SEED}, kept in ${kept}`;
     const edge = await Edge.start(command, kept);
-    const life = { isOver: false };
+    const life: Life = { isOver: false, checkpoints: 0 };
     const isEarly = kill <= kills && random() < EARLY_SHARE;
     const note = (error: unknown): void => {
       const isHung = error instanceof Error && error.name === "TimeoutError";
@@ -206,12 +215,13 @@ test("killed at any moment, nothing that was answered is lost, torn or out of or
     life.isOver = true;
     await edge.kill();
     await living;
+    checkpoints += life.checkpoints;
   }
   writeReport({
     suite: "edge-kills",
     what: "workerd killed by SIGKILL under Durable Objects",
     cases: kills,
-    goal: GOAL,
+    goal: Math.ceil(GOAL * SCALE),
     acknowledged,
     ...faults.counts,
     seed: SEED,
@@ -219,8 +229,9 @@ test("killed at any moment, nothing that was answered is lost, torn or out of or
     skipped,
   });
   if (command === undefined) return skip();
-  console.log(`edge kills: ${kills} kills, ${acknowledged} steps answered or found`);
+  console.log(`edge kills: ${kills} kills, ${acknowledged} steps answered or found, ${checkpoints} checkpoints`);
   expect(faults.messages).toEqual([]);
   expect(acknowledged).toBeGreaterThan(kills);
+  expect(checkpoints).toBeGreaterThan(0);
   rmSync(kept, { recursive: true, force: true });
 });
