@@ -19,14 +19,20 @@ import type { SegmentInfo } from "./storage.js";
 
 /** What `sql.exec` answers; as much of the platform's `SqlStorageCursor` as is needed. */
 export interface DurableObjectCursor {
+  /** All rows that are left. */
   toArray(): Record<string, unknown>[];
   readonly rowsWritten: number;
 }
 
 /** As much of the platform's `DurableObjectStorage` as is needed, of an object whose class is backed by SQLite. */
 export interface DurableObjectStorageLike {
-  readonly sql: { exec(query: string, ...bindings: unknown[]): DurableObjectCursor };
+  readonly sql: {
+    /** Runs one statement within the call. */
+    exec(query: string, ...bindings: unknown[]): DurableObjectCursor;
+  };
+  /** All that the closure does, or none of it. */
   transactionSync<T>(closure: () => T): T;
+  /** Resolves once everything that was written before is durable. */
   sync(): Promise<void>;
 }
 

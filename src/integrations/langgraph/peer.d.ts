@@ -58,6 +58,7 @@ declare module "@langchain/langgraph-checkpoint" {
       taskPath?: string,
     ): Promise<void>;
     abstract deleteThread(threadId: string): Promise<void>;
+    /** The version of a channel that follows `current`: one more. */
     getNextVersion(current: number | undefined): number;
   }
   type WritesSortKey = readonly [string, string, number];
