@@ -8,6 +8,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { build } from "./build.mjs";
+import { faultsOfPackage, filesOf } from "./package.mjs";
 import { explainFailures, inParallel, isMain, ROOT, runNode, runOrThrow, StepError, step, tool } from "./steps.mjs";
 
 const STEPS_AT_ONCE = 2;
@@ -36,7 +37,7 @@ async function runTool(script, args, options) {
   if (code !== 0) throw new StepError(output.trim() || `ended with exit code ${code}`);
 }
 
-/** Packs once, away from the tree, and lets both package checkers read the same file. */
+/** Packs once, away from the tree, and lets all that check the package read the same file. */
 async function checkPackage() {
   const directory = join(ROOT, PACKAGE);
   rmSync(directory, { recursive: true, force: true });
@@ -53,6 +54,11 @@ async function checkPackage() {
     "./shared.wasm",
     "--no-color",
   ]);
+  await runOrThrow("tar", ["-xzf", tarball, "-C", PACKAGE]);
+  const files = filesOf(join(directory, "package"));
+  const faults = faultsOfPackage(files);
+  if (faults.length > 0) throw new StepError(faults.join("\n"));
+  return `${files.size} files`;
 }
 
 async function checkSize() {
@@ -102,7 +108,7 @@ export async function check({ conformanceFollows = false } = {}) {
   const independent = toolSteps.map(({ name, script, args }) => ({ name, work: () => runTool(script, args) }));
   const onBuild = built
     ? [
-        { name: "package (publint, are-the-types-wrong)", work: checkPackage },
+        { name: "package (contents, publint, types)", work: checkPackage },
         { name: "size budget", work: checkSize },
       ]
     : [];

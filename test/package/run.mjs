@@ -2,7 +2,7 @@
  * The packed package, installed from its tarball into an empty project.
  *
  *   node test/package/run.mjs               everything
- *   node test/package/run.mjs vite deno     what begins so: a bundler, a runtime, `core`
+ *   node test/package/run.mjs vite deno     what begins so: a bundler, a runtime, `core`, `installed`
  *
  * Each bundler builds one page, which is tried in Chromium and Firefox; each runtime does what the README shows; the core is compiled
  * anew and compared.
@@ -12,6 +12,7 @@ import { explainFailures, inParallel, isMain, StepError, step } from "../../scri
 import { explainOutcomes, missing, rowsOf, table, totalOf } from "../runtimes/collect.mjs";
 import { findChromium, findFirefox, installRuntimes, serverRuntimes } from "../runtimes/install.mjs";
 import { BUNDLER_NAMES, buildPage, developPage } from "./bundlers.mjs";
+import { tryInstalled } from "./installed.mjs";
 import { tryBuilt, tryServed } from "./pages.mjs";
 import { installBundlers, makeProject } from "./project.mjs";
 import { rebuild } from "./rebuilt.mjs";
@@ -75,6 +76,7 @@ export async function packageRuns(wanted = []) {
   });
   if (made?.blocks === undefined) return [() => prepared];
   const { project, blocks } = made;
+  const installed = () => outcomesOf("package: as installed", "installed", () => tryInstalled(project));
   const core = () => outcomesOf("package: core compiled anew", "core", () => rebuild(project));
   const served = () =>
     outcomesOf("package: vite, served", "bundled", () =>
@@ -90,6 +92,7 @@ export async function packageRuns(wanted = []) {
   return [
     () => prepared,
     ...(isWanted("core") ? [core] : []),
+    ...(isWanted("installed") ? [installed] : []),
     ...bundlers.map(bundled),
     ...(isWanted("vite") ? [served] : []),
     ...servers.map(imported),
