@@ -745,6 +745,7 @@ describe("opening with what cannot be opened", () => {
     "wasm that is an object": { ...base, wasm: {} },
     "wasm at no place": { ...base, wasm: "file:///nowhere/single.wasm" },
     "wasm that is not a URL": { ...base, wasm: "http://[" },
+    "wasm that is relative to nothing": { ...base, wasm: "./single.wasm" },
     "wasm that is a symbol": { ...base, wasm: Symbol("w") },
     "wasm that throws": { ...base, wasm: throwing },
     "onProgress that is no function": { ...base, onProgress: 5 },
