@@ -1,0 +1,196 @@
+/**
+ * The page: its buttons, and what it says. What it keeps true: it remembers nothing of the run but the number of the last step that
+ * it has seen, to say truthfully after a kill or a reload whether any were lost.
+ */
+import type { DurabilityName } from "holdfast";
+import type { Standing } from "../agent/agent";
+import { el, keyed, say } from "../inspector/dom";
+import { Inspector } from "../inspector/inspector";
+import { CallError } from "../inspector/link";
+import { plural } from "../inspector/text";
+import { Desk } from "./desk";
+import { page } from "./page";
+import type { News, Opened } from "./protocol";
+import { Session } from "./session";
+
+const SEEN_KEY = "holdfast-sandbox-seen";
+const LOCKED_RETRY_MS = 1_500;
+const FILE_NAME = "agent-run.holdfast";
+
+const MODES: { readonly [M in DurabilityName]: string } = {
+  strict: "A step returns when it is synced: nothing that you have seen is lost, not even in a power cut.",
+  buffered:
+    "A step returns when it is handed over; syncs follow. A power cut may take the last moments. On IndexedDB a killed worker may, too.",
+  "in-memory":
+    "A step returns at once and waits in memory for the next durable commit. A killed worker takes those that wait with it.",
+};
+
+const STATES: { readonly [state: string]: string } = { active: "at work", completed: "done" };
+
+/** `undefined` while there is no worker. */
+let standing: Standing | undefined;
+let retry: ReturnType<typeof setTimeout> | undefined;
+
+const desk = new Desk();
+const inspector = new Inspector(page.inspector, (_overview, at, source) => {
+  document.body.classList.toggle("past", at !== undefined);
+  return desk.show(source, at, () => inspector.refresh());
+});
+page.inspector.addEventListener("failure", (event) => {
+  if (!isGone((event as CustomEvent).detail)) showFailure((event as CustomEvent).detail);
+});
+const session = new Session({ onNews, onSource: (source) => inspector.connect(source) });
+
+const isGone = (error: unknown): boolean => error instanceof CallError && error.code === "GONE";
+
+function notice(text: string, tone: "" | "warning" | "good" = ""): void {
+  page.notice.dataset["tone"] = tone;
+  say(page.notice, text);
+}
+
+function showFailure(error: unknown): void {
+  const message = error instanceof Error ? error.message : String(error);
+  notice(error instanceof CallError ? `${error.code}: ${message}` : message, "warning");
+}
+
+function onNews(news: News): void {
+  if ("waiting" in news) notice("Waiting for whoever has the database to let go of it…");
+  else if ("failed" in news) notice(`${news.failed.code ?? "Failed"}: ${news.failed.message}`, "warning");
+  else {
+    const before = standing;
+    show(news.standing);
+    if (before?.status === "active" && news.standing.status === "completed") {
+      notice(
+        `Done after ${plural(news.standing.step, "step")}: every test passes. Start over, or drag the slider back through time.`,
+        "good",
+      );
+    }
+  }
+}
+
+function show(now: Standing | undefined): void {
+  standing = now;
+  const state = now === undefined ? "killed" : now.status === "paused" && now.step === 0 ? "ready" : now.status;
+  page.state.dataset["state"] = state;
+  say(page.state, now === undefined ? state : `${STATES[state] ?? state} · step ${now.step}`);
+  const isOver = now !== undefined && now.status !== "active" && now.status !== "paused";
+  say(page.go, now === undefined ? "Resume" : now.status === "active" ? "Pause" : now.step === 0 ? "Start" : "Resume");
+  page.go.disabled = isOver;
+  for (const button of [page.kill, page.export, page.import, page.startOver, page.mode])
+    button.disabled = now === undefined;
+  if (now === undefined) return;
+  sessionStorage.setItem(SEEN_KEY, String(now.step));
+  page.mode.value = now.mode;
+  say(page.modeAbout, MODES[now.mode]);
+}
+
+function showFacts({ storage: { kind, mechanism, persisted } }: Opened): void {
+  const name = { opfs: "OPFS", indexeddb: "IndexedDB" }[kind] ?? kind;
+  const facts = [
+    name,
+    `made durable by ${mechanism}`,
+    crossOriginIsolated ? "isolated page" : "page not isolated",
+    persisted === true ? "kept for good" : "may be evicted",
+  ];
+  keyed(
+    page.facts,
+    facts,
+    (fact) => fact,
+    (fact) => el("li", {}, fact),
+  );
+}
+
+/** What has become of the steps that were seen before. */
+function account({ storage, standing: { step, status } }: Opened): string {
+  const seen = Number(sessionStorage.getItem(SEEN_KEY) ?? 0);
+  if (storage.fresh || (step === 0 && seen === 0))
+    return "Ready. Start the agent; then kill it, reload, and see it go on where it was.";
+  const recovered =
+    storage.recovered === undefined ? "" : `, ${plural(storage.recovered.commits, "commit")} read back from the log`;
+  const goes = status === "active" ? "It goes on" : status === "paused" ? "It waits" : "It ended";
+  const lost = seen - step;
+  if (lost <= 0) return `Opened${recovered}. ${goes} at step ${step}; nothing is lost.`;
+  return `Opened${recovered}. ${goes} at step ${step}: ${plural(lost, "later step")} had not been made durable, and went with the worker.`;
+}
+
+async function open(): Promise<void> {
+  clearTimeout(retry);
+  try {
+    const opened = await session.start();
+    const text = account(opened);
+    showFacts(opened);
+    show(opened.standing);
+    notice(text);
+  } catch (error) {
+    if (isGone(error)) return;
+    showFailure(error);
+    show(undefined);
+    if (error instanceof CallError && error.code === "LOCKED") {
+      notice("Another tab has this run open. Close it, and the run goes on here by itself.", "warning");
+      retry = setTimeout(() => void open(), LOCKED_RETRY_MS);
+    }
+  }
+}
+
+/** Does what a button asks for; whatever it throws is shown. */
+function on(target: HTMLElement, type: "click" | "change", work: () => Promise<void> | void): void {
+  target.addEventListener(type, async () => {
+    try {
+      await work();
+    } catch (error) {
+      if (!isGone(error)) showFailure(error);
+    }
+  });
+}
+
+on(page.go, "click", async () => {
+  if (!session.isAlive) {
+    await open();
+    if (standing?.status === "paused") show(await session.go());
+  } else if (standing?.status === "active") {
+    show(await session.pause());
+    notice(`Paused at step ${standing.step}. That stands in the store: reload, and it is still paused.`);
+  } else {
+    show(await session.go());
+    notice("At work.");
+  }
+});
+on(page.kill, "click", () => {
+  const step = standing?.step ?? 0;
+  session.kill();
+  show(undefined);
+  notice(`The worker is dead, after step ${step} was seen. Resume starts another, from the store alone.`, "warning");
+});
+on(page.reload, "click", () => location.reload());
+on(page.mode, "change", async () => {
+  show(await session.setMode(page.mode.value as DurabilityName));
+  notice(`From the next step on: ${page.mode.value}.`);
+});
+on(page.pace, "change", () => session.setPace(Number(page.pace.value)));
+on(page.startOver, "click", async () => {
+  sessionStorage.removeItem(SEEN_KEY);
+  show(await session.startOver());
+  notice("The run was deleted as a whole, and begun anew.");
+});
+on(page.export, "click", async () => {
+  const url = URL.createObjectURL(await session.export());
+  el("a", { href: url, download: FILE_NAME }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  notice(
+    `Exported as ${FILE_NAME}, at step ${standing?.step ?? 0}. Every platform that Holdfast runs on opens it.`,
+    "good",
+  );
+});
+on(page.import, "click", () => page.importFile.click());
+on(page.importFile, "change", async () => {
+  const file = page.importFile.files?.[0];
+  page.importFile.value = "";
+  if (file === undefined) return;
+  const opened = await session.import(file);
+  showFacts(opened);
+  show(opened.standing);
+  notice(`Imported ${file.name}: a run at step ${opened.standing.step}.`, "good");
+});
+
+session.paceMs = Number(page.pace.value);
+void open();

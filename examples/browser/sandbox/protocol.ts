@@ -1,0 +1,40 @@
+/**
+ * What the page and the worker say to one another about the agent. (What is stored goes over a port of its own, to the inspector.)
+ */
+import type { DurabilityName, StorageInfo } from "holdfast";
+import type { Standing } from "../agent/agent";
+
+export type Kind = "opfs" | "indexeddb";
+
+/** Where a database is. */
+export interface Place {
+  readonly kind: Kind;
+  readonly name: string;
+}
+
+/** Every command, what it takes and what it returns. */
+export interface Commands {
+  /** With `from` the place is new, and is filled with what was exported. The port is the inspector's. */
+  open: { takes: { place: Place; paceMs: number; from?: Uint8Array | undefined; port: MessagePort }; returns: Opened };
+  go: { takes: object; returns: Standing };
+  pause: { takes: object; returns: Standing };
+  pace: { takes: { ms: number }; returns: unknown };
+  mode: { takes: { mode: DurabilityName }; returns: Standing };
+  startOver: { takes: object; returns: Standing };
+  export: { takes: object; returns: Uint8Array[] };
+  /** Throws unless the bytes are an export that has the agent's run in it. */
+  check: { takes: { bytes: Uint8Array }; returns: unknown };
+  remove: { takes: { place: Place }; returns: unknown };
+  close: { takes: object; returns: unknown };
+}
+
+export interface Opened {
+  readonly storage: StorageInfo;
+  readonly standing: Standing;
+}
+
+/** What the worker says by itself. */
+export type News =
+  | { readonly standing: Standing }
+  | { readonly waiting: true }
+  | { readonly failed: { readonly message: string; readonly code?: string } };

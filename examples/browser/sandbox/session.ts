@@ -1,0 +1,132 @@
+/**
+ * The page's hold on the worker: starts one, tells it what to do, kills it, and starts another. What it keeps true: there is one
+ * worker at most; where the database is stands in the page's own storage, and moves to another place only once that is whole.
+ */
+import type { DurabilityName } from "holdfast";
+import { Caller } from "../inspector/link";
+import { RemoteSource } from "../inspector/source";
+import type { Commands, Kind, News, Opened, Place } from "./protocol";
+
+const PLACE_KEY = "holdfast-sandbox-place";
+
+export interface SessionEvents {
+  onNews(news: News): void;
+  /** What the inspector is to look at; nothing while there is no worker. */
+  onSource(source: RemoteSource | undefined): void;
+}
+
+interface Alive {
+  readonly worker: Worker;
+  readonly caller: Caller;
+  readonly source: RemoteSource;
+  readonly port: MessagePort;
+}
+
+/** Where there is no origin private file system, or it is not wanted, the database is in IndexedDB. */
+function placeAtFirst(): Place {
+  const asked = new URLSearchParams(location.search).get("storage");
+  const kind: Kind = asked === "indexeddb" || !("getDirectory" in (navigator.storage ?? {})) ? "indexeddb" : "opfs";
+  return { kind, name: `sandbox-${kind}` };
+}
+
+const keyOf = (kind: Kind) => `${PLACE_KEY}-${kind}`;
+
+export class Session {
+  readonly #events: SessionEvents;
+  #alive: Alive | undefined;
+  #place: Place;
+  paceMs = 500;
+
+  constructor(events: SessionEvents) {
+    this.#events = events;
+    const { kind, name } = placeAtFirst();
+    this.#place = { kind, name: localStorage.getItem(keyOf(kind)) ?? name };
+  }
+
+  get isAlive(): boolean {
+    return this.#alive !== undefined;
+  }
+
+  /** Starts a worker and has it open the database. */
+  async start(): Promise<Opened> {
+    return this.#startAt(this.#place);
+  }
+
+  async #startAt(place: Place, from?: Uint8Array): Promise<Opened> {
+    this.kill();
+    const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "agent" });
+    const { port1, port2 } = new MessageChannel();
+    const alive: Alive = {
+      worker,
+      caller: new Caller(worker, (news) => this.#events.onNews(news as News)),
+      source: new RemoteSource(port1),
+      port: port1,
+    };
+    this.#alive = alive;
+    worker.addEventListener("error", () => {
+      if (this.#alive === alive) this.#events.onNews({ failed: { message: "The worker could not be loaded." } });
+    });
+    port1.start();
+    try {
+      const given = { place, paceMs: this.paceMs, from, port: port2 };
+      const opened = (await alive.caller.call("open", given, [port2])) as Opened;
+      this.#events.onSource(alive.source);
+      return opened;
+    } catch (error) {
+      if (this.#alive === alive) this.kill();
+      throw error;
+    }
+  }
+
+  /** Terminates the worker, wherever it is in what it does. */
+  kill(): void {
+    const alive = this.#alive;
+    if (alive === undefined) return;
+    this.#alive = undefined;
+    alive.worker.terminate();
+    alive.caller.close();
+    alive.source.close();
+    alive.port.close();
+    this.#events.onSource(undefined);
+  }
+
+  #call<N extends keyof Commands>(name: N, given: Commands[N]["takes"]): Promise<Commands[N]["returns"]> {
+    const caller = this.#alive?.caller;
+    if (caller === undefined) return Promise.reject(new Error("There is no worker. Resume starts one."));
+    return caller.call(name, given) as Promise<Commands[N]["returns"]>;
+  }
+
+  go = () => this.#call("go", {});
+  pause = () => this.#call("pause", {});
+  startOver = () => this.#call("startOver", {});
+  setMode = (mode: DurabilityName) => this.#call("mode", { mode });
+
+  async setPace(ms: number): Promise<void> {
+    this.paceMs = ms;
+    if (this.isAlive) await this.#call("pace", { ms });
+  }
+
+  /** The run, as one file. */
+  async export(): Promise<Blob> {
+    return new Blob((await this.#call("export", {})) as BlobPart[], { type: "application/octet-stream" });
+  }
+
+  /** Replaces the run by one from a file; if that does not work, the one that is there stays. */
+  async import(file: Blob): Promise<Opened> {
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    await this.#call("check", { bytes });
+    const old = this.#place;
+    const place = { kind: old.kind, name: `sandbox-${old.kind}-${Date.now()}` };
+    await this.#call("close", {});
+    try {
+      const opened = await this.#startAt(place, bytes);
+      this.#place = place;
+      localStorage.setItem(keyOf(place.kind), place.name);
+      await this.#call("remove", { place: old });
+      return opened;
+    } catch (error) {
+      if (this.#place === old) await this.start();
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * The worker: it owns the database, and the agent lives in it. What it keeps true: everything that has to outlive it is in the
+ * database, so that it can be terminated at any instant; between two steps, and only there, it does what the page asks for.
+ */
+import { Database, type DurabilityName, HoldfastError, type Run, type Storage } from "holdfast";
+import { type PerfTrace, trace } from "holdfast/trace";
+import { begin, MODE, RUN, type Standing, standing, startOver, takeStep } from "../agent/agent";
+import { linkedError, type Port, serve } from "../inspector/link";
+import { Meter } from "../inspector/meter";
+import { Probe } from "../inspector/probe";
+import { serveProbe } from "../inspector/source";
+import type { Commands, News, Place } from "./protocol";
+
+/** A worker that was terminated lets go of its lock a moment later. */
+const LOCKED_RETRY_MS = 100;
+const LOCKED_RETRIES = 40;
+
+interface Open {
+  readonly db: Database;
+  run: Run;
+  probe: Probe;
+  readonly meter: Meter;
+  readonly changed: () => void;
+}
+
+let open: Open | undefined;
+let paceMs = 0;
+let going = false;
+/** The step that is being made, or what else must not run beside one. */
+let busy: Promise<unknown> = Promise.resolve();
+/** Commits that have been measured, and the modes that steps were made in, until the two are brought together. */
+const measured: PerfTrace[] = [];
+const modes = new Map<number, DurabilityName>();
+
+/** Only the storage that is used is loaded. */
+async function storageOf({ kind, name }: Place): Promise<Storage> {
+  if (kind === "opfs") return (await import("holdfast/adapters/opfs")).opfs(name);
+  return (await import("holdfast/adapters/indexeddb")).indexedDb(name);
+}
+
+async function remove({ kind, name }: Place): Promise<void> {
+  if (kind === "opfs") await (await import("holdfast/adapters/opfs")).removeOpfs(name);
+  else await (await import("holdfast/adapters/indexeddb")).removeIndexedDb(name);
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+function opened(): Open {
+  if (open === undefined) throw new Error("The worker has no database open.");
+  return open;
+}
+
+/** Opens what is there, or fills a new place; waits for a while for whoever has it. */
+async function openPatiently(place: Place, from: Uint8Array | undefined): Promise<Database> {
+  for (let tries = 0; ; tries++) {
+    const options = { storage: await storageOf(place), trace: trace({ onCommit: (each) => measured.push(each) }) };
+    try {
+      return await (from === undefined ? Database.open(options) : Database.import([from], options));
+    } catch (error) {
+      if (!HoldfastError.is(error, "LOCKED") || tries === LOCKED_RETRIES) throw error;
+      if (tries === 0) tell({ waiting: true });
+      await pause(LOCKED_RETRY_MS);
+    }
+  }
+}
+
+/** Says what is new to whoever looks. */
+function changed(): Standing {
+  const { db, run, probe, meter, changed } = opened();
+  for (const each of measured.splice(0)) {
+    meter.add(modes.get(each.version) ?? db.durability.mode, each);
+    modes.delete(each.version);
+  }
+  probe.note();
+  changed();
+  const now = standing(db, run);
+  tell({ standing: now });
+  return now;
+}
+
+async function step(): Promise<boolean> {
+  const { db, run } = opened();
+  const { mode } = standing(db, run);
+  const isMore = await takeStep(db, run);
+  modes.set(run.version, mode);
+  // Measures come once the turn of the commit is over.
+  await pause(0);
+  changed();
+  return isMore;
+}
+
+/** One step after another, each followed by a pause, until it is told to stop or there is none left. */
+async function loop(): Promise<void> {
+  try {
+    while (going) {
+      const made = alone(step);
+      going = (await made) && going;
+      await pause(paceMs);
+    }
+  } catch (error) {
+    going = false;
+    tell({ failed: linkedError(error) });
+  }
+}
+
+/** Does something after the step that is being made, and before the next. */
+function alone<T>(work: () => T | Promise<T>): Promise<T> {
+  const done = busy.then(work);
+  busy = done.catch(() => {});
+  return done;
+}
+
+function start(): void {
+  if (going) return;
+  going = true;
+  void loop();
+}
+
+type Handlers = { [N in keyof Commands]: (given: Commands[N]["takes"]) => Promise<Commands[N]["returns"]> };
+
+const HANDLERS: Handlers = {
+  async open({ place, paceMs: ms, from, port }) {
+    paceMs = ms;
+    const db = await openPatiently(place, from);
+    const run = begin(db);
+    const meter = new Meter();
+    const probe = new Probe(db, RUN, { meter });
+    port.start();
+    open = { db, run, probe, meter, changed: serveProbe(port, probe) };
+    const now = changed();
+    if (now.status === "active") start();
+    return { storage: db.storageInfo, standing: now };
+  },
+  go: () =>
+    alone(() => {
+      const { db } = opened();
+      if (db.runs.get(RUN)?.status === "paused") db.runs.resume(RUN);
+      start();
+      return changed();
+    }),
+  pause: () =>
+    alone(() => {
+      going = false;
+      const { db } = opened();
+      if (db.runs.get(RUN)?.status === "active") db.runs.pause(RUN);
+      return changed();
+    }),
+  async pace({ ms }) {
+    paceMs = ms;
+  },
+  mode: ({ mode }) =>
+    alone(() => {
+      opened().run.state.set(MODE, mode);
+      return changed();
+    }),
+  startOver: () =>
+    alone(() => {
+      going = false;
+      const now = opened();
+      now.probe.dispose();
+      now.run = startOver(now.db);
+      return changed();
+    }),
+  export: () =>
+    alone(async () => {
+      const pieces: Uint8Array[] = [];
+      for await (const piece of opened().db.export({ runs: [RUN] })) pieces.push(piece);
+      return pieces;
+    }),
+  async check({ bytes }) {
+    const copy = await Database.import([bytes], { durability: "in-memory" });
+    const isThere = copy.runs.get(RUN) !== undefined;
+    await copy.close();
+    if (!isThere) throw new Error(`There is no run “${RUN}” in this file.`);
+  },
+  remove: ({ place }) => remove(place),
+  close: () =>
+    alone(async () => {
+      going = false;
+      open?.probe.dispose();
+      await open?.db.close();
+      open = undefined;
+    }),
+};
+
+const tell: (news: News) => void = serve(self as unknown as Port, (name, given) =>
+  HANDLERS[name as keyof Commands](given),
+);

@@ -1,0 +1,185 @@
+/**
+ * The sandbox, built and served, and a page of it in Chromium or Firefox. What it keeps true: the page is driven by what playwright
+ * and puppeteer call alike, with keys and clicks as a person's; which library drives which browser is known here alone.
+ */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { extname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { gzipSync } from "node:zlib";
+import { ROOT } from "../../scripts/steps.mjs";
+
+export const EXAMPLE = join(ROOT, "examples/browser");
+const SITE = join(ROOT, "build/example-browser");
+const RUNTIMES = join(ROOT, "test/runtimes/node_modules");
+const PUPPETEER = join(RUNTIMES, "puppeteer-core/lib/esm/puppeteer/puppeteer-core.js");
+const ISOLATING = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
+const TYPES = { ".js": "text/javascript", ".css": "text/css", ".wasm": "application/wasm", ".html": "text/html" };
+const WAIT_MS_MAX = 30_000;
+const CHROMIUM_FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+];
+
+/** Bundles the sandbox as its own configuration says. */
+export async function buildSandbox() {
+  const { build } = await import("vite");
+  await build({ root: EXAMPLE, logLevel: "error" });
+}
+
+/** Serves what was bundled. `bytes()` is what has been asked for so far, gzipped. */
+export async function serveSandbox({ isolated }) {
+  const headers = isolated ? ISOLATING : {};
+  const sent = new Map();
+  const server = createServer((request, response) => {
+    const path = new URL(request.url, "http://localhost").pathname;
+    const file = path === "/" ? "index.html" : path.slice(1);
+    try {
+      const content = readFileSync(join(SITE, file));
+      sent.set(file, gzipSync(content, { level: 9 }).length);
+      response.writeHead(200, { ...headers, "Content-Type": TYPES[extname(file)] ?? "application/octet-stream" });
+      response.end(content);
+    } catch {
+      response.writeHead(404, headers).end();
+    }
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${server.address().port}/`,
+    sent,
+    close: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+async function openChromium({ executablePath, profile, width, height, dark }) {
+  const { chromium } = await import("playwright");
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath,
+    headless: true,
+    args: CHROMIUM_FLAGS,
+    viewport: { width, height },
+    colorScheme: dark ? "dark" : "light",
+  });
+  return { page: await context.newPage(), close: () => context.close() };
+}
+
+async function openFirefox({ executablePath, profile, width, height, dark }) {
+  const { launch } = await import(pathToFileURL(PUPPETEER));
+  const browser = await launch({
+    browser: "firefox",
+    executablePath,
+    userDataDir: profile,
+    headless: true,
+    defaultViewport: { width, height },
+    extraPrefsFirefox: { "layout.css.prefers-color-scheme.content-override": dark ? 0 : 1 },
+  });
+  return { page: await browser.newPage(), close: () => browser.close() };
+}
+
+/** A page of the sandbox, and what a person does to it. */
+class Sandbox {
+  /** What nothing in the page has caught. */
+  errors = [];
+
+  constructor(page) {
+    this.page = page;
+    page.on("pageerror", (error) => this.errors.push(error.message));
+    page.on("console", (message) => {
+      if (message.type() === "error") this.errors.push(message.text());
+    });
+  }
+
+  async open(url) {
+    await this.page.goto(url);
+    await this.ready();
+  }
+
+  /** Waits until the database is open. */
+  ready() {
+    return this.until("the database to be open", () => !document.getElementById("kill").disabled);
+  }
+
+  /** Waits until `test(argument)`, a function in the page, is true. */
+  async until(what, test, argument) {
+    const end = Date.now() + WAIT_MS_MAX;
+    while (Date.now() < end) {
+      if (await this.page.evaluate(test, argument)) return;
+      await new Promise((resolve) => setTimeout(resolve, 40));
+    }
+    const notice = await this.text("notice").catch(() => "?");
+    throw new Error(`waited in vain for ${what}; the page says: ${notice}; ${this.errors.join("; ")}`);
+  }
+
+  click(id) {
+    return this.page.click(`[id="${id}"]`);
+  }
+
+  text(id) {
+    return this.page.evaluate((of) => document.getElementById(of).textContent, id);
+  }
+
+  /** Chooses of a select, or moves a slider, as a person would. */
+  choose(id, value) {
+    return this.page.evaluate(
+      ([of, to]) => {
+        const control = document.getElementById(of);
+        control.value = to;
+        control.dispatchEvent(new Event("input", { bubbles: true }));
+        control.dispatchEvent(new Event("change", { bubbles: true }));
+      },
+      [id, value],
+    );
+  }
+
+  async tab(name) {
+    await this.click(`tab-${name}`);
+    await this.until(`the panel ${name}`, (of) => document.getElementById(`panel-${of}`).hidden === false, name);
+  }
+
+  /** The number of the last step, as the page says it; -1 while there is no worker. */
+  step() {
+    return this.page.evaluate(() => Number(/step (\d+)/.exec(document.getElementById("state").textContent)?.[1] ?? -1));
+  }
+
+  untilStep(least) {
+    return this.until(
+      `step ${least}`,
+      (to) => Number(/step (\d+)/.exec(document.getElementById("state").textContent)?.[1] ?? -1) >= to,
+      least,
+    );
+  }
+
+  untilNotice(pattern) {
+    return this.until(
+      `“${pattern}”`,
+      (of) => new RegExp(of).test(document.getElementById("notice").textContent),
+      pattern,
+    );
+  }
+}
+
+/** @param options `name`, `executablePath`, and where it matters `width`, `height`, `dark` */
+export async function openSandbox({ name, url, width = 1280, height = 900, dark = false, executablePath }) {
+  const profile = mkdtempSync(join(tmpdir(), `holdfast-sandbox-${name}-`));
+  const opener = name === "firefox" ? openFirefox : openChromium;
+  const { page, close } = await opener({ executablePath, profile, width, height, dark });
+  const sandbox = new Sandbox(page);
+  const end = async () => {
+    await close();
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  };
+  try {
+    await sandbox.open(url);
+  } catch (error) {
+    await end();
+    throw error;
+  }
+  return { sandbox, page, close: end };
+}
