@@ -212,6 +212,11 @@ class Tap implements Attachment {
     }
     Object.defineProperty(wrapped, "append", { value: timed("walAppendNs", session.append) });
     Object.defineProperty(wrapped, "appendSync", { value: timed("walAppendNs", session.appendSync) });
+    // What appends and syncs at once has cost a sync.
+    const { appendDurably } = session;
+    if (appendDurably !== undefined) {
+      Object.defineProperty(wrapped, "appendDurably", { value: timed("fsyncNs", appendDurably) });
+    }
     Object.defineProperty(wrapped, "flush", { value: timed("fsyncNs", session.flush) });
     Object.defineProperty(wrapped, "flushSync", { value: timed("fsyncNs", session.flushSync) });
     return wrapped;

@@ -49,6 +49,18 @@ describe("a commit", () => {
     await db.close();
   });
 
+  // A session was wrapped without the method that appends and syncs at once, which then ran on the wrapper, and had no private
+  // fields there: over IndexedDB every strict commit of a traced database failed, and the storage with it.
+  test("that is strict over a storage which appends and syncs in one call is made, and shows a sync", async () => {
+    const storage = new SimulatedDisk().storage({ syncAppend: false, syncFlush: false, durableAppend: true });
+    const { db, commits } = await traced({ storage, durability: "buffered" });
+    await db.run("r").transactionAsync((tx) => tx.kv.put("a", 1), { durability: "strict" });
+    const { fsyncNs, commitTotalNs } = last(commits());
+    expect(fsyncNs).toBeGreaterThan(0);
+    expect(commitTotalNs).toBeGreaterThanOrEqual(fsyncNs);
+    await db.close();
+  });
+
   test("that is buffered is finished once it is written; a deferred one at once", async () => {
     const { db, commits } = await traced({ storage: new SimulatedDisk().storage(), durability: "buffered" });
     db.run("r").kv.put("a", 1);
