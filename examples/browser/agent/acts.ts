@@ -69,6 +69,12 @@ export class Acts {
     if (node !== undefined) this.#tx.graph.patchNode(node, { status });
   }
 
+  /** What is not suspected is mended, if it ever was, and otherwise as it was read. */
+  #clear(path: string): void {
+    const node = this.#tx.graph.findNodes("file", "path", path)[0];
+    this.#mark(path, node?.properties["mended"] === true ? "mended" : "read");
+  }
+
   #read(): void {
     const { graph, traces, events } = this.#tx;
     const parent = this.#section("reading", "Read the project first");
@@ -186,7 +192,7 @@ export class Acts {
     if (edit === undefined) {
       traces.record({ type: "thought", content: `It is not in ${path}` }, { parent: search.trace });
       events.append("cleared", { path });
-      this.#mark(path, "read");
+      this.#clear(path);
       state.set(SEARCH, { ...search, suspect: search.suspect + 1, edit: 0 });
       return;
     }
@@ -213,8 +219,10 @@ export class Acts {
       events.append("kept", { path, failing });
       for (const suspect of search.suspects) {
         kv.delete(`before:${suspect}`);
-        this.#mark(suspect, suspect === path ? "mended" : "read");
+        if (suspect !== path) this.#clear(suspect);
       }
+      const node = this.#nodeOf(path);
+      if (node !== undefined) this.#tx.graph.patchNode(node, { status: "mended", mended: true });
       state.delete(SEARCH);
       this.#go("testing");
       return;

@@ -16,7 +16,11 @@ export interface View {
 export function table(label: string, columns: readonly string[]): { box: HTMLElement; body: HTMLTableSectionElement } {
   const head = el("tr", {}, ...columns.map((column) => el("th", { scope: "col" }, column)));
   const body = el("tbody");
-  const box = el("div", { class: "hi-scroll" }, el("table", { "aria-label": label }, el("thead", {}, head), body));
+  const box = el(
+    "div",
+    { class: "hi-scroll", role: "group", "aria-label": label, tabindex: "0" },
+    el("table", { "aria-label": label }, el("thead", {}, head), body),
+  );
   return { box, body };
 }
 

@@ -100,9 +100,8 @@ function showFacts({ storage: { kind, mechanism, persisted } }: Opened): void {
   );
 }
 
-/** What has become of the steps that were seen before. */
-function account({ storage, standing: { step, status } }: Opened): string {
-  const seen = Number(sessionStorage.getItem(SEEN_KEY) ?? 0);
+/** What has become of the steps that were seen before, up to number `seen`. */
+function account({ storage, standing: { step, status } }: Opened, seen: number): string {
   if (storage.fresh || (step === 0 && seen === 0))
     return "Ready. Start the agent; then kill it, reload, and see it go on where it was.";
   const recovered =
@@ -115,9 +114,11 @@ function account({ storage, standing: { step, status } }: Opened): string {
 
 async function open(): Promise<void> {
   clearTimeout(retry);
+  // The worker says where it stands before it is open.
+  const seen = Number(sessionStorage.getItem(SEEN_KEY) ?? 0);
   try {
     const opened = await session.start();
-    const text = account(opened);
+    const text = account(opened, seen);
     showFacts(opened);
     show(opened.standing);
     notice(text);
