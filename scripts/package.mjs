@@ -3,7 +3,9 @@
  *
  * - its files are those that the sources give, the two modules, and what is named here: nothing else, and nothing is missing;
  * - no script of it is run when it is installed;
- * - what its code and its types import is in it, or is one of its dependencies, and no dependency is there for nothing;
+ * - what its code and its types import is in it, or is one of its dependencies, and no dependency is there for nothing; what an
+ *   integration speaks to is an optional peer, which npm does not install by itself;
+ * - only the command line imports what is Node's;
  * - there are no source maps: the code is shipped as tsc writes it, comments and names included, so that it reads as it is.
  */
 import { readdirSync, readFileSync } from "node:fs";
@@ -13,11 +15,16 @@ import ts from "typescript";
 import { RELEASE } from "./build.mjs";
 import { ROOT } from "./steps.mjs";
 
-const BESIDE = ["package.json", "README.md", "LICENSE", "CHANGELOG.md", "docs/BUNDLERS.md", "docs/FORMAT.md"];
+/** What npm packs of itself; documents are named in the manifest's `files`. */
+const ALWAYS = ["package.json", "README.md", "LICENSE"];
+/** Run by hand, on Node and its like alone. */
+const COMMAND_LINE = /^dist\/cli\//;
+/** What speaks to other people's packages, which whoever uses it has. */
+const INTEGRATION = /^dist\/integrations\//;
 /** What npm runs where a package is installed, from a registry, a folder or a repository. */
 const INSTALL_SCRIPTS = ["preinstall", "install", "postinstall", "preprepare", "prepare", "postprepare", "prepublish"];
-/** Of a package's other lists of dependencies there is none. */
-const OTHER_DEPENDENCIES = ["peerDependencies", "optionalDependencies", "bundleDependencies", "bundledDependencies"];
+/** Of these lists of dependencies there is none. */
+const OTHER_DEPENDENCIES = ["optionalDependencies", "bundleDependencies", "bundledDependencies"];
 
 function pathsUnder(folder) {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -27,10 +34,11 @@ function pathsUnder(folder) {
 
 /** What the package has to be made of. */
 export function wantedFiles() {
-  const compiled = pathsUnder(join(ROOT, "src")).flatMap((path) =>
-    [".js", ".d.ts"].map((ending) => `dist/${path.replace(/\.ts$/, ending)}`),
-  );
-  return [...BESIDE, ...compiled, ...RELEASE.map(({ outFile }) => outFile)];
+  const { files } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  const compiled = pathsUnder(join(ROOT, "src"))
+    .filter((path) => !path.endsWith(".d.ts"))
+    .flatMap((path) => [".js", ".d.ts"].map((ending) => `dist/${path.replace(/\.ts$/, ending)}`));
+  return [...ALWAYS, ...files.filter((name) => name !== "dist"), ...compiled, ...RELEASE.map(({ outFile }) => outFile)];
 }
 
 /** The files of an unpacked package: their contents by their paths. */
@@ -49,36 +57,44 @@ function importsOf([path, content]) {
     .importedFiles.map(({ fileName }) => ({ path, isCode, specifier: fileName }));
 }
 
-function faultsOfImports(files, dependencies) {
-  const faults = [];
-  const used = new Set();
-  const code = [...files].filter(([path]) => /\.(js|d\.ts)$/.test(path));
-  for (const { path, specifier, isCode } of code.flatMap(importsOf)) {
-    if (specifier.startsWith(".")) {
-      const target = posix.join(posix.dirname(path), specifier);
-      if (!files.has(target)) faults.push(`${path} imports ${specifier}, which is not in the package.`);
-    } else if (isBuiltin(specifier)) {
-      if (isCode) faults.push(`${path} imports ${specifier}, which bundlers for browsers do not have.`);
-    } else {
-      if (isCode) used.add(packageOf(specifier));
-      if (dependencies[packageOf(specifier)] === undefined) {
-        faults.push(`${path} imports ${specifier}, which is none of the dependencies.`);
-      }
-    }
+/** What keeps an import of another package from being one, or nothing. */
+function faultOfPackageImport({ path, specifier, isCode }, { dependencies, peers }) {
+  const name = packageOf(specifier);
+  if (dependencies[name] !== undefined) return [];
+  if (isBuiltin(specifier)) {
+    const isWrong = isCode && !COMMAND_LINE.test(path);
+    return isWrong ? [`${path} imports ${specifier}, which bundlers for browsers do not have.`] : [];
   }
-  const unused = Object.keys(dependencies).filter((name) => !used.has(name));
-  return [...faults, ...unused.map((name) => `The dependency ${name} is imported by nothing that is shipped.`)];
+  if (peers[name] !== undefined && INTEGRATION.test(path)) return [];
+  return [`${path} imports ${specifier}, which is none of the dependencies.`];
+}
+
+function faultsOfImports(files, { dependencies = {}, peerDependencies: peers = {} }) {
+  const imports = [...files].filter(([path]) => /\.(js|d\.ts)$/.test(path)).flatMap(importsOf);
+  const within = imports.filter(({ specifier }) => specifier.startsWith("."));
+  const foreign = imports.filter(({ specifier }) => !specifier.startsWith("."));
+  const lost = within.filter(({ path, specifier }) => !files.has(posix.join(posix.dirname(path), specifier)));
+  const used = new Set(foreign.filter(({ isCode }) => isCode).map(({ specifier }) => packageOf(specifier)));
+  const unused = Object.keys({ ...dependencies, ...peers }).filter((name) => !used.has(name));
+  return [
+    ...lost.map(({ path, specifier }) => `${path} imports ${specifier}, which is not in the package.`),
+    ...foreign.flatMap((found) => faultOfPackageImport(found, { dependencies, peers })),
+    ...unused.map((name) => `The dependency ${name} is imported by nothing that is shipped.`),
+  ];
 }
 
 function faultsOfManifest({ scripts = {}, dependencies = {}, ...manifest }, files) {
   const run = INSTALL_SCRIPTS.filter((name) => scripts[name] !== undefined);
   const other = OTHER_DEPENDENCIES.filter((name) => manifest[name] !== undefined);
+  const { peerDependencies = {}, peerDependenciesMeta = {} } = manifest;
+  const asked = Object.keys(peerDependencies).filter((name) => !peerDependenciesMeta[name]?.optional);
   const loose = Object.entries(dependencies).filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version));
   const effects = Array.isArray(manifest.sideEffects) ? manifest.sideEffects : [];
   const missing = effects.filter((path) => !files.has(posix.normalize(path)));
   return [
     ...run.map((name) => `The script ${name} would be run by who installs the package.`),
     ...other.map((name) => `There are ${name}, which nothing here looks after.`),
+    ...asked.map((name) => `The peer ${name} would be installed with the package: make it optional.`),
     ...loose.map(([name, version]) => `The dependency ${name} is not pinned: ${version}.`),
     ...(effects.length === 0 ? ["sideEffects does not name the workers' entries: bundlers would drop them."] : []),
     ...missing.map((path) => `sideEffects names ${path}, which is not in the package.`),
@@ -94,6 +110,6 @@ export function faultsOfPackage(files, wanted = wantedFiles()) {
     ...[...files.keys()].filter((path) => !wanted.includes(path)).map((path) => `${path} does not belong there.`),
     ...mapped.map(([path]) => `${path} names a source map, which is not shipped.`),
     ...faultsOfManifest(manifest, files),
-    ...faultsOfImports(files, manifest.dependencies ?? {}),
+    ...faultsOfImports(files, manifest),
   ];
 }

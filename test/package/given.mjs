@@ -1,5 +1,5 @@
 /**
- * Run beside an installed package: imports every entry that is none of a worker, which has to leave the platform alone, and gives the
+ * Run beside an installed package: imports every entry that is none of a worker and needs no peer, which has to leave the platform alone, and gives the
  * core in every way.
  */
 import { readFile } from "node:fs/promises";
@@ -43,7 +43,7 @@ async function without(names, work) {
 
 async function importAll() {
   const { exports } = JSON.parse(await readFile(url("package.json"), "utf8"));
-  const entries = Object.keys(exports).filter((entry) => !/-worker$|\.(wasm|json)$/.test(entry));
+  const entries = Object.keys(exports).filter((entry) => !/-worker$|\/langgraph$|\.(wasm|json)$/.test(entry));
   const globals = Reflect.ownKeys(globalThis).length;
   for (const entry of entries) await import(`holdfast${entry.slice(1)}`);
   if (Reflect.ownKeys(globalThis).length !== globals) throw new Error("an import has made a global");

@@ -4,7 +4,7 @@
  *   node test/package/run.mjs               everything
  *   node test/package/run.mjs vite deno     what begins so: a bundler, a runtime, `core`, `installed`
  *
- * Each bundler builds one page, which is tried in Chromium and Firefox; each runtime does what the README shows; the core is compiled
+ * Each bundler builds one page, which is tried in Chromium and Firefox; each runtime does what the README and the guides show; the core is compiled
  * anew and compared.
  */
 import { build } from "../../scripts/build.mjs";
@@ -16,7 +16,7 @@ import { tryInstalled } from "./installed.mjs";
 import { tryBuilt, tryServed } from "./pages.mjs";
 import { installBundlers, makeProject } from "./project.mjs";
 import { rebuild } from "./rebuilt.mjs";
-import { compileReadme, tryServer } from "./servers.mjs";
+import { compilePages, tryServer } from "./servers.mjs";
 
 const AT_ONCE = 2;
 const BROWSERS = [
@@ -71,7 +71,7 @@ export async function packageRuns(wanted = []) {
   const prepared = await outcomesOf("package: packed and installed", "installed", async () => {
     await Promise.all([installBundlers(), installRuntimes()]);
     made = await makeProject();
-    made.blocks = servers.length > 0 ? await compileReadme(made.project) : [];
+    made.blocks = servers.length > 0 ? await compilePages(made.project) : [];
     return [{ name: "is packed and installed", error: "" }];
   });
   if (made?.blocks === undefined) return [() => prepared];

@@ -1,9 +1,9 @@
 /**
- * The installed package on Node, Deno and Bun: all of the README's code, in its order and in one empty folder, and the core given
- * in every way.
+ * The installed package on Node, Deno and Bun: all code that the README and the guides show, in its order and in one empty folder, and
+ * the core given in every way.
  *
- * What it keeps true: the code is that of the packed README, compiled with the types of the package; what it says that it prints is
- * what each runtime prints.
+ * What it keeps true: the code is compiled with the types of the packed package; what it says that it prints is what each runtime
+ * prints.
  */
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,7 +13,8 @@ import { HERE } from "./project.mjs";
 
 const RUN_MS_MAX = 60_000;
 /** Where the compiled blocks are, and what each runtime gets a copy of. */
-const COMPILED = "readme";
+const COMPILED = "shown";
+const GUIDES = join(ROOT, "docs");
 
 const COMPILER_OPTIONS = {
   target: "ES2022",
@@ -23,20 +24,34 @@ const COMPILER_OPTIONS = {
   typeRoots: [join(ROOT, "node_modules/@types")],
   types: ["node"],
   outDir: COMPILED,
-  rootDir: "readme-source",
+  rootDir: "shown-source",
+  allowJs: true,
+  checkJs: true,
 };
 
-/** Compiles the README of the package that is installed. @returns `{ file, line, code }[]` */
-export async function compileReadme(project) {
+/** The pages that show code for servers: the packed README, and the guides beside it but the one that configures bundlers. */
+function pages(project) {
+  const guides = readdirSync(GUIDES).filter((name) => name.endsWith(".md") && name !== "BUNDLERS.md");
+  const texts = guides.map((name) => ({ name, path: join(GUIDES, name) }));
+  return [{ name: "README.md", path: join(project, "node_modules/holdfast/README.md") }, ...texts];
+}
+
+/** Compiles what the pages show. @returns `{ name, file, code }[]`: what can be run, in its order */
+export async function compilePages(project) {
   const source = join(project, COMPILER_OPTIONS.rootDir);
   mkdirSync(source);
-  const blocks = blocksOf(readFileSync(join(project, "node_modules/holdfast/README.md"), "utf8"));
-  for (const { line, code, language } of blocks) writeFileSync(join(source, `line-${line}.${language}`), code);
+  const blocks = pages(project).flatMap(({ name, path }) =>
+    blocksOf(readFileSync(path, "utf8")).map((block) => {
+      const stem = `${name.replace(/\.md$/, "").toLowerCase()}-${block.line}`;
+      writeFileSync(join(source, `${stem}.${block.language}`), block.code);
+      return { ...block, name: `${name} at line ${block.line}`, file: `${stem}.js` };
+    }),
+  );
   const configuration = { compilerOptions: COMPILER_OPTIONS, include: [COMPILER_OPTIONS.rootDir] };
   writeFileSync(join(project, "tsconfig.json"), JSON.stringify(configuration));
   const { code, output } = await runNode(tool("typescript/bin/tsc"), ["-p", "tsconfig.json"], { cwd: project });
   if (code !== 0) throw new StepError(output.trim());
-  return blocks.map((block) => ({ ...block, file: `line-${block.line}.js` }));
+  return blocks.filter(({ runnable }) => runnable);
 }
 
 /** What is wrong with one script's run, or nothing. */
@@ -56,9 +71,8 @@ export async function tryServer(runtime, project, blocks) {
     copyFileSync(join(project, COMPILED, file), join(folder, file));
   copyFileSync(join(HERE, "given.mjs"), join(folder, "given.mjs"));
   const outcomes = [];
-  for (const { file, line, code } of blocks) {
-    const name = `${runtime.name}: the README at line ${line}`;
-    outcomes.push({ name, error: await tryScript(runtime, folder, file, code) });
+  for (const { name, file, code } of blocks) {
+    outcomes.push({ name: `${runtime.name}: ${name}`, error: await tryScript(runtime, folder, file, code) });
   }
   const given = await tryScript(runtime, folder, "given.mjs", "");
   return [

@@ -52,7 +52,7 @@ test("dependencies that are not used, not named, not pinned, or of another kind"
   expect(faults(withManifest({ dependencies: { ...MANIFEST.dependencies, one: "^1.2.3" } }))).toEqual([
     "The dependency one is not pinned: ^1.2.3.",
   ]);
-  expect(faults(withManifest({ peerDependencies: { react: "*" } }))).toHaveLength(1);
+  expect(faults(withManifest({ optionalDependencies: { six: "1.0.0" } }))).toHaveLength(1);
 });
 
 test("an import that leads nowhere, and one that browsers do not have", () => {
@@ -62,6 +62,19 @@ test("an import that leads nowhere, and one that browsers do not have", () => {
   expect(faults({ "dist/worker.js": 'import "@two/three";\nimport fs from "node:fs";' })).toEqual([
     "dist/worker.js imports node:fs, which bundlers for browsers do not have.",
   ]);
+});
+
+test("a peer is optional, and an integration's alone; the command line alone has what is Node's", () => {
+  const peerDependencies = { seven: "^1.0.0" };
+  const peerDependenciesMeta = { seven: { optional: true } };
+  const peer = 'import { a } from "seven";';
+  const asPeer = { ...withManifest({ peerDependencies, peerDependenciesMeta }), "dist/integrations/seven.js": peer };
+  const wanted = Object.keys({ ...FILES, ...asPeer });
+  expect(faults(asPeer, wanted)).toEqual([]);
+  expect(faults({ ...asPeer, ...withManifest({ peerDependencies }) }, wanted)).toHaveLength(1);
+  expect(faults({ ...asPeer, "dist/index.js": `${FILES["dist/index.js"]}${peer}` }, wanted)).toHaveLength(1);
+  const commandLine = { "dist/cli/main.js": 'import fs from "node:fs";' };
+  expect(faults(commandLine, [...Object.keys(FILES), ...Object.keys(commandLine)])).toEqual([]);
 });
 
 test("a source map that is named, and side effects that are not", () => {
