@@ -8,7 +8,7 @@
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT, run, runNode, StepError, tool } from "../../scripts/steps.mjs";
-import { blocksOf, missingFrom } from "../support/code-blocks.mjs";
+import { blocksOf, missingFrom, TESTED_ELSEWHERE } from "../support/code-blocks.mjs";
 import { HERE } from "./project.mjs";
 
 const RUN_MS_MAX = 60_000;
@@ -29,9 +29,9 @@ const COMPILER_OPTIONS = {
   checkJs: true,
 };
 
-/** The pages that show code for servers: the packed README, and the guides beside it but the one that configures bundlers. */
+/** The pages that show code for servers: the packed README, and the guides beside it that no suite of their own runs. */
 function pages(project) {
-  const guides = readdirSync(GUIDES).filter((name) => name.endsWith(".md") && name !== "BUNDLERS.md");
+  const guides = readdirSync(GUIDES).filter((name) => name.endsWith(".md") && !(`docs/${name}` in TESTED_ELSEWHERE));
   const texts = guides.map((name) => ({ name, path: join(GUIDES, name) }));
   return [{ name: "README.md", path: join(project, "node_modules/holdfast/README.md") }, ...texts];
 }

@@ -8,5 +8,6 @@ export interface Block {
   /** Whether it is run as well. */
   readonly runnable: boolean;
 }
+export declare const TESTED_ELSEWHERE: Readonly<Record<string, string>>;
 export declare function blocksOf(markdown: string): Block[];
 export declare function missingFrom(output: string, code: string): string[];

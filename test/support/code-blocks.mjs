@@ -5,6 +5,13 @@
  * that prints, as a line of its own: spaces, quotes and the breaks within brackets are each runtime's, and do not count.
  */
 
+/** Pages whose code is run by a suite of its own, as it stands there, and that suite. */
+export const TESTED_ELSEWHERE = {
+  "docs/BUNDLERS.md": "test/package/bundlers.mjs",
+  "docs/EDGE.md": "test/unit/example-edge.test.ts",
+  "docs/INTEGRATIONS.md": "test/integrations/docs.test.ts",
+};
+
 const TYPES_ONLY = /^\s*<!-- types only: .+ -->$/;
 
 /**

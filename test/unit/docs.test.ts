@@ -15,18 +15,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Block, blocksOf, missingFrom } from "../support/code-blocks.mjs";
+import { type Block, blocksOf, missingFrom, TESTED_ELSEWHERE } from "../support/code-blocks.mjs";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const PAGES = ["README.md", ...fs.readdirSync(join(ROOT, "docs"), { encoding: "utf8" }).map((name) => `docs/${name}`)]
   .filter((name) => name.endsWith(".md"))
   .sort();
-/** Pages whose code is run by a suite of its own, as it stands there. */
-const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
-  "docs/BUNDLERS.md": "test/package/bundlers.mjs",
-  "docs/EDGE.md": "test/unit/example-edge.test.ts",
-  "docs/INTEGRATIONS.md": "test/integrations/docs.test.ts",
-};
 /** Pages whose links are checked, though they show no code that can be run. */
 const LINKED = [
   ...PAGES,
