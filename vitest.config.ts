@@ -43,7 +43,7 @@ export default defineConfig({
     exclude:
       core === "debug"
         ? [
-            "test/unit/{codec,demo,docs,package,example-browser,example-edge,graph-example,scorecard,bench-page,bench-runtimes,bench-compare,bench-ycsb,bench-core,shared-log}.test.ts",
+            "test/unit/{cli,codec,demo,docs,package,example-browser,example-edge,graph-example,scorecard,bench-page,bench-runtimes,bench-compare,bench-ycsb,bench-core,shared-log}.test.ts",
           ]
         : [],
     pool: "forks",

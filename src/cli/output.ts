@@ -84,12 +84,13 @@ export class Output {
 
   async #write(piece: Uint8Array | string): Promise<void> {
     this.clearProgress();
-    await new Promise<void>((resolve, reject) => {
-      process.stdout.write(piece, (error) => {
-        if (error === undefined || error === null) resolve();
-        else reject(isGone(error) ? new ReaderGone() : fileFailure("Standard output", error));
+    try {
+      await new Promise<void>((resolve, reject) => {
+        process.stdout.write(piece, (error) => (error ? reject(error) : resolve()));
       });
-    });
+    } catch (error) {
+      throw isGone(error as Error) ? new ReaderGone() : fileFailure("Standard output", error);
+    }
   }
 
   /** Something for people, which a pipe does not carry on. */

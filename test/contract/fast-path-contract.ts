@@ -221,6 +221,7 @@ const INDEX_READS: Reads<RunIndexReader> = {
     each(INDEX_NAMES, (parent) => runs.list({ parent })),
   ],
   stats: (runs) => runs.stats(),
+  ids: (runs) => runs.ids(),
 };
 
 const GROUPS = ["kv", "events", "state", "traces", "graph"] as const;

@@ -245,6 +245,19 @@ function listCases(): Case[] {
         deepEqual(runs.stats(), { total: 6, byStatus }, view);
       });
     }),
+    on("ids are those of all runs that exist, in the index or not, sorted, in every view", async (index, db) => {
+      deepEqual(index.ids(), []);
+      for (const id of HOSTILE_KEYS) db.run(id).kv.put("data", 1);
+      index.create({ name: "in the index" });
+      db.run("only looked at").kv.get("data");
+      db.run("gone").kv.put("data", 1);
+      const before = db.snapshot();
+      index.delete("gone");
+      const there = [...HOSTILE_KEYS, "in the index"].sort(byUtf8);
+      await throughEveryView(db, (runs, view) => deepEqual(runs.ids(), there, view));
+      deepEqual(before.runs.ids(), [...there, "gone"].sort(byUtf8));
+      before.dispose();
+    }),
     on("names are run ids: 1 to 256 bytes of any text", (index) => {
       const all = [...HOSTILE_KEYS, "n".repeat(256), "\u0000".repeat(256), "é".repeat(128)];
       for (const name of all) index.create({ name, tags: [name] });

@@ -1,0 +1,486 @@
+/**
+ * The command line as a user runs it: processes of their own over real directories, judged by exit code, by what they print and
+ * by what they leave behind. The owner that some of them have beside them is this test's process.
+ *
+ * What docs/CLI.md shows is run and compared, but for figures that depend on the machine.
+ */
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { EXIT_MEANINGS, exitCodeOf } from "../../src/cli/exit-codes.js";
+import { toJson } from "../../src/cli/json-values.js";
+import { nearest, printable, shortened } from "../../src/cli/text.js";
+import { Database, HoldfastError, type Value } from "../../src/index.js";
+import { makeExample } from "../support/cli-example.js";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const MAIN = join(ROOT, "dist/cli/main.js");
+const DOCS = fs.readFileSync(join(ROOT, "docs/CLI.md"), "utf8");
+const PATIENCE_MS = 20_000;
+
+interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly bytes: Buffer;
+}
+
+let place: string;
+
+beforeAll(async () => {
+  place = fs.mkdtempSync(join(tmpdir(), "hf-cli-test-"));
+  await makeExample(join(place, "agent-state"));
+});
+
+afterAll(() => {
+  fs.rmSync(place, { recursive: true, force: true });
+});
+
+function start(args: readonly string[]): ChildProcessWithoutNullStreams {
+  return spawn(process.execPath, [MAIN, ...args], { cwd: place });
+}
+
+function outcomeOf(child: ChildProcessWithoutNullStreams): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const stdout: Buffer[] = [];
+    const stderr: Buffer[] = [];
+    child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
+    child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
+    // It may have ended before it has read all.
+    child.stdin.on("error", () => {});
+    child.once("error", reject);
+    child.once("close", (code) => {
+      const bytes = Buffer.concat(stdout);
+      resolve({ code, stdout: bytes.toString(), stderr: Buffer.concat(stderr).toString(), bytes });
+    });
+  });
+}
+
+/** Runs a command to its end. */
+function holdfast(args: readonly string[], input: Uint8Array | string = ""): Promise<Outcome> {
+  const child = start(args);
+  child.stdin.end(input);
+  return outcomeOf(child);
+}
+
+/** The outcome of a command that has to work: nothing but data, without colours. */
+async function ok(args: readonly string[], input?: Uint8Array | string): Promise<Outcome> {
+  const outcome = await holdfast(args, input);
+  expect({ code: outcome.code, stderr: outcome.stderr }, args.join(" ")).toEqual({ code: 0, stderr: "" });
+  expect(outcome.stdout).not.toContain("\u001b[");
+  return outcome;
+}
+
+async function json(args: readonly string[]): Promise<Record<string, unknown>> {
+  return JSON.parse((await ok([...args, "--json"])).stdout);
+}
+
+/** What a command that has to fail says of it. */
+async function failure(args: readonly string[], input?: Uint8Array | string) {
+  const { code, stdout, stderr } = await holdfast([...args, "--json"], input);
+  expect(stdout).toBe("");
+  const { error } = JSON.parse(stderr);
+  return { exit: code, code: error.code as string, message: error.message as string, details: error.details };
+}
+
+/** Waits until something that is written elsewhere is there. */
+async function until(what: string, holds: () => boolean): Promise<void> {
+  for (const began = performance.now(); !holds(); ) {
+    if (performance.now() - began > PATIENCE_MS) throw new Error(`waited in vain for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** A database that this process owns until the work is done. */
+async function owning(name: string, work: (db: Database, path: string) => Promise<void>): Promise<void> {
+  const path = join(place, name);
+  const db = await Database.open(path);
+  try {
+    await work(db, path);
+  } finally {
+    await db.close();
+  }
+}
+
+/** What depends on the machine, and on how the core lays out its memory, is of one kind. */
+function steady(text: string): string {
+  return text
+    .replaceAll(/^(runtime|file system|database|sync) .*$/gm, "$1 #")
+    .replaceAll(/\b(Node|Deno|Bun) v?[\d.]+/g, "#")
+    .replaceAll(/[\d.]+ (B|[KMG]iB|ns|µs|ms|s)\b/g, "#")
+    .replaceAll(/[\d,]+\/s/g, "#")
+    .replaceAll(/^! .*\n/gm, "")
+    .replaceAll("all lost: files are in memory", "nothing acknowledged is lost")
+    .replaceAll(/ {2,}/g, "  ")
+    .trimEnd();
+}
+
+describe("docs/CLI.md", () => {
+  const shown = [...DOCS.matchAll(/```console\n([\s\S]*?)```/g)].flatMap(([, body = ""]) =>
+    body
+      .split(/^\$ npx holdfast /m)
+      .slice(1)
+      .map((part) => ({ line: part.slice(0, part.indexOf("\n")), output: part.slice(part.indexOf("\n") + 1) })),
+  );
+
+  test("shows every command but one that never ends by itself", () => {
+    const names = new Set(shown.map(({ line }) => line.split(" ")[0]));
+    for (const name of [
+      "inspect",
+      "get",
+      "events",
+      "verify",
+      "dump",
+      "export",
+      "import",
+      "compact",
+      "bench",
+      "doctor",
+    ]) {
+      expect(names, name).toContain(name);
+      expect(DOCS).toMatch(new RegExp(`^## .*\\b${name}\\b`, "m"));
+    }
+  });
+
+  test("has the exit codes that there are", () => {
+    for (const [code, meaning] of EXIT_MEANINGS) expect(DOCS).toContain(`| ${code} | ${meaning} |`);
+  });
+
+  test.each(shown)("holdfast $line", async ({ line, output }) => {
+    const { stdout, stderr } = await holdfast(line.split(" "));
+    expect(steady(stdout + stderr)).toBe(steady(output));
+  });
+});
+
+describe("a line that cannot be followed", () => {
+  test("names the command or the option that was probably meant, or what is missing", async () => {
+    const [command, option, missing, surplus, number, none] = await Promise.all([
+      failure(["exprot", "agent-state"]),
+      failure(["events", "agent-state", "run-1", "--folow"]),
+      failure(["get", "agent-state", "run-1"]),
+      failure(["verify", "agent-state", "b"]),
+      failure(["events", "agent-state", "run-1", "--limit", "-1x"]),
+      holdfast([]),
+    ]);
+    expect(command).toMatchObject({ exit: 2, code: "INVALID_ARGUMENT", details: { nearest: "export" } });
+    expect(option).toMatchObject({ exit: 2, message: expect.stringContaining("did you mean --follow?") });
+    expect(missing.message).toContain("KEY is missing");
+    expect(surplus.message).toContain("There is no place for b");
+    expect(number).toMatchObject({ exit: 2 });
+    expect(none).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining("inspect DIR [RUN]") });
+  });
+
+  test("is told from a call for help", async () => {
+    const [help, one, version] = await Promise.all([json(["help"]), ok(["compact", "--help"]), ok(["--version"])]);
+    expect((help["commands"] as unknown[]).length).toBe(10);
+    expect(one.stdout).toContain("holdfast compact DIR [--json]");
+    const { version: packaged } = JSON.parse(fs.readFileSync(join(ROOT, "package.json"), "utf8"));
+    expect(version.stdout).toBe(`${packaged}\n`);
+  });
+});
+
+describe("where there is no database", () => {
+  test("says so, and makes none", async () => {
+    fs.mkdirSync(join(place, "empty"));
+    fs.writeFileSync(join(place, "file"), "no directory");
+    const outcomes = await Promise.all(
+      ["nowhere", "empty", "file"].flatMap((name) => [failure(["inspect", name]), failure(["compact", name])]),
+    );
+    expect(outcomes.map(({ exit, code }) => [exit, code])).toEqual([
+      ...Array(4).fill([3, "NOT_FOUND"]),
+      ...Array(2).fill([8, "STORE_FAILED"]),
+    ]);
+    expect(fs.readdirSync(join(place, "empty"))).toEqual([]);
+    expect(fs.existsSync(join(place, "nowhere"))).toBe(false);
+  });
+});
+
+describe("what is read", () => {
+  test("is whole in a document of one run, and of all", async () => {
+    const [all, one] = await Promise.all([json(["inspect", "agent-state"]), json(["inspect", "agent-state", "run-1"])]);
+    expect(all).toMatchObject({
+      storage: { kind: "files", mechanism: "fdatasync", segments: { files: 1 } },
+      stats: { runs: 2, entries: 15 },
+      runs: [
+        { id: "run-1", kv: 2, events: 3, state: 1, traces: 4, nodes: 2, edges: 1, info: { status: "active" } },
+        { id: "run-2", kv: 1, info: null },
+      ],
+    });
+    const tree = one["traceTree"] as { id: string; depth: number }[];
+    expect(tree.map(({ id, depth }) => [id, depth])).toEqual([
+      ["t1", 0],
+      ["t2", 1],
+      ["t3", 2],
+      ["t4", 1],
+    ]);
+  });
+
+  test("is cut where it is asked to be, and says so", async () => {
+    const [cut, shallow] = await Promise.all([
+      ok(["inspect", "agent-state", "run-1", "--limit", "2"]),
+      json(["inspect", "agent-state", "run-1", "--depth", "1"]),
+    ]);
+    expect(cut.stdout).toContain("… 4 traces in all; --limit 0 shows them\n");
+    expect(shallow["traceTree"]).toMatchObject([{ id: "t1" }]);
+  });
+
+  test("comes by every place that it can be in", async () => {
+    const get = (...args: string[]): Promise<Outcome> => ok(["get", "agent-state", "run-1", ...args]);
+    const [event, node, edge, raw] = await Promise.all([
+      get("1", "--in", "event"),
+      get("2", "--in", "node", "--json"),
+      get("3", "--in", "edge", "--json"),
+      get("note", "--raw"),
+    ]);
+    expect(JSON.parse(event.stdout)).toEqual({ file: "b.ts", line: 9 });
+    expect(JSON.parse(node.stdout)).toMatchObject({ id: 2, labels: ["function"], properties: { name: "parse" } });
+    expect(JSON.parse(edge.stdout)).toMatchObject({ id: 3, source: 2, target: 1, type: "in" });
+    expect(raw.stdout).toBe("look at the parser first");
+    const missing = await Promise.all([
+      failure(["get", "agent-state", "run-3", "note"]),
+      failure(["get", "agent-state", "run-1", "note", "--in", "heap"]),
+      failure(["events", "agent-state", "run-3"]),
+    ]);
+    expect(missing.map(({ exit }) => exit)).toEqual([3, 2, 3]);
+  });
+
+  test("is all there in a dump, each item once", async () => {
+    const { stdout } = await ok(["dump", "agent-state"]);
+    const items = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    const places = items.map(
+      (item) => `${item.run} ${item.in} ${item.key ?? item.name ?? item.sequence ?? item.id ?? ""}`,
+    );
+    expect(places).toEqual([
+      "run-1 info ",
+      "run-1 kv note",
+      "run-1 kv plan",
+      "run-1 state cursor",
+      ...[0, 1, 2].map((sequence) => `run-1 event ${sequence}`),
+      ...["t1", "t2", "t3", "t4"].map((id) => `run-1 trace ${id}`),
+      ...["node 1", "node 2", "edge 3"].map((id) => `run-1 ${id}`),
+      "run-2 kv draft",
+    ]);
+    expect(items[2].value).toEqual({
+      goal: "find the leak",
+      budget: { $bigint: String(2n ** 60n) },
+      seal: { $bytes: "3q0=" },
+    });
+  });
+});
+
+describe("beside a live owner", () => {
+  test("what reads works, and what writes is LOCKED with the owner's process", async () => {
+    await owning("owned", async (db) => {
+      db.run("live").kv.put("key", "value");
+      const [compact, again, seen, dumped] = await Promise.all([
+        failure(["compact", "owned"]),
+        failure(["import", "owned", "-"], "no export"),
+        ok(["get", "owned", "live", "key"]),
+        ok(["dump", "owned"]),
+      ]);
+      expect(compact).toMatchObject({ exit: 4, code: "LOCKED", details: { pid: process.pid } });
+      expect(again).toMatchObject({ exit: 4, code: "LOCKED" });
+      expect(seen.stdout).toBe("value\n");
+      expect(dumped.stdout).toBe('{"run":"live","in":"kv","key":"key","version":1,"value":"value"}\n');
+      db.run("live").kv.put("key", "the lock is where it was");
+    });
+  });
+
+  test("--follow gives what the owner appends, once and in order, across a checkpoint and a run that begins anew", async () => {
+    await owning("followed", async (db) => {
+      db.run("other").kv.put("key", 1);
+      const child = start(["events", "followed", "live", "--follow", "--interval", "10", "--json", "--limit", "7"]);
+      const ended = outcomeOf(child);
+      let seen = "";
+      child.stdout.on("data", (chunk) => {
+        seen += chunk;
+      });
+      const lines = (): number => seen.split("\n").length - 1;
+      const append = (...payloads: Value[]): void => {
+        for (const payload of payloads) db.run("live").events.append("tick", payload);
+      };
+      // The run is not there when it begins.
+      append(0, 1);
+      await until("the first two", () => lines() === 2);
+      append(2);
+      await db.checkpoint();
+      append(3);
+      await until("four", () => lines() === 4);
+      db.deleteRun("live");
+      append("anew 0", "anew 1", "anew 2");
+      const { code, stdout, stderr } = await ended;
+      const events = stdout
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line));
+      expect(events.map(({ sequence, payload }) => [sequence, payload])).toEqual([
+        ...[0, 1, 2, 3].map((n) => [n, n]),
+        ...[0, 1, 2].map((n) => [n, `anew ${n}`]),
+      ]);
+      expect(code).toBe(0);
+      expect(stderr).toContain("begun anew");
+    });
+  });
+
+  test("a reader that goes away ends a command without an error", async () => {
+    await owning("large", async (db) => {
+      const filler = "x".repeat(1000);
+      db.run("large").transaction(({ kv, events }) => {
+        for (let i = 0; i < 3000; i++) kv.put(`key-${i}`, filler);
+        for (let i = 0; i < 3000; i++) events.append("e", filler);
+      });
+      for (const args of [
+        ["dump", "large"],
+        ["events", "large", "large"],
+        ["export", "large"],
+      ]) {
+        const child = start(args);
+        const ended = outcomeOf(child);
+        child.stdout.once("data", () => child.stdout.destroy());
+        expect(await ended, args[0]).toMatchObject({ code: 0, stderr: "" });
+      }
+    });
+  });
+});
+
+describe("damage", () => {
+  test("below what was synced is a typed error with the place, and what stands before it can be read", async () => {
+    const path = join(place, "damaged");
+    const db = await Database.open(path);
+    for (let i = 0; i < 50; i++) db.run("run").kv.put(`key-${i}`, "x".repeat(100));
+    await db.close();
+    const [segment = ""] = fs.readdirSync(path).filter((name) => name.endsWith(".log"));
+    const content = fs.readFileSync(join(path, segment));
+    content[content.length >> 1]! ^= 0xff;
+    fs.writeFileSync(join(path, segment), content);
+    const [verified, salvaged] = await Promise.all([
+      failure(["verify", "damaged"]),
+      holdfast(["dump", "damaged", "--salvage"]),
+    ]);
+    expect(verified).toMatchObject({ exit: 5, code: "CORRUPTION", details: { segment: 1 } });
+    expect(verified.message).toContain("--salvage");
+    expect(salvaged).toMatchObject({ code: 0, stderr: expect.stringContaining("commits before the damage") });
+    const lines = salvaged.stdout.trimEnd().split("\n");
+    expect(lines.length).toBeGreaterThan(10);
+    expect(lines.length).toBeLessThan(50);
+    expect(fs.readFileSync(join(path, segment))).toEqual(content);
+  });
+});
+
+describe("moving", () => {
+  test("an export goes through a pipe, and is refused where something is or what it is is none", async () => {
+    const [{ bytes }, before] = await Promise.all([ok(["export", "agent-state"]), ok(["dump", "agent-state"])]);
+    await ok(["import", "piped"], bytes);
+    const [after, verified, again, none, file] = await Promise.all([
+      ok(["dump", "piped"]),
+      json(["verify", "piped"]),
+      failure(["import", "piped"], bytes),
+      failure(["import", "torn"], bytes.subarray(0, bytes.length - 5)),
+      failure(["import", "torn", "not-there"]),
+    ]);
+    expect(after.stdout).toBe(before.stdout);
+    expect(verified).toEqual({ valid: true, runs: 2, items: 15, problems: [] });
+    expect(again).toMatchObject({ exit: 3, code: "ALREADY_EXISTS" });
+    expect(none).toMatchObject({ exit: 5, message: expect.stringContaining("Standard input is no whole export") });
+    expect(file).toMatchObject({ exit: 3, code: "NOT_FOUND" });
+  });
+
+  test("a file that is there is kept, unless it is to be replaced", async () => {
+    fs.writeFileSync(join(place, "kept"), "mine");
+    expect(await failure(["export", "agent-state", "kept"])).toMatchObject({ exit: 3, code: "ALREADY_EXISTS" });
+    expect(fs.readFileSync(join(place, "kept"), "utf8")).toBe("mine");
+    const report = await json(["export", "agent-state", "kept", "--force"]);
+    expect(report).toMatchObject({ file: "kept", runs: 2, bytes: fs.statSync(join(place, "kept")).size });
+    expect(fs.readdirSync(place).filter((name) => name.endsWith(".tmp"))).toEqual([]);
+  });
+
+  test("a checkpoint takes the place of a log, and nothing else changes", async () => {
+    const db = await Database.open({ path: join(place, "long"), durability: "buffered" });
+    for (let i = 0; i < 500; i++) db.run("run").kv.put("key", i);
+    await db.close();
+    const { bytesBefore, bytesAfter, recovered } = await json(["compact", "long"]);
+    expect(Number(bytesAfter)).toBeLessThan(Number(bytesBefore) / 10);
+    expect(recovered).toBeNull();
+    expect((await ok(["get", "long", "run", "key"])).stdout).toBe("499\n");
+  });
+});
+
+describe("measuring", () => {
+  test("bench and doctor give figures of this machine, and leave nothing behind", async () => {
+    const directory = join(place, "measured");
+    fs.mkdirSync(directory);
+    const [bench, doctor] = [
+      await json(["bench", "measured", "--seconds", "0.05"]),
+      await json(["doctor", "measured"]),
+    ];
+    const rows = bench["rows"] as { name: string; nsPerOperation: number }[];
+    expect(rows.length).toBe(7);
+    for (const { name, nsPerOperation } of rows) expect(nsPerOperation, name).toBeGreaterThan(0);
+    expect(doctor).toMatchObject({
+      core: "works",
+      sharedMemory: "works",
+      storage: { kind: "files", mechanism: "fdatasync", syncFlush: true },
+      database: "none",
+    });
+    const { p50Ns, maxNs } = doctor["sync"] as { p50Ns: number; maxNs: number };
+    expect(p50Ns).toBeGreaterThan(0);
+    expect(maxNs).toBeGreaterThanOrEqual(p50Ns);
+    expect((doctor["modes"] as unknown[]).length).toBe(3);
+    expect(fs.readdirSync(directory)).toEqual([]);
+    expect(await failure(["doctor", "nowhere"])).toMatchObject({ exit: 3, code: "NOT_FOUND" });
+  });
+});
+
+describe("text", () => {
+  /** The inverse of `toJson`, as docs/CLI.md describes it. */
+  function fromJson(value: unknown): unknown {
+    if (typeof value !== "object" || value === null) return value;
+    if (Array.isArray(value)) return value.map(fromJson);
+    const entries = Object.entries(value);
+    const [key, inner] = entries.length === 1 ? (entries[0] as [string, unknown]) : ["", undefined];
+    if (key === "$bigint") return BigInt(inner as string);
+    if (key === "$bytes") return new Uint8Array(Buffer.from(inner as string, "base64"));
+    if (key === "$number") return Number(inner);
+    const object = key === "$object" ? Object.entries(inner as object) : entries;
+    return Object.fromEntries(object.map(([name, item]) => [name, fromJson(item)]));
+  }
+
+  test("of values in JSON can be read back to the very same values", () => {
+    const values: Value[] = [
+      null,
+      -0,
+      Number.NaN,
+      Number.NEGATIVE_INFINITY,
+      5n,
+      5,
+      "$bytes",
+      new Uint8Array([0, 255]),
+      { $bytes: "mine" },
+      { $object: { $bigint: "5" } },
+      { $object: { a: 1 } },
+      { $bigint: 5n, other: 1 },
+      JSON.parse('{"__proto__": {"$number": "-0"}, "constructor": 1}'),
+      [{ deep: [{ $number: [-0] }] }],
+    ];
+    for (const value of values) expect(fromJson(JSON.parse(JSON.stringify(toJson(value))))).toStrictEqual(value);
+  });
+
+  test("for a terminal has nothing in it that a terminal obeys", () => {
+    expect(printable("a\u001b[31m\u009b\r\nb\u202e")).toBe("a\\u001b[31m\\u009b\\u000d\\u000ab\\u202e");
+    expect(shortened("😀😀😀", 4)).toBe("😀…");
+    expect(nearest("verfy", ["verify", "events"])).toBe("verify");
+    expect(nearest("x".repeat(500), ["verify"])).toBeUndefined();
+    expect(nearest("sql", ["verify", "events"])).toBeUndefined();
+  });
+
+  test("of failures that are none of ours has the exit code of the unexpected", () => {
+    expect(exitCodeOf(new TypeError("oops"))).toBe(1);
+    expect(exitCodeOf(new HoldfastError("STORAGE_FULL", "full"))).toBe(7);
+  });
+});
