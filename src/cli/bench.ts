@@ -16,6 +16,7 @@ const SECONDS = 3;
 const KEYS = 10_000;
 const IN_FLIGHT = 64;
 const BATCHES_LEAST = 3;
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 export const benchCommand: Command = {
   name: "bench",
@@ -47,10 +48,10 @@ async function bench(call: Call): Promise<ExitCode> {
   const seconds = call.number("seconds", SECONDS, { least: 0.01, whole: false });
   const place = makePlace(call.operandIfGiven(0) ?? tmpdir());
   const remove = (): void => rmSync(place, { recursive: true, force: true });
-  // Ctrl-C ends the process by this way too.
-  const stop = (): never => process.exit(130);
   process.once("exit", remove);
-  process.once("SIGINT", stop);
+  // A signal ends the process by this way too.
+  const stop = (_: NodeJS.Signals, number: number): never => process.exit(128 + number);
+  for (const signal of SIGNALS) process.once(signal, stop);
   const rows: Row[] = [];
   try {
     const db = await Database.open({ path: place, durability: "strict" });
@@ -68,7 +69,7 @@ async function bench(call: Call): Promise<ExitCode> {
   } finally {
     remove();
     process.off("exit", remove);
-    process.off("SIGINT", stop);
+    for (const signal of SIGNALS) process.off(signal, stop);
   }
   await print(call, rows);
   return EXIT.done;

@@ -16,7 +16,7 @@ import { getCommand } from "./get.js";
 import { helpOf, helpOfAll, helpToJson } from "./help.js";
 import { importCommand } from "./import.js";
 import { inspectCommand } from "./inspect.js";
-import { type Json, toJson } from "./json-values.js";
+import { type Json, jsonText, toJson } from "./json-values.js";
 import { Output, ReaderGone } from "./output.js";
 import { nearest, printable, shortened } from "./text.js";
 import { verifyCommand } from "./verify.js";
@@ -103,7 +103,7 @@ async function ended(error: unknown, out: Output): Promise<ExitCode> {
   const message = error instanceof Error ? error.message : String(error);
   if (out.json) {
     const details = HoldfastError.is(error) ? detailsOf(error) : {};
-    out.note(JSON.stringify({ error: { code, message, details } }));
+    out.note(jsonText({ error: { code, message, details } }));
   } else {
     out.note(`holdfast: ${code}: ${printable(message)}`);
   }

@@ -1,7 +1,8 @@
 /**
  * `holdfast export`: runs as one stream of bytes, which `holdfast import` and `Database.import` take on every platform.
  */
-import { closeSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
 import { type Call, type Command, READING_OPTIONS } from "./command.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
 import { openToRead } from "./opening.js";
@@ -70,6 +71,7 @@ async function* counted(
 async function writeWhole(file: string, force: boolean, pieces: AsyncIterable<Uint8Array>): Promise<void> {
   const temporary = `${file}.${process.pid}.tmp`;
   try {
+    if (!force && existsSync(file)) throw Object.assign(new Error("there is one"), { code: "EEXIST" });
     const descriptor = openSync(temporary, "wx", 0o600);
     try {
       for await (const piece of pieces) {
@@ -79,12 +81,36 @@ async function writeWhole(file: string, force: boolean, pieces: AsyncIterable<Ui
     } finally {
       closeSync(descriptor);
     }
-    // A link, unlike a rename, never takes the place of what is there.
-    if (force) renameSync(temporary, file);
-    else linkSync(temporary, file);
+    if (force || !linked(temporary, file)) renameSync(temporary, file);
+    syncDirectory(dirname(file));
   } catch (error) {
     throw fileFailure(file, error);
   } finally {
     rmSync(temporary, { force: true });
+  }
+}
+
+/** A link, unlike a rename, never takes the place of what has come there meanwhile; not every file system has them. */
+function linked(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if ((error as { readonly code?: unknown }).code === "EEXIST") throw error;
+    return false;
+  }
+}
+
+/** Makes the file's name durable, where a directory can be synced. */
+function syncDirectory(directory: string): void {
+  try {
+    const descriptor = openSync(directory, "r");
+    try {
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch {
+    // Not on Windows, where a directory is no file; the content is synced all the same.
   }
 }

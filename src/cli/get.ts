@@ -6,7 +6,7 @@ import { type Call, type Command, READING_OPTIONS } from "./command.js";
 import { eventToJson } from "./event-lines.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
 import { noRun } from "./inspect.js";
-import { type Json, toJson } from "./json-values.js";
+import { type Json, jsonText, toJson } from "./json-values.js";
 import { openToRead } from "./opening.js";
 import { printable } from "./text.js";
 import { traceToJson } from "./trace-tree.js";
@@ -98,7 +98,7 @@ async function print(call: Call, { value, document }: Found, where: { run: strin
     // A terminal would obey what stands in it; in a pipe it is data.
     await out.line(out.isTerminal ? value.split("\n").map(printable).join("\n") : value);
   } else {
-    await out.line(JSON.stringify(value === undefined ? document : toJson(value), null, 2));
+    await out.line(jsonText(value === undefined ? document : toJson(value), 2));
   }
 }
 

@@ -42,3 +42,12 @@ function base64(bytes: Uint8Array): string {
 export function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
 }
+
+/** Inside of strings only, where JSON may spell them: what a terminal would obey and JSON leaves as it is. */
+const CONTROLS = /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+
+/** JSON as text, on one line or indented by so many blanks. */
+export function jsonText(value: Json, indent = 0): string {
+  const spelled = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return JSON.stringify(value, null, indent).replaceAll(CONTROLS, spelled);
+}

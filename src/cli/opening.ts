@@ -80,7 +80,9 @@ export async function openToRead(directory: string, out: Output, salvage: boolea
   out.clearProgress();
   const { salvaged } = db.storageInfo;
   if (salvaged !== undefined) {
-    out.note(`holdfast: damaged; read ${salvaged.commits} commits before the damage: ${salvaged.damage.message}`);
+    out.note(
+      `holdfast: damaged; read ${salvaged.commits} commits before the damage: ${printable(salvaged.damage.message)}`,
+    );
   }
   return db;
 }

@@ -2,7 +2,7 @@
  * Where a command writes to. Standard output is data and nothing else; what is for people alone (notes, progress) goes to
  * standard error. Writing waits for a slow reader, and a reader that has gone away ends the command without an error.
  */
-import type { Json } from "./json-values.js";
+import { type Json, jsonText } from "./json-values.js";
 import { fileFailure } from "./system-errors.js";
 
 /** Text is handed over in pieces of at least this size, and at the end. */
@@ -61,12 +61,12 @@ export class Output {
 
   /** One document for programs, on lines of its own. */
   async document(value: Json): Promise<void> {
-    await this.line(JSON.stringify(value, null, 2));
+    await this.line(jsonText(value, 2));
   }
 
   /** One item of a stream for programs, on one line. */
   async item(value: Json): Promise<void> {
-    await this.line(JSON.stringify(value));
+    await this.line(jsonText(value));
   }
 
   /** Bytes as they are. */

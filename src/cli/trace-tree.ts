@@ -1,7 +1,7 @@
 /**
  * The tree of a run's traces, walked depth first and without recursion, so that no depth is too much.
  */
-import type { RunSnapshot, Trace, TraceEntry, Value } from "../index.js";
+import { HoldfastError, type RunSnapshot, type Trace, type TraceEntry, type Value } from "../index.js";
 import { type Json, toJson } from "./json-values.js";
 import { shortened } from "./text.js";
 
@@ -22,11 +22,19 @@ export interface TreeBounds {
 export function* placedTraces(traces: RunSnapshot["traces"], { depthMax }: TreeBounds): Generator<PlacedTrace> {
   const place = (siblings: readonly Trace[], above: readonly boolean[]): PlacedTrace[] =>
     siblings.map((trace, at) => ({ trace, depth: above.length, lastAt: [...above, at === siblings.length - 1] }));
+  const seen = new Set<string>();
   const open = place(traces.roots(), []).reverse();
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (seen.has(next.trace.id)) throw twice(next.trace.id);
+    seen.add(next.trace.id);
     yield next;
     if (next.depth + 1 < depthMax) open.push(...place(traces.children(next.trace.id), next.lastAt).reverse());
   }
+}
+
+function twice(id: string): HoldfastError {
+  const message = `The trace ${JSON.stringify(id)} has two parents: the index of traces was damaged, or written by something else. "holdfast verify DIR" says what else is.`;
+  return new HoldfastError("CORRUPTION", message, { details: { id } });
 }
 
 /** What a trace is about, in a few words. */

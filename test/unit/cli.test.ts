@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EXIT_MEANINGS, exitCodeOf } from "../../src/cli/exit-codes.js";
-import { toJson } from "../../src/cli/json-values.js";
+import { jsonText, toJson } from "../../src/cli/json-values.js";
 import { nearest, printable, shortened } from "../../src/cli/text.js";
 import { Database, HoldfastError, type Value } from "../../src/index.js";
 import { makeExample } from "../support/cli-example.js";
@@ -473,6 +473,7 @@ describe("text", () => {
 
   test("for a terminal has nothing in it that a terminal obeys", () => {
     expect(printable("a\u001b[31m\u009b\r\nb\u202e")).toBe("a\\u001b[31m\\u009b\\u000d\\u000ab\\u202e");
+    expect(jsonText({ "\u009b": "\u202e\u001b" })).toBe('{"\\u009b":"\\u202e\\u001b"}');
     expect(shortened("😀😀😀", 4)).toBe("😀…");
     expect(nearest("verfy", ["verify", "events"])).toBe("verify");
     expect(nearest("x".repeat(500), ["verify"])).toBeUndefined();
