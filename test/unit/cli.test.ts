@@ -14,6 +14,7 @@ import { EXIT_MEANINGS, exitCodeOf } from "../../src/cli/exit-codes.js";
 import { jsonText, toJson } from "../../src/cli/json-values.js";
 import { nearest, printable, shortened } from "../../src/cli/text.js";
 import { Database, HoldfastError, type Value } from "../../src/index.js";
+import { serverRuntimes } from "../runtimes/install.mjs";
 import { makeExample } from "../support/cli-example.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -33,6 +34,13 @@ let place: string;
 beforeAll(async () => {
   place = fs.mkdtempSync(join(tmpdir(), "hf-cli-test-"));
   await makeExample(join(place, "agent-state"));
+  await owning("large", async (db) => {
+    const filler = "x".repeat(1000);
+    db.run("large").transaction(({ kv, events }) => {
+      for (let i = 0; i < 3000; i++) kv.put(`key-${i}`, filler);
+      for (let i = 0; i < 3000; i++) events.append("e", filler);
+    });
+  });
 });
 
 afterAll(() => {
@@ -329,12 +337,7 @@ describe("beside a live owner", () => {
   });
 
   test("a reader that goes away ends a command without an error", async () => {
-    await owning("large", async (db) => {
-      const filler = "x".repeat(1000);
-      db.run("large").transaction(({ kv, events }) => {
-        for (let i = 0; i < 3000; i++) kv.put(`key-${i}`, filler);
-        for (let i = 0; i < 3000; i++) events.append("e", filler);
-      });
+    await owning("large", async () => {
       for (const args of [
         ["dump", "large"],
         ["events", "large", "large"],
@@ -347,6 +350,27 @@ describe("beside a live owner", () => {
       }
     });
   });
+});
+
+describe("other runtimes", () => {
+  const found = serverRuntimes();
+
+  for (const name of ["deno", "bun"])
+    test(`${name} prints what Node does, fails as it does, and goes when its reader goes`, async ({ skip }) => {
+      const runtime = found.find((one) => one.name === name && one.command !== undefined);
+      if (runtime === undefined) return skip(`no ${name} here, which npm test installs`);
+      const { command = "", args } = runtime;
+      const run = (...line: string[]): ChildProcessWithoutNullStreams =>
+        spawn(command, [...args, MAIN, ...line], { cwd: place, env: { ...process.env, DENO_NO_UPDATE_CHECK: "1" } });
+      const line = ["inspect", "agent-state", "--json"];
+      expect((await outcomeOf(run(...line))).stdout).toBe((await ok(line)).stdout);
+      const wrong = await outcomeOf(run("events", "agent-state", "run-1", "--folow"));
+      expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining("did you mean --follow?") });
+      const child = run("dump", "large");
+      const ended = outcomeOf(child);
+      child.stdout.once("data", () => child.stdout.destroy());
+      expect(await ended).toMatchObject({ code: 0, stderr: "" });
+    });
 });
 
 describe("damage", () => {
