@@ -9,9 +9,12 @@ import { shortened } from "./text.js";
 export interface PlacedTrace {
   readonly trace: Trace;
   readonly depth: number;
-  /** Whether it is the last child of its parent; the same of all above it, outermost first. */
+  /** Whether it is the last child of its parent; the same of those above it, outermost first, as far up as lines are drawn. */
   readonly lastAt: readonly boolean[];
 }
+
+/** Deeper levels are not set in any further. */
+const LEVELS_DRAWN_MAX = 20;
 
 /** What a listing of traces is bounded by. */
 export interface TreeBounds {
@@ -20,15 +23,19 @@ export interface TreeBounds {
 
 /** All traces in the order of the tree: each before its children, children by time. */
 export function* placedTraces(traces: RunSnapshot["traces"], { depthMax }: TreeBounds): Generator<PlacedTrace> {
-  const place = (siblings: readonly Trace[], above: readonly boolean[]): PlacedTrace[] =>
-    siblings.map((trace, at) => ({ trace, depth: above.length, lastAt: [...above, at === siblings.length - 1] }));
+  const place = (siblings: readonly Trace[], depth: number, above: readonly boolean[]): PlacedTrace[] =>
+    siblings.map((trace, at) => ({ trace, depth, lastAt: [...above, at === siblings.length - 1] }));
   const seen = new Set<string>();
-  const open = place(traces.roots(), []).reverse();
+  const open = place(traces.roots(), 0, []).reverse();
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     if (seen.has(next.trace.id)) throw twice(next.trace.id);
     seen.add(next.trace.id);
     yield next;
-    if (next.depth + 1 < depthMax) open.push(...place(traces.children(next.trace.id), next.lastAt).reverse());
+    const depth = next.depth + 1;
+    if (depth >= depthMax) continue;
+    // What stands above a root is nothing.
+    const above = next.depth === 0 ? [] : next.lastAt.slice(-LEVELS_DRAWN_MAX);
+    for (const child of place(traces.children(next.trace.id), depth, above).reverse()) open.push(child);
   }
 }
 
@@ -56,14 +63,14 @@ export function summaryOf(entry: TraceEntry): string {
 }
 
 const LINE_CHARS_MAX = 100;
-/** Deeper levels are not set in any further. */
-const INDENT_LEVELS_MAX = 20;
 
 /** One line of the tree. */
-export function treeLine({ trace, lastAt }: PlacedTrace): string {
-  const above = lastAt.slice(1, -1).slice(-INDENT_LEVELS_MAX);
-  const stem = above.map((last) => (last ? "   " : "│  ")).join("");
-  const branch = lastAt.length === 1 ? "" : lastAt.at(-1) ? "└─ " : "├─ ";
+export function treeLine({ trace, depth, lastAt }: PlacedTrace): string {
+  const stem = lastAt
+    .slice(0, -1)
+    .map((last) => (last ? "   " : "│  "))
+    .join("");
+  const branch = depth === 0 ? "" : lastAt.at(-1) ? "└─ " : "├─ ";
   const tags = trace.tags.length === 0 ? "" : ` #${trace.tags.join(" #")}`;
   return stem + branch + shortened(`${trace.entry.type}: ${summaryOf(trace.entry)}${tags}`, LINE_CHARS_MAX);
 }
