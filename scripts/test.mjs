@@ -71,19 +71,25 @@ const SUITES = [
 /** What kills processes has the machine to itself. */
 const KILLS = { ...durabilityRun("kills and system calls", "crash"), filesAtOnce: 2 };
 
-/** The browsers' suite is no test of vitest's: its last line says how many cases it had. */
-async function browserStep() {
+/** A suite in browsers is no test of vitest's: its last line says how many cases it had. */
+async function browserStep(name, storage, script) {
   let numbers = { passed: 0, failed: 1, skipped: 0 };
-  const result = await step("killed tabs and browsers", async () => {
-    const { code, output } = await runNode(join(ROOT, "test/browser-crash/run.mjs"), []);
+  const result = await step(name, async () => {
+    const { code, output } = await runNode(join(ROOT, script), []);
     const last = output.trim().split("\n").at(-1) ?? "";
     const [passed = 0, failed = 1, skipped = 0] = (last.match(/\d+/g) ?? []).map(Number);
     numbers = { passed, failed, skipped };
     if (code !== 0 || failed > 0) throw new StepError(output);
     return `${passed} passed`;
   });
-  return { result, row: { runtime: "browsers", storage: "crash", ...numbers } };
+  return { result, row: { runtime: "browsers", storage, ...numbers } };
 }
+
+/** What each is called, its row, and its script. */
+const BROWSER_SUITES = [
+  ["killed tabs and browsers", "crash", "test/browser-crash/run.mjs"],
+  ["the sandbox, as a person uses it", "sandbox", "test/example-browser/run.mjs"],
+];
 
 /** Between two releases of Node that are run: by hand, `node test/runtimes/run.mjs node`. */
 const BETWEEN = ["node 22"];
@@ -128,7 +134,8 @@ async function main() {
     const runtimes = [...(await conformance()), ...(await packageRuns())];
     const { further, outcomes: conformed } = await sideBySide(SUITES, runtimes);
     outcomes = conformed;
-    further.push(await vitestStep(KILLS), await browserStep());
+    further.push(await vitestStep(KILLS));
+    for (const suite of BROWSER_SUITES) further.push(await browserStep(...suite));
     for (const { result, row } of further) {
       steps.push(result);
       rows.push(row);

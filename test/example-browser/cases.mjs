@@ -5,6 +5,7 @@ const STEPS = 59;
 /** Gzipped, all that is loaded until the database is open. */
 const FIRST_LOAD_BYTES_MAX = 100_000;
 const FLAT_OUT = "0";
+const BRISK = "500";
 
 function check(holds, what) {
   if (!holds) throw new Error(what);
@@ -19,6 +20,16 @@ async function finish(sandbox) {
   await untilState(sandbox, "completed");
   check((await sandbox.step()) === STEPS, `it ended at step ${await sandbox.step()}`);
   await sandbox.until("all tests to pass", () => /^12 of 12/.test(document.getElementById("tests-text").textContent));
+}
+
+/** Pauses at that step or a little later: the agent is slowed down first, so that it is not done before it hears of it. */
+export async function pauseAt(sandbox, step) {
+  await sandbox.choose("pace", FLAT_OUT);
+  await sandbox.click("go");
+  await sandbox.untilStep(step);
+  await sandbox.choose("pace", BRISK);
+  await sandbox.click("go");
+  await untilState(sandbox, "paused");
 }
 
 /** Every event is there once, in order, and the chain holds: nothing was done twice, nothing was left out. */
@@ -118,11 +129,8 @@ async function files(sandbox) {
       return make.call(URL, blob);
     };
   });
+  await pauseAt(sandbox, 15);
   await sandbox.choose("pace", FLAT_OUT);
-  await sandbox.click("go");
-  await sandbox.untilStep(15);
-  await sandbox.click("go");
-  await untilState(sandbox, "paused");
   const step = await sandbox.step();
   await sandbox.click("export");
   await sandbox.untilNotice("^Exported");
@@ -217,7 +225,7 @@ export const keyboardCase = {
     await tabTo(sandbox, "go");
     await keyboard.press("Enter");
     await sandbox.untilStep(2);
-    await keyboard.press("Space");
+    await keyboard.press(" ");
     await untilState(sandbox, "paused");
     check((await activeId(sandbox)) === "go", "the focus was lost when it was paused");
     await tabTo(sandbox, "hi-time");
@@ -242,11 +250,7 @@ export const keyboardCase = {
 const TABS = ["events", "traces", "cells", "entries", "graph", "versions", "costs"];
 
 async function audit(sandbox, axe) {
-  await sandbox.choose("pace", FLAT_OUT);
-  await sandbox.click("go");
-  await sandbox.untilStep(30);
-  await sandbox.click("go");
-  await untilState(sandbox, "paused");
+  await pauseAt(sandbox, 25);
   await sandbox.page.evaluate(axe);
   const found = [];
   const look = async (what) => {

@@ -4,7 +4,7 @@
  */
 import type { GraphEdge, GraphNode } from "holdfast";
 import { el, keyed, say, svg } from "./dom";
-import { type Layout, layOut, NODE_HEIGHT, NODE_WIDTH, type Place } from "./layout";
+import { COLUMN_GAP, type Layout, layOut, NODE_HEIGHT, NODE_WIDTH, type Place } from "./layout";
 import type { Graph, Source } from "./questions";
 import { plural, shortText } from "./text";
 import { summary, type View } from "./view";
@@ -23,18 +23,31 @@ function statusOf({ labels, properties }: GraphNode): string {
   return typeof status === "string" ? status : labels.join(", ");
 }
 
-/** From the right side of a node to the left side of another. */
-function curve(from: Place, to: Place): string {
+/** How far a line that finds no free row is bent around the nodes between. */
+const DETOUR = 36;
+
+/** From the right side of a node to the left side of another; past nodes in a row that is free between the two, if one is. */
+function curve(from: Place, to: Place, { places }: Layout): string {
   const [x1, y1, x2, y2] = [from.x + NODE_WIDTH, from.y + NODE_HEIGHT / 2, to.x - 4, to.y + NODE_HEIGHT / 2];
-  const bend = Math.max(24, Math.abs(x2 - x1) / 2);
-  return `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
+  const isFree = (row: number) => ![...places.values()].some(({ x, y }) => y === row && x > from.x && x < to.x);
+  const half = COLUMN_GAP / 2;
+  if (isFree(from.y)) {
+    const x = x2 + 4 - COLUMN_GAP;
+    return `M${x1} ${y1}H${x}C${x + half} ${y1} ${x + half} ${y2} ${x2} ${y2}`;
+  }
+  if (isFree(to.y)) {
+    const x = x1 + COLUMN_GAP;
+    return `M${x1} ${y1}C${x1 + half} ${y1} ${x1 + half} ${y2} ${x} ${y2}H${x2}`;
+  }
+  const bend = Math.max(half, (x2 - x1) / 2);
+  return `M${x1} ${y1}C${x1 + bend} ${y1 - DETOUR} ${x2 - bend} ${y2 - DETOUR} ${x2} ${y2}`;
 }
 
-function drawEdge({ source, target }: GraphEdge, { places }: Layout): SVGElement[] {
-  const [from, to] = [places.get(source), places.get(target)];
+function drawEdge({ source, target }: GraphEdge, layout: Layout): SVGElement[] {
+  const [from, to] = [layout.places.get(source), layout.places.get(target)];
   return from === undefined || to === undefined
     ? []
-    : [svg("path", { d: curve(from, to), class: "hi-edge", "marker-end": "url(#hi-arrow)" })];
+    : [svg("path", { d: curve(from, to, layout), class: "hi-edge", "marker-end": "url(#hi-arrow)" })];
 }
 
 function drawNode(node: GraphNode, { places }: Layout): SVGElement[] {

@@ -63,7 +63,7 @@ export class Inspector {
     this.#source = source;
     this.#stop = source?.onChange(() => this.refresh()) ?? (() => {});
     this.#root.classList.toggle("hi-gone", source === undefined);
-    this.#time.look(undefined);
+    this.#time.hasSource = source !== undefined;
   }
 
   /** Brings what is shown up to date, soon. */

@@ -1,12 +1,12 @@
 /**
- * Where the nodes of a graph are drawn: in columns, each node right of all that lead to it, the nodes of a column in the order of
- * what leads to them. The same graph is always drawn the same way.
+ * Where the nodes of a graph are drawn: in columns, each node right of all that lead to it, in the row that is nearest to
+ * them. The same graph is always drawn the same way.
  */
 import type { Graph } from "./questions";
 
 export const NODE_WIDTH = 164;
 export const NODE_HEIGHT = 40;
-const COLUMN_GAP = 48;
+export const COLUMN_GAP = 48;
 const ROW_GAP = 14;
 const MARGIN = 6;
 
@@ -39,6 +39,24 @@ function columnsOf({ nodes, edges }: Graph): Map<number, number> {
   return columns;
 }
 
+/** Gives the nodes of a column rows of their own, each as near as it can be to the middle of what leads to it. */
+function placeInRows(ids: number[], rows: Map<number, number>, rowsMax: number, { edges }: Graph): void {
+  const middleOf = (id: number, index: number): number => {
+    const above = edges.filter(({ target }) => target === id).map(({ source }) => rows.get(source) ?? 0);
+    return above.length === 0 ? index : above.reduce((sum, row) => sum + row, 0) / above.length;
+  };
+  const middles = new Map(ids.map((id, index) => [id, middleOf(id, index)]));
+  ids.sort((a, b) => (middles.get(a) ?? 0) - (middles.get(b) ?? 0) || a - b);
+  let free = 0;
+  ids.forEach((id, index) => {
+    // Those that come after it need rows as well.
+    const last = rowsMax - (ids.length - index);
+    const row = Math.min(last, Math.max(free, Math.round(middles.get(id) ?? 0)));
+    rows.set(id, row);
+    free = row + 1;
+  });
+}
+
 export function layOut(graph: Graph): Layout {
   const columns = columnsOf(graph);
   const byColumn: number[][] = [];
@@ -46,29 +64,17 @@ export function layOut(graph: Graph): Layout {
     const column = columns.get(id) ?? 0;
     byColumn[column] = [...(byColumn[column] ?? []), id];
   }
-  const row = new Map<number, number>();
-  for (const ids of byColumn) {
-    const weight = new Map(
-      ids.map((id, index) => {
-        const rows = graph.edges.filter(({ target }) => target === id).map(({ source }) => row.get(source) ?? 0);
-        return [id, rows.length === 0 ? index : rows.reduce((sum, each) => sum + each, 0) / rows.length];
-      }),
-    );
-    ids.sort((a, b) => (weight.get(a) ?? 0) - (weight.get(b) ?? 0) || a - b);
-    ids.forEach((id, index) => {
-      row.set(id, index);
-    });
-  }
   const rowsMax = Math.max(1, ...byColumn.map((ids) => ids.length));
-  const height = rowsMax * (NODE_HEIGHT + ROW_GAP) - ROW_GAP;
+  const rows = new Map<number, number>();
+  for (const ids of byColumn) placeInRows(ids, rows, rowsMax, graph);
   const places = new Map<number, Place>();
   byColumn.forEach((ids, column) => {
-    const own = ids.length * (NODE_HEIGHT + ROW_GAP) - ROW_GAP;
-    ids.forEach((id, index) => {
+    for (const id of ids) {
       const x = MARGIN + column * (NODE_WIDTH + COLUMN_GAP);
-      places.set(id, { x, y: MARGIN + (height - own) / 2 + index * (NODE_HEIGHT + ROW_GAP) });
-    });
+      places.set(id, { x, y: MARGIN + (rows.get(id) ?? 0) * (NODE_HEIGHT + ROW_GAP) });
+    }
   });
+  const height = rowsMax * (NODE_HEIGHT + ROW_GAP) - ROW_GAP;
   const width = Math.max(1, byColumn.length) * (NODE_WIDTH + COLUMN_GAP) - COLUMN_GAP;
   return { width: width + 2 * MARGIN, height: height + 2 * MARGIN, places };
 }

@@ -27,7 +27,7 @@ export class Probe {
   readonly #meter: Meter;
   readonly #heldMax: number;
   readonly #clockMs = clockStepMs();
-  readonly #held: (HeldVersion & { readonly snapshot: Snapshot })[] = [];
+  readonly #held: (HeldVersion & { readonly snapshot: Snapshot; readonly sequence: number | undefined })[] = [];
 
   constructor(db: Database, runId: string, { held = HELD_DEFAULT, meter }: ProbeOptions) {
     this.#db = db;
@@ -43,8 +43,9 @@ export class Probe {
     if (version === 0 || this.#held.at(-1)?.version === version) return;
     const snapshot = this.#run.snapshot();
     const head = snapshot.events.head();
-    const event = head === undefined ? undefined : snapshot.events.read(head.sequence)?.type;
-    this.#held.push({ version, takenAt: Date.now(), event, snapshot });
+    const isNew = head !== undefined && head.sequence !== this.#held.at(-1)?.sequence;
+    const event = isNew ? snapshot.events.read(head.sequence)?.type : undefined;
+    this.#held.push({ version, takenAt: Date.now(), event, snapshot, sequence: head?.sequence });
     if (this.#held.length > this.#heldMax) this.#held.shift()?.snapshot.dispose();
   }
 

@@ -21,7 +21,7 @@ export interface HeldVersion {
   readonly version: number;
   /** When its snapshot was taken, in milliseconds since 1970. */
   readonly takenAt: number;
-  /** The type of the newest event in it. */
+  /** The type of its newest event, where that is not in the version held before it. */
   readonly event: string | undefined;
 }
 

@@ -3,7 +3,7 @@
  */
 import type { Value } from "holdfast";
 
-const SHORT_CHARS = 140;
+const SHORT_CHARS = 96;
 const DIGITS_SHOWN = 16;
 
 /** A value in one line, much like JSON, with what JSON has no word for. */

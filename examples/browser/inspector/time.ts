@@ -15,6 +15,7 @@ export class TimeSlider {
   #held: readonly HeldVersion[] = [];
   /** The version that is looked at; `undefined` while it follows. */
   #at: number | undefined;
+  #hasSource = false;
 
   constructor(onMove: () => void) {
     this.#onMove = onMove;
@@ -27,6 +28,13 @@ export class TimeSlider {
     const head = el("div", { class: "hi-time-head" }, el("label", { for: "hi-time" }, "Time"), this.#label, this.#now);
     this.element = el("div", { class: "hi-time" }, head, this.#range, this.#about);
     this.#show();
+  }
+
+  /** Without a source what is shown stays as it is; with another one it is what is there now. */
+  set hasSource(hasSource: boolean) {
+    this.#hasSource = hasSource;
+    if (hasSource) this.look(undefined);
+    else this.#show();
   }
 
   get at(): number | undefined {
@@ -66,14 +74,15 @@ export class TimeSlider {
     this.#range.max = String(last);
     this.#range.value = String(index);
     this.#range.style.setProperty("--part", last === 0 ? "1" : String(index / last));
-    this.#range.disabled = last === 0;
+    this.#range.disabled = last === 0 || !this.#hasSource;
+    this.#now.disabled = !this.#hasSource;
     this.#now.hidden = this.#at === undefined;
     this.element.classList.toggle("hi-past", this.#at !== undefined);
     const where = this.#at === undefined ? "now" : `${last - index} back`;
     const text =
       moment === undefined
         ? "nothing is held"
-        : `version ${moment.version}, ${where} · ${moment.event ?? "–"} · ${timeText(moment.takenAt)}`;
+        : `version ${moment.version}, ${where} · ${moment.event ?? "no new event"} · ${timeText(moment.takenAt)}`;
     say(this.#label, text);
     this.#range.setAttribute("aria-valuetext", text);
   }

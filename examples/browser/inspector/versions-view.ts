@@ -21,6 +21,8 @@ export class VersionsView implements View {
     "No key, cell, event, trace or node differs: it was the index of runs that was written, or the same value again.",
   );
 
+  #shown = 0;
+
   /** @param choose is told which version is to be looked at */
   constructor(choose: (version: number) => void) {
     const { box, body } = table("What this version changed", ["Kind", "What", "How"]);
@@ -59,13 +61,14 @@ export class VersionsView implements View {
           "button",
           { type: "button", "data-version": String(each.version) },
           el("span", { class: "hi-number" }, String(each.version)),
-          el("strong", {}, each.event ?? "–"),
+          el("strong", {}, each.event ?? "no event"),
           el("span", { class: "hi-fine" }, timeText(each.takenAt)),
         );
         return el("li", {}, button);
       },
       (item, each) => item.firstElementChild?.setAttribute("aria-pressed", String(each.version === changes.version)),
     );
+    if (this.#shown !== changes.version) this.#scrollTo(changes.version);
     const { since, lines } = changes;
     say(
       this.#changed,
@@ -79,7 +82,18 @@ export class VersionsView implements View {
       this.#body,
       lines.map((line, index) => ({ ...line, key: `${changes.version} ${index}` })),
       ({ key }) => key,
-      ({ kind, what, how }) => el("tr", {}, el("td", {}, kind), el("th", { scope: "row" }, what), el("td", {}, how)),
+      ({ kind, what, how }) =>
+        el("tr", {}, el("td", { class: "hi-word" }, kind), el("th", { scope: "row" }, what), el("td", {}, how)),
     );
+  }
+
+  /** Brings a version into the list's own window; the page stays where it is. */
+  #scrollTo(version: number): void {
+    this.#shown = version;
+    const item = this.#list.querySelector(`[data-key="${version}"]`);
+    if (!(item instanceof HTMLElement)) return;
+    const top = item.getBoundingClientRect().top - this.#list.getBoundingClientRect().top;
+    const isSeen = top >= 0 && top + item.offsetHeight <= this.#list.clientHeight;
+    if (!isSeen) this.#list.scrollTop += top - this.#list.clientHeight / 3;
   }
 }

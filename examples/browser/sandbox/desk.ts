@@ -61,7 +61,8 @@ export class Desk {
       source.ask("events", { at, limit: 12 }),
     ]);
     const newest = events[0];
-    say(page.doing, newest === undefined ? "\u00a0" : (TOLD[newest.type]?.(fieldsOf(newest.payload)) ?? newest.type));
+    const told = newest === undefined ? "\u00a0" : (TOLD[newest.type]?.(fieldsOf(newest.payload)) ?? newest.type);
+    say(page.doing, at === undefined ? told : `At version ${at}: ${told}`);
     const failedIn = this.#showTests(results.map(({ key, value }) => [key.slice(RESULT.length), fieldsOf(value)]));
     const touched = events.find((event) => "path" in fieldsOf(event.payload));
     const path = this.#pinned ?? String(fieldsOf(touched?.payload)["path"] ?? files[0]?.key.slice(FILE.length) ?? "");

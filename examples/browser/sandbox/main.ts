@@ -74,7 +74,18 @@ function show(now: Standing | undefined): void {
   page.state.dataset["state"] = state;
   say(page.state, now === undefined ? state : `${STATES[state] ?? state} · step ${now.step}`);
   const isOver = now !== undefined && now.status !== "active" && now.status !== "paused";
-  say(page.go, now === undefined ? "Resume" : now.status === "active" ? "Pause" : now.step === 0 ? "Start" : "Resume");
+  say(
+    page.go,
+    now === undefined
+      ? "Resume"
+      : now.status === "active"
+        ? "Pause"
+        : isOver
+          ? "Done"
+          : now.step === 0
+            ? "Start"
+            : "Resume",
+  );
   page.go.disabled = isOver;
   for (const button of [page.kill, page.export, page.import, page.startOver, page.mode])
     button.disabled = now === undefined;
