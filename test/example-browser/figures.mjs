@@ -20,7 +20,7 @@ const settled = () => new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
 const PICTURES = [
   {
     name: "sandbox-light",
-    options: { width: 1280, height: 900 },
+    options: { width: 1280, height: 860 },
     async show(sandbox) {
       await pauseAt(sandbox, 38);
       await sandbox.tab("graph");
@@ -28,7 +28,7 @@ const PICTURES = [
   },
   {
     name: "sandbox-dark",
-    options: { width: 1120, height: 800, dark: true },
+    options: { width: 1280, height: 760, dark: true },
     async show(sandbox) {
       await pauseAt(sandbox, 50);
       await sandbox.tab("versions");

@@ -1,7 +1,7 @@
 /**
  * The inspector's part beside the database: answers its questions over the public interface.
  *
- * The past is shown from snapshots: after each commit one is taken, and the newest `held` of them are kept. So what lies further
+ * The past is shown from snapshots: one is taken whenever `note` is called after a commit, and the newest `held` of them are kept. So what lies further
  * back, or before the database was opened, cannot be looked at here, and what only they see stays in memory until they go.
  */
 import type { Database, Run, RunSnapshot, Snapshot, Value } from "holdfast";
