@@ -11,8 +11,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "../../scripts/steps.mjs";
 import { findChromium, findFirefox } from "../runtimes/install.mjs";
-import { keyboardCase, lookCases, runCases, sizeCase } from "./cases.mjs";
+import { runCases } from "./cases.mjs";
 import { buildSandbox, openSandbox, serveSandbox } from "./drive.mjs";
+import { keyboardCase, lookCases, sizeCase } from "./looks.mjs";
 
 const AXE = join(ROOT, "test/runtimes/node_modules/axe-core/axe.min.js");
 const named = process.argv.slice(2);

@@ -4,7 +4,7 @@
  * warn of. What a person does to it in a browser is test/example-browser/.
  */
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Database } from "holdfast";
@@ -117,6 +117,16 @@ test("the inspector's probe shows the versions that it holds, as they were, and 
   probe.dispose();
   expect(db.stats().snapshotsHeld).toBe(0);
   await db.close();
+});
+
+test("the inspector knows the public interface and itself, and nothing else", () => {
+  const folder = join(EXAMPLE, "inspector");
+  const imported = readdirSync(folder)
+    .filter((name) => name.endsWith(".ts"))
+    .flatMap((name) => [...readFileSync(join(folder, name), "utf8").matchAll(/^(?:import|\} from).*?"([^"]+)";$/gm)])
+    .map(([, from]) => from ?? "");
+  expect(imported.length).toBeGreaterThan(20);
+  expect(imported.filter((from) => from !== "holdfast" && !/^\.\/[\w.-]+$/.test(from))).toEqual([]);
 });
 
 test("the browser example is bundled without a warning, and finds its core beside it", async () => {

@@ -13,7 +13,7 @@ const NODES_SHOWN = 120;
 const NAME_CHARS = 21;
 const NAMES = ["path", "name", "title"];
 
-export function nameOf({ id, labels, properties }: GraphNode): string {
+function nameOf({ id, labels, properties }: GraphNode): string {
   const name = NAMES.map((each) => properties[each]).find((value) => typeof value === "string");
   return typeof name === "string" ? name : `${labels.join(", ")} ${id}`;
 }

@@ -27,9 +27,14 @@ const MODES: { readonly [M in DurabilityName]: string } = {
 
 const STATES: { readonly [state: string]: string } = { active: "at work", completed: "done" };
 
+/** What can only be used while there is a worker. */
+const CONTROLS = [page.kill, page.export, page.import, page.startOver, page.mode];
+
 /** `undefined` while there is no worker. */
 let standing: Standing | undefined;
 let retry: ReturnType<typeof setTimeout> | undefined;
+/** Whether another tab has the run, as far as is known. */
+let isLockedOut = false;
 
 const desk = new Desk();
 const inspector = new Inspector(page.inspector, (_overview, at, source) => {
@@ -54,9 +59,12 @@ function showFailure(error: unknown): void {
 }
 
 function onNews(news: News): void {
-  if ("waiting" in news) notice("Waiting for whoever has the database to let go of it…");
-  else if ("failed" in news) notice(`${news.failed.code ?? "Failed"}: ${news.failed.message}`, "warning");
-  else {
+  if ("waiting" in news) {
+    if (!isLockedOut) notice("Waiting for whoever has the database to let go of it…");
+  } else if ("failed" in news) {
+    const advice = session.isAlive ? " Kill the worker, and resume from what is stored." : "";
+    notice(`${news.failed.code ?? "Failed"}: ${news.failed.message}${advice}`, "warning");
+  } else {
     const before = standing;
     show(news.standing);
     if (before?.status === "active" && news.standing.status === "completed") {
@@ -68,31 +76,29 @@ function onNews(news: News): void {
   }
 }
 
-function show(now: Standing | undefined): void {
+/** @param without what is said where there is no worker */
+function show(now: Standing | undefined, without: "killed" | "closed" = "killed"): void {
   standing = now;
-  const state = now === undefined ? "killed" : now.status === "paused" && now.step === 0 ? "ready" : now.status;
+  const state = now === undefined ? without : now.status === "paused" && now.step === 0 ? "ready" : now.status;
   page.state.dataset["state"] = state;
   say(page.state, now === undefined ? state : `${STATES[state] ?? state} · step ${now.step}`);
   const isOver = now !== undefined && now.status !== "active" && now.status !== "paused";
-  say(
-    page.go,
-    now === undefined
-      ? "Resume"
-      : now.status === "active"
-        ? "Pause"
-        : isOver
-          ? "Done"
-          : now.step === 0
-            ? "Start"
-            : "Resume",
-  );
+  say(page.go, goLabel(now, isOver, without));
+  const focused = document.activeElement;
   page.go.disabled = isOver;
-  for (const button of [page.kill, page.export, page.import, page.startOver, page.mode])
-    button.disabled = now === undefined;
+  for (const control of CONTROLS) control.disabled = now === undefined;
+  // A button that was pressed and can do nothing more hands the focus to what can be done next.
+  if (focused instanceof HTMLButtonElement && focused.disabled) (isOver ? page.startOver : page.go).focus();
   if (now === undefined) return;
   sessionStorage.setItem(SEEN_KEY, String(now.step));
   page.mode.value = now.mode;
   say(page.modeAbout, MODES[now.mode]);
+}
+
+function goLabel(now: Standing | undefined, isOver: boolean, without: "killed" | "closed"): string {
+  if (now === undefined) return without === "killed" ? "Resume" : "Try again";
+  if (isOver) return "Done";
+  return now.status === "active" ? "Pause" : now.step === 0 ? "Start" : "Resume";
 }
 
 function showFacts({ storage: { kind, mechanism, persisted } }: Opened): void {
@@ -129,6 +135,7 @@ async function open(): Promise<void> {
   const seen = Number(sessionStorage.getItem(SEEN_KEY) ?? 0);
   try {
     const opened = await session.start();
+    isLockedOut = false;
     const text = account(opened, seen);
     showFacts(opened);
     show(opened.standing);
@@ -136,8 +143,9 @@ async function open(): Promise<void> {
   } catch (error) {
     if (isGone(error)) return;
     showFailure(error);
-    show(undefined);
-    if (error instanceof CallError && error.code === "LOCKED") {
+    show(undefined, "closed");
+    isLockedOut = error instanceof CallError && error.code === "LOCKED";
+    if (isLockedOut) {
       notice("Another tab has this run open. Close it, and the run goes on here by itself.", "warning");
       retry = setTimeout(() => void open(), LOCKED_RETRY_MS);
     }
