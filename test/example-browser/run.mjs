@@ -7,10 +7,10 @@
  *     node test/example-browser/run.mjs [chromium] [firefox]
  *     HOLDFAST_ONLY=kill node test/example-browser/run.mjs      those whose title has it in it
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "../../scripts/steps.mjs";
-import { findChromium, findFirefox } from "../runtimes/install.mjs";
+import { findChromium, findFirefox, installRuntimes } from "../runtimes/install.mjs";
 import { runCases } from "./cases.mjs";
 import { buildSandbox, openSandbox, serveSandbox } from "./drive.mjs";
 import { keyboardCase, lookCases, sizeCase } from "./looks.mjs";
@@ -45,6 +45,7 @@ async function perform(title, place, { options = {}, query = "", run }) {
 }
 
 async function main() {
+  if (!existsSync(AXE)) await installRuntimes();
   await buildSandbox();
   const axe = readFileSync(AXE, "utf8");
   const browsers = [
