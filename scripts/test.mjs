@@ -60,14 +60,6 @@ const INTEGRATIONS = { name: "LangGraph.js, Keyv (vitest)", row: "integrations",
 
 /** More than two cores: what runs in browsers, or syncs files, waits for most of its time. */
 const RUNS_AT_ONCE = 3;
-/** What runs side by side with the suites on every runtime, longest first. */
-const SUITES = [
-  durabilityRun("simulated disks", "simulation"),
-  UNIT_DEBUG,
-  durabilityRun("interleavings of workers", "interleavings"),
-  durabilityRun("damage", "damage"),
-  INTEGRATIONS,
-];
 /** What kills processes has the machine to itself. */
 const KILLS = { ...durabilityRun("kills and system calls", "crash"), filesAtOnce: 2 };
 
@@ -85,10 +77,14 @@ async function browserStep(name, storage, script) {
   return { result, row: { runtime: "browsers", storage, ...numbers } };
 }
 
-/** What each is called, its row, and its script. */
-const BROWSER_SUITES = [
-  ["killed tabs and browsers", "crash", "test/browser-crash/run.mjs"],
-  ["the sandbox, as a person uses it", "sandbox", "test/example-browser/run.mjs"],
+/** What runs side by side with the suites on every runtime, longest first. */
+const SUITES = [
+  () => vitestStep(durabilityRun("simulated disks", "simulation")),
+  () => vitestStep(UNIT_DEBUG),
+  () => browserStep("the sandbox, as a person uses it", "sandbox", "test/example-browser/run.mjs"),
+  () => vitestStep(durabilityRun("interleavings of workers", "interleavings")),
+  () => vitestStep(durabilityRun("damage", "damage")),
+  () => vitestStep(INTEGRATIONS),
 ];
 
 /** Between two releases of Node that are run: by hand, `node test/runtimes/run.mjs node`. */
@@ -107,7 +103,7 @@ async function conformance() {
 
 /** Runs suites and runtimes side by side, in turn one of these and one of those. @returns the results of both */
 async function sideBySide(suites, runtimes) {
-  const further = suites.map((suite, at) => ({ at, run: async () => ({ further: await vitestStep(suite) }) }));
+  const further = suites.map((suite, at) => ({ at, run: async () => ({ further: await suite() }) }));
   const outcomes = runtimes.map((runtime, at) => ({ at, run: async () => ({ outcomes: await runtime() }) }));
   const inTurn = [...further, ...outcomes].sort((a, b) => a.at - b.at);
   const results = await inParallel(inTurn, RUNS_AT_ONCE, ({ run }) => run());
@@ -135,7 +131,7 @@ async function main() {
     const { further, outcomes: conformed } = await sideBySide(SUITES, runtimes);
     outcomes = conformed;
     further.push(await vitestStep(KILLS));
-    for (const suite of BROWSER_SUITES) further.push(await browserStep(...suite));
+    further.push(await browserStep("killed tabs and browsers", "crash", "test/browser-crash/run.mjs"));
     for (const { result, row } of further) {
       steps.push(result);
       rows.push(row);
