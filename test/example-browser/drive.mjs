@@ -2,20 +2,18 @@
  * The sandbox, built and served, and a page of it in Chromium or Firefox. What it keeps true: the page is driven by what playwright
  * and puppeteer call alike, with keys and clicks as a person's; which library drives which browser is known here alone.
  */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:http";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { extname, join } from "node:path";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
 import { ROOT } from "../../scripts/steps.mjs";
+import { serve } from "../support/browsers.mjs";
 
 export const EXAMPLE = join(ROOT, "examples/browser");
 const SITE = join(ROOT, "build/example-browser");
 const RUNTIMES = join(ROOT, "test/runtimes/node_modules");
 const PUPPETEER = join(RUNTIMES, "puppeteer-core/lib/esm/puppeteer/puppeteer-core.js");
-const ISOLATING = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
-const TYPES = { ".js": "text/javascript", ".css": "text/css", ".wasm": "application/wasm", ".html": "text/html" };
 const WAIT_MS_MAX = 30_000;
 const CHROMIUM_FLAGS = [
   "--no-sandbox",
@@ -33,31 +31,11 @@ export async function buildSandbox() {
   await build({ root: EXAMPLE, logLevel: "error" });
 }
 
-/** Serves what was bundled. `bytes()` is what has been asked for so far, gzipped. */
+/** Serves what was bundled; `sent` has the bytes of each file that was asked for, gzipped. */
 export async function serveSandbox({ isolated }) {
-  const headers = isolated ? ISOLATING : {};
   const sent = new Map();
-  const server = createServer((request, response) => {
-    const path = new URL(request.url, "http://localhost").pathname;
-    const file = path === "/" ? "index.html" : path.slice(1);
-    try {
-      const content = readFileSync(join(SITE, file));
-      sent.set(file, gzipSync(content, { level: 9 }).length);
-      response.writeHead(200, { ...headers, "Content-Type": TYPES[extname(file)] ?? "application/octet-stream" });
-      response.end(content);
-    } catch {
-      response.writeHead(404, headers).end();
-    }
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return {
-    url: `http://127.0.0.1:${server.address().port}/`,
-    sent,
-    close: () => {
-      server.closeAllConnections();
-      server.close();
-    },
-  };
+  const onSent = (file, content) => sent.set(file, gzipSync(content, { level: 9 }).length);
+  return { ...(await serve(SITE, undefined, { isolated, onSent })), sent };
 }
 
 async function openChromium({ executablePath, profile, width, height, dark }) {

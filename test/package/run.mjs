@@ -7,9 +7,9 @@
  * Each bundler builds one page, which is tried in Chromium and Firefox; each runtime does what the README and the guides show; the core is compiled
  * anew and compared.
  */
-import { build } from "../../scripts/build.mjs";
-import { explainFailures, inParallel, isMain, StepError, step } from "../../scripts/steps.mjs";
-import { explainOutcomes, missing, rowsOf, table, totalOf } from "../runtimes/collect.mjs";
+import { isMain, step } from "../../scripts/steps.mjs";
+import { runAlone } from "../runtimes/alone.mjs";
+import { missing } from "../runtimes/collect.mjs";
 import { findChromium, findFirefox, installRuntimes, serverRuntimes } from "../runtimes/install.mjs";
 import { BUNDLER_NAMES, buildPage, developPage } from "./bundlers.mjs";
 import { tryInstalled } from "./installed.mjs";
@@ -99,24 +99,4 @@ export async function packageRuns(wanted = []) {
   ];
 }
 
-async function main() {
-  const built = await build({ debug: false, quiet: true });
-  if (explainFailures(built) > 0) return 1;
-  const runs = await packageRuns(process.argv.slice(2));
-  const outcomes = (await inParallel(runs, AT_ONCE, (run) => run())).flat();
-  explainOutcomes(outcomes);
-  const rows = rowsOf(outcomes);
-  const { passed, failed, skipped } = totalOf(rows);
-  console.log(`\n${table(rows)}\n\n${passed} passed, ${failed} failed, ${skipped} skipped`);
-  return failed > 0 ? 1 : 0;
-}
-
-if (isMain(import.meta.url)) {
-  try {
-    process.exitCode = await main();
-  } catch (error) {
-    if (!(error instanceof StepError)) throw error;
-    console.error(error.message);
-    process.exitCode = 1;
-  }
-}
+if (isMain(import.meta.url)) await runAlone(packageRuns, AT_ONCE);

@@ -12,20 +12,10 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { build } from "../../scripts/build.mjs";
-import {
-  explainFailures,
-  inParallel,
-  isMain,
-  ROOT,
-  runNode,
-  runOrThrow,
-  StepError,
-  step,
-  tool,
-} from "../../scripts/steps.mjs";
+import { isMain, ROOT, runNode, runOrThrow, StepError, step, tool } from "../../scripts/steps.mjs";
+import { runAlone } from "./alone.mjs";
 import { BROWSER_PARTS, bundlePages, runInBrowser, titleOf } from "./browser.mjs";
-import { Collector, explainOutcomes, missing, rowsOf, table, totalOf } from "./collect.mjs";
+import { Collector, missing, rowsOf, totalOf } from "./collect.mjs";
 import { edgeRuntime, findChromium, findFirefox, installRuntimes, serverRuntimes } from "./install.mjs";
 import { runInWorkerd } from "./workerd.mjs";
 
@@ -175,24 +165,4 @@ export async function conformanceRuns(wanted = [], leftOut = []) {
   ];
 }
 
-async function main() {
-  const built = await build({ debug: false, quiet: true });
-  if (explainFailures(built) > 0) return 1;
-  const runs = await conformanceRuns(process.argv.slice(2));
-  const outcomes = (await inParallel(runs, RUNTIMES_AT_ONCE, (run) => run())).flat();
-  explainOutcomes(outcomes);
-  const rows = rowsOf(outcomes);
-  const { passed, failed, skipped } = totalOf(rows);
-  console.log(`\n${table(rows)}\n\n${passed} passed, ${failed} failed, ${skipped} skipped`);
-  return failed > 0 ? 1 : 0;
-}
-
-if (isMain(import.meta.url)) {
-  try {
-    process.exitCode = await main();
-  } catch (error) {
-    if (!(error instanceof StepError)) throw error;
-    console.error(error.message);
-    process.exitCode = 1;
-  }
-}
+if (isMain(import.meta.url)) await runAlone(conformanceRuns, RUNTIMES_AT_ONCE);

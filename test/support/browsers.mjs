@@ -14,7 +14,7 @@ import { ROOT } from "../../scripts/steps.mjs";
 
 const PUPPETEER = join(ROOT, "test/runtimes/node_modules/puppeteer-core/lib/esm/puppeteer/puppeteer-core.js");
 const ISOLATING = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
-const TYPES = { ".js": "text/javascript", ".wasm": "application/wasm", ".html": "text/html" };
+const TYPES = { ".js": "text/javascript", ".css": "text/css", ".wasm": "application/wasm", ".html": "text/html" };
 const CHROMIUM_FLAGS = [
   "--no-sandbox",
   "--disable-gpu",
@@ -59,10 +59,15 @@ function bodyOf(request, then) {
 }
 
 /**
- * Serves a bundled folder, with headers of the caller's beside those that isolate; `onPost(path, body)` takes what the page posts.
+ * Serves a bundled folder, with headers of the caller's beside those that isolate; `onPost(path, body)` takes what the page posts,
+ * `onSent(file, content)` is told what it was given.
  * @returns its URL, and what ends it
  */
-export async function serve(site, onPost = () => {}, { isolated = true, headers: further = {} } = {}) {
+export async function serve(
+  site,
+  onPost = () => {},
+  { isolated = true, headers: further = {}, onSent = () => {} } = {},
+) {
   const headers = { ...(isolated ? ISOLATING : {}), ...further };
   const server = createServer((request, response) => {
     const path = new URL(request.url, "http://localhost").pathname;
@@ -76,6 +81,7 @@ export async function serve(site, onPost = () => {}, { isolated = true, headers:
     const file = path === "/" ? "index.html" : path.slice(1);
     try {
       const content = readFileSync(join(site, file));
+      onSent(file, content);
       response.writeHead(200, { ...headers, "Content-Type": TYPES[extname(file)] ?? "application/octet-stream" });
       response.end(content);
     } catch {
