@@ -37,6 +37,8 @@ import {
 
 const EPOCH_MAX = 2 ** 32 - 1;
 const LOCK_PATTERN = /^lock\.([1-9]\d{0,9})$/;
+/** What an owner writes before it has its name: a segment, a checkpoint, or a record of its own. */
+const TEMPORARY_PATTERN = /^(\d{12}\.(log|ckp)|lock\.[0-9a-f]+)\.tmp$/;
 /** What a link is refused with where there are none. */
 const NO_LINKS = new Set(["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EINVAL", "EISDIR", "EMLINK", "UNKNOWN"]);
 const LOCK_ATTEMPTS_MAX = 64;
@@ -249,7 +251,7 @@ function locked(
   });
 }
 
-/** Removes what dead owners left: temporaries, lower locks, sockets that nobody listens on. */
+/** Removes what dead owners left: temporaries, lower locks, sockets that nobody listens on. What others keep there stays. */
 async function tidy(owner: Contender, epoch: number): Promise<void> {
   const { node, directory, record } = owner;
   let names: readonly string[] = [];
@@ -259,7 +261,7 @@ async function tidy(owner: Contender, epoch: number): Promise<void> {
   for (const name of names) {
     const other = epochOf(name);
     const stale =
-      name.endsWith(TEMPORARY_SUFFIX) ||
+      TEMPORARY_PATTERN.test(name) ||
       (other > 0 && other < epoch) ||
       (name !== record.socket && (await isDeadSocket(node, directory, name)));
     if (stale) ignoreErrors(() => node.fs.rmSync(node.path.join(directory, name), { force: true }));

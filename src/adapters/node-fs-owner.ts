@@ -15,6 +15,7 @@
 import { codeOf, ignoreErrors, openFile, type Platform } from "./node-fs-platform.js";
 
 const SOCKET_SUFFIX = ".sock";
+const SOCKET_PATTERN = /^[0-9a-f]{8}\.sock$/;
 /** The address of a unix socket holds 104 bytes on some systems and 108 on others, its terminator included. */
 const SOCKET_PATH_BYTES_MAX = 100;
 const PIPE_PREFIX = "\\\\.\\pipe\\";
@@ -142,7 +143,7 @@ export function listen(node: Platform, directory: string, nonce: string): Promis
 
 /** Whether a file in the directory is a socket by its name, and nobody listens on it. */
 export async function isDeadSocket(node: Platform, directory: string, name: string): Promise<boolean> {
-  return name.endsWith(SOCKET_SUFFIX) && (await probe(node, socketAddress(node, directory, name))) === "refused";
+  return SOCKET_PATTERN.test(name) && (await probe(node, socketAddress(node, directory, name))) === "refused";
 }
 
 function socketAddress(node: Platform, directory: string, name: string): string {

@@ -4,7 +4,7 @@
  *     000000000001.log      a segment; written under its name + ".tmp", synced, renamed, the directory synced
  *     000000000003.ckp      a checkpoint, written in the same way
  *     lock.7, *.sock        who owns the directory: `node-fs-lock.ts`
- *     *.tmp                 left over from something that did not finish; the next owner removes it
+ *     *.log.tmp, *.ckp.tmp  left over from something that did not finish; the next owner removes it, and nothing of others
  *
  * What it keeps true:
  *  - importing it touches nothing of `node:*`: built-in modules are looked up at `open`, so bundlers may see this file;

@@ -1,7 +1,7 @@
 // A graph that a process runs until it is killed, and another goes on with: `node killed-graph.mjs <directory> <part>`.
 //
-// Each node notes in a file that it has run. What a part has come to is printed as one line of JSON; then it stays alive, with the
-// database open, until it is killed, or with the last part ends.
+// Each node notes in a file that it has run. What a part has come to is printed as one line of JSON; then it stays alive
+// until it is killed, with the database open but for the last part.
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import { Annotation, Command, interrupt, START, StateGraph } from "@langchain/langgraph";
@@ -60,6 +60,7 @@ if (part === "begin") {
   await graph.invoke(new Command({ resume: "yes" }), config);
 } else {
   const state = await graph.invoke(null, config);
-  say(state.log);
   await db.close();
+  say(state.log);
+  await stay();
 }

@@ -94,6 +94,49 @@ describe("a graph", () => {
     expect(forked.values.log).toEqual(["begun", "looked", "looked again", "answered two"]);
   });
 
+  // A copy follows what the copied one followed, and names no channel as new: what that one had changed was missing in it.
+  it("is copied with all that it holds, and goes on from there, as with LangGraph's own saver", async () => {
+    const Pair = Annotation.Root({ n: Annotation<number>(), k: Annotation<number>() });
+    const outcomes = [];
+    for (const checkpointer of [saver, new MemorySaver()]) {
+      const graph = new StateGraph(Pair)
+        .addNode("a", () => ({ n: 1 }))
+        .addNode("b", () => ({ k: 2 }))
+        .addEdge(START, "a")
+        .addEdge("a", "b")
+        .compile({ checkpointer });
+      const config = { configurable: { thread_id: "t" } };
+      await graph.invoke({}, config);
+      const history = await collect(graph.getStateHistory(config));
+      const [ended, before] = [history[0], history.find(({ next }) => next[0] === "b")];
+      if (ended === undefined || before === undefined) throw new Error("the graph has no such history");
+      const copy = await graph.updateState(before.config, null, "__copy__");
+      const { values, next } = await graph.getState(copy);
+      const end = await graph.updateState(ended.config, null, "__copy__");
+      outcomes.push({ values, next, on: await graph.invoke(null, copy), end: (await graph.getState(end)).values });
+    }
+    expect(outcomes[0]).toEqual({ values: { n: 1 }, next: ["b"], on: { n: 1, k: 2 }, end: { n: 1, k: 2 } });
+    expect(outcomes[0]).toEqual(outcomes[1]);
+  });
+
+  it("keeps what it holds where its thread is deleted in mid-run", async () => {
+    const Three = Annotation.Root({ n: Annotation<number>(), k: Annotation<number>(), l: Annotation<number>() });
+    const graph = new StateGraph(Three)
+      .addNode("a", () => ({ n: 1 }))
+      .addNode("b", async () => {
+        await saver.deleteThread("t");
+        return { k: 1 };
+      })
+      .addNode("c", () => ({ l: 1 }))
+      .addEdge(START, "a")
+      .addEdge("a", "b")
+      .addEdge("b", "c")
+      .compile({ checkpointer: saver });
+    const config = { configurable: { thread_id: "t" }, durability: "sync" as const };
+    await graph.invoke({}, config);
+    expect((await graph.getState(config)).values).toEqual({ n: 1, k: 1, l: 1 });
+  });
+
   it("keeps those within it in namespaces of the same thread", async () => {
     const inner = askingGraph().compile();
     const graph = new StateGraph(State)
@@ -266,4 +309,34 @@ it("deletes threads and finds new ones durably, also where only asynchronous com
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+});
+
+describe("a thread", () => {
+  const config = { configurable: { thread_id: "t" } };
+  const put = () => saver.put(config, checkpointOf({ x: [1, 1] }), META, { x: 1 });
+
+  it("is found as long as it has a checkpoint, also where it was deleted beside a put", async () => {
+    for (let turns = 0; turns < 40; turns++) {
+      await put();
+      const going = put();
+      for (let turn = 0; turn < turns; turn++) await null;
+      await saver.deleteThread("t");
+      await going;
+      const isThere = (await saver.getTuple(config)) !== undefined;
+      expect((await collect(saver.list({}))).length > 0, `after ${turns} turns`).toBe(isThere);
+      await saver.deleteThread("t");
+    }
+  });
+
+  it("refuses what is no thread, no config, no database and no serializer, by name", async () => {
+    const code = (error: unknown): unknown => (error as { code?: unknown }).code;
+    const refused = async (work: () => Promise<unknown>): Promise<unknown> => work().then(() => "taken", code);
+    expect(await refused(() => saver.deleteThread(undefined as unknown as string))).toBe("INVALID_ARGUMENT");
+    expect(await refused(() => saver.getTuple(undefined as unknown as Config))).toBe("INVALID_ARGUMENT");
+    expect(await refused(() => collect(saver.list(undefined as unknown as Config)))).toBe("INVALID_ARGUMENT");
+    expect(() => new HoldfastSaver(undefined as unknown as Database)).toThrow(/pass a Database/);
+    const serde = { dumpsTyped: async () => ["json", "{}"], loadsTyped: async () => ({}) };
+    const wrong = new HoldfastSaver(db, serde as never);
+    expect(await refused(() => wrong.put(config, checkpointOf({ x: [1, 1] }), META, { x: 1 }))).toBe("INVALID_VALUE");
+  });
 });

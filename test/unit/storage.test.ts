@@ -102,6 +102,15 @@ describe("files", () => {
     expect(fs.readdirSync(directory.path).filter((name) => name.endsWith(".tmp"))).toEqual([]);
   });
 
+  // Somebody had put an export beside the log under a name that ends so; opening the database took it away.
+  test("what others keep in the directory stays, whatever it is called", async () => {
+    const others = ["backup.tmp", "notes.sock", "1.log.tmp", "lock.tmp", "000000000002.log.tmp.old"];
+    for (const name of others) fs.writeFileSync(join(directory.path, name), "precious");
+    await session.close();
+    session = await open();
+    expect(fs.readdirSync(directory.path).filter((name) => others.includes(name))).toEqual([...others].sort());
+  });
+
   test("short writes are continued, and writing nothing is an error", () => {
     const write = fs.writeSync;
     vi.spyOn(fs, "writeSync").mockImplementation(((

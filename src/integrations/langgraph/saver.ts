@@ -31,6 +31,12 @@ type Config = Parameters<BaseCheckpointSaver["getTuple"]>[0];
 
 /** What is needed of a config's `configurable`, by its names there. */
 function textOf(config: Config, name: "thread_id" | "checkpoint_ns" | "checkpoint_id"): string | undefined {
+  if (typeof config !== "object" || config === null) {
+    throw new HoldfastError(
+      "INVALID_ARGUMENT",
+      `A config must be an object, as in { configurable: { thread_id: "…" } }.`,
+    );
+  }
   const value: unknown = config.configurable?.[name];
   if (value === undefined || value === null || typeof value === "string") return value ?? undefined;
   throw new HoldfastError("INVALID_ARGUMENT", `"configurable.${name}" must be a string, got ${typeof value}.`);
@@ -77,6 +83,9 @@ export class HoldfastSaver extends BaseCheckpointSaver {
   /** `serde` makes bytes of what a graph holds; LangGraph's own if left out. */
   constructor(db: Database, serde?: SerializerProtocol) {
     super(serde);
+    if (typeof db?.run !== "function") {
+      throw new HoldfastError("INVALID_ARGUMENT", "HoldfastSaver: pass a Database, as Database.open makes it.");
+    }
     this.#db = db;
   }
 
@@ -94,7 +103,7 @@ export class HoldfastSaver extends BaseCheckpointSaver {
   async *list(config: Config, options: CheckpointListOptions = {}): AsyncGenerator<CheckpointTuple> {
     const { before, filter, limit = Number.POSITIVE_INFINITY } = options;
     let left = limit;
-    const end = before === undefined ? "" : getCheckpointId(before);
+    const end = before === undefined || before === null ? "" : getCheckpointId(before);
     for (const { thread, namespace, id } of this.#found(config)) {
       if (left <= 0) return;
       if (end !== "" && id >= end) continue;
@@ -109,7 +118,8 @@ export class HoldfastSaver extends BaseCheckpointSaver {
   }
 
   /**
-   * Stores a checkpoint, and of its channels those that `newVersions` names, in one transaction.
+   * Stores a checkpoint in one transaction, with those of its channels that `newVersions` names, and those that the thread has
+   * had at their versions.
    * @throws HoldfastError `INVALID_ARGUMENT` without a `thread_id`.
    */
   async put(
@@ -121,27 +131,18 @@ export class HoldfastSaver extends BaseCheckpointSaver {
     const thread = new Thread(this.#db, required(config, "thread_id", "put a checkpoint"));
     const namespace = textOf(config, "checkpoint_ns") ?? "";
     const { channel_values: values, ...rest } = copyCheckpoint(checkpoint);
-    const channels = Object.keys(values);
-    const isNew = (channel: string): boolean => Object.hasOwn(newVersions, channel);
-    const [dumped, dumpedMetadata, changed] = await Promise.all([
-      this.serde.dumpsTyped(rest),
-      this.serde.dumpsTyped(metadata),
-      Promise.all(
-        channels.filter(isNew).map(async (channel) => {
-          const version = newVersions[channel] as number | string;
-          return [channel, version, await this.serde.dumpsTyped(values[channel])] as const;
-        }),
-      ),
-    ]);
+    const [dumped, dumpedMetadata] = await Promise.all([this.serde.dumpsTyped(rest), this.serde.dumpsTyped(metadata)]);
     await thread.put(namespace, checkpoint.id, {
       version: checkpoint.v,
       parent: getCheckpointId(config) || null,
       checkpoint: dumped,
       metadata: dumpedMetadata,
-      changed,
-      unchanged: channels
-        .filter((channel) => !isNew(channel))
-        .map((channel) => [channel, checkpoint.channel_versions[channel]] as const),
+      channels: Object.keys(values).map((name) => ({
+        name,
+        version: newVersions[name] ?? checkpoint.channel_versions[name] ?? 0,
+        isNew: Object.hasOwn(newVersions, name),
+      })),
+      dump: (channel) => this.serde.dumpsTyped(values[channel]),
     });
     return configOf(thread, namespace, checkpoint.id);
   }
@@ -167,6 +168,12 @@ export class HoldfastSaver extends BaseCheckpointSaver {
 
   /** Deletes a thread with all its checkpoints and writes, in one commit. */
   async deleteThread(threadId: string): Promise<void> {
+    if (typeof threadId !== "string") {
+      throw new HoldfastError(
+        "INVALID_ARGUMENT",
+        `deleteThread: the thread's id must be a string, got ${typeof threadId}.`,
+      );
+    }
     await new Thread(this.#db, threadId).delete();
   }
 

@@ -9,8 +9,10 @@
  * What it keeps true:
  *  - `<x>` is x as a component of a URI, or its digest where that is long, so that names of any length and content fit;
  *  - the checkpoints of a namespace sort by their ids, which rise with time, so that the last key is the newest checkpoint;
- *  - a channel's value is stored once, with the checkpoint that changed it: later ones name that checkpoint. Versions of
- *    channels name nothing, since two branches of a thread count them alike;
+ *  - a channel's value is stored once, with the checkpoint that changed it, and those that follow name that checkpoint. Versions
+ *    of channels name nothing, since two branches of a thread count them alike;
+ *  - what was not said to have changed and is not in the checkpoint before is stored anew where the thread knows the channel at
+ *    that version, as that of a copy, or no longer has the checkpoint before. A thread that never had it does not take it up;
  *  - what a serializer made is kept as the bytes that it made.
  */
 import type { Database, KVReader, KVStore, Value } from "../../index.js";
@@ -64,13 +66,22 @@ export interface Whole {
   readonly parentWrites: readonly StoredWrite[];
 }
 
+/** A channel of a checkpoint that is to be stored. */
+export interface NewChannel {
+  readonly name: string;
+  readonly version: number | string;
+  /** Whether it has changed since the checkpoint that it follows. */
+  readonly isNew: boolean;
+}
+
 /** A checkpoint that is to be stored. */
 export interface NewCheckpoint extends Omit<Stored, "values"> {
-  /** The channels that have changed, with what they hold. */
-  readonly changed: readonly (readonly [channel: string, version: number | string, value: Typed])[];
-  /** Those that hold what they held in the checkpoint that it follows. */
-  readonly unchanged: readonly (readonly [channel: string, version: number | string | undefined])[];
+  readonly channels: readonly NewChannel[];
+  /** What a channel holds: asked for where the checkpoint that it follows does not have it. */
+  readonly dump: (channel: string) => Promise<Typed>;
 }
+
+type StoredValue = Stored["values"][number];
 
 /** From this version of LangGraph's format on, sends are in a channel and no longer among the writes. */
 export const SENDS_IN_CHANNEL_VERSION = 4;
@@ -90,6 +101,9 @@ const writesOf = (namespace: string, id: string): string => `writes/${part(names
 
 /** Bytes as a value: a subclass such as Node's Buffer is none. */
 function asValue([type, bytes]: Typed): Value {
+  if (typeof type !== "string" || !ArrayBuffer.isView(bytes)) {
+    throw new HoldfastError("INVALID_VALUE", "The serializer's dumpsTyped must make a name and bytes.");
+  }
   return [type, new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)];
 }
 
@@ -99,6 +113,37 @@ function readStored(kv: KVReader, namespace: string, id: string): Stored | undef
 
 function readWrites(kv: KVReader, namespace: string, id: string): StoredWrite[] {
   return kv.list({ prefix: writesOf(namespace, id) }).map(([, write]) => write as unknown as StoredWrite);
+}
+
+/** Those channels, by their names, that a checkpoint has at the same version: its rows say where they are stored. */
+function inheritedFrom(
+  kv: KVReader,
+  namespace: string,
+  parent: string | null,
+  channels: readonly NewChannel[],
+): ReadonlyMap<string, StoredValue> {
+  const stored = parent === null ? undefined : readStored(kv, namespace, parent);
+  const versions = new Map(channels.filter(({ isNew }) => !isNew).map(({ name, version }) => [name, version]));
+  const inherited = (stored?.values ?? []).filter(([name, version]) => versions.get(name) === version);
+  return new Map(inherited.map((value) => [value[0], value]));
+}
+
+/** Of channels that the checkpoint before does not have: those that are new, and those that the thread has had at that version. */
+function knownOf(
+  kv: KVReader,
+  namespace: string,
+  parent: string | null,
+  channels: readonly NewChannel[],
+): readonly NewChannel[] {
+  if (channels.every(({ isNew }) => isNew)) return channels;
+  if (parent !== null && readStored(kv, namespace, parent) === undefined) return channels;
+  const had = new Map<string, Set<number | string>>();
+  for (const [, stored] of kv.list({ prefix: checkpointsOf(namespace) })) {
+    for (const [name, version] of (stored as unknown as Stored).values) {
+      had.set(name, (had.get(name) ?? new Set()).add(version));
+    }
+  }
+  return channels.filter(({ name, version, isNew }) => isNew || had.get(name)?.has(version) === true);
 }
 
 /** The ids of all threads that the database has. */
@@ -162,23 +207,39 @@ export class Thread {
     }
   }
 
-  /** Stores a checkpoint with the values that have changed, in one transaction. */
-  put(namespace: string, id: string, { changed, unchanged, ...checkpoint }: NewCheckpoint): Promise<void> {
-    return this.#write((kv) => {
-      const parent = checkpoint.parent === null ? undefined : readStored(kv, namespace, checkpoint.parent);
-      const inherited = (parent?.values ?? []).filter(([channel, version]) =>
-        unchanged.some(([name, at]) => name === channel && at === version),
-      );
-      for (const [channel, , value] of changed) kv.put(valueKey(namespace, id, channel), asValue(value));
-      this.#keepNamespace(kv, namespace);
-      kv.put(checkpointsOf(namespace) + id, {
-        version: checkpoint.version,
-        parent: checkpoint.parent,
-        checkpoint: asValue(checkpoint.checkpoint),
-        metadata: asValue(checkpoint.metadata),
-        values: [...inherited, ...changed.map(([channel, version]) => [channel, version, id])] as unknown as Value,
+  /** Stores a checkpoint with those values that the one before it does not have, in one transaction. */
+  async put(namespace: string, id: string, { channels, dump, ...checkpoint }: NewCheckpoint): Promise<void> {
+    const dumped = new Map<string, Typed>();
+    const parentIn = (kv: KVReader) => inheritedFrom(kv, namespace, checkpoint.parent, channels);
+    for (let isStored = false; !isStored; ) {
+      const { kv: published } = this.#db.run(this.#run);
+      const inherited = parentIn(published);
+      const missing = channels.filter(({ name }) => !inherited.has(name) && !dumped.has(name));
+      const known = knownOf(published, namespace, checkpoint.parent, missing);
+      await Promise.all(known.map(async ({ name }) => dumped.set(name, await dump(name))));
+      const unknown = new Set(missing.filter((channel) => !known.includes(channel)));
+      isStored = await this.#write((kv) => {
+        const found = parentIn(kv);
+        // The checkpoint before it was deleted meanwhile, with what was to be inherited.
+        const taken = channels.filter((channel) => !unknown.has(channel));
+        if (taken.some(({ name }) => !found.has(name) && !dumped.has(name))) return false;
+        const values = taken.map(({ name, version }) => {
+          const value = dumped.get(name);
+          if (value === undefined) return found.get(name);
+          kv.put(valueKey(namespace, id, name), asValue(value));
+          return [name, version, id];
+        });
+        this.#keepNamespace(kv, namespace);
+        kv.put(checkpointsOf(namespace) + id, {
+          version: checkpoint.version,
+          parent: checkpoint.parent,
+          checkpoint: asValue(checkpoint.checkpoint),
+          metadata: asValue(checkpoint.metadata),
+          values: values as unknown as Value,
+        });
+        return true;
       });
-    });
+    }
   }
 
   /** Stores writes in one transaction. One that is there stays as it is, unless its index is negative: such is replaced. */
@@ -194,7 +255,16 @@ export class Thread {
 
   /** Deletes the thread with all that it has, in one commit; resolves once that is durable. */
   async delete(): Promise<void> {
-    if (this.#db.deleteRun(this.#run, DEFERRED)) await this.#db.flush();
+    for (let attempt = 1; ; attempt++) {
+      try {
+        if (this.#db.deleteRun(this.#run, DEFERRED)) await this.#db.flush();
+        return;
+      } catch (error) {
+        // A commit of the thread is on its way to a storage that no synchronous call can wait for.
+        if (attempt === RETRY.attempts || !HoldfastError.is(error, "BUSY")) throw error;
+        await this.#db.flush();
+      }
+    }
   }
 
   /** A namespace that is stored by its digest is kept in full beside it. */
@@ -207,14 +277,21 @@ export class Thread {
     return encoded.startsWith("#") ? String(kv.get(`namespaces/${encoded}`)) : decodeURIComponent(encoded);
   }
 
-  async #write(body: (kv: KVStore) => void): Promise<void> {
+  async #write<T>(body: (kv: KVStore) => T): Promise<T> {
     this.#enter();
-    await this.#db.run(this.#run).transactionAsync(({ kv }) => body(kv), { retry: RETRY });
+    const result = await this.#db.run(this.#run).transactionAsync(async ({ kv }) => body(kv), { retry: RETRY });
+    // Whoever has deleted the thread in between has taken its entry, and not what was written after that.
+    if (!this.#isEntered && this.#db.run(this.#run).kv.keys({ limit: 1 }).length > 0) this.#enter();
+    return result;
+  }
+
+  get #isEntered(): boolean {
+    return this.#db.runs.get(this.#run) !== undefined;
   }
 
   /** Puts the run into the index, where threads are found: before its first write, so that none is missing there. */
   #enter(): void {
-    if (this.#db.runs.get(this.#run) !== undefined) return;
+    if (this.#isEntered) return;
     try {
       this.#db.runs.create({ name: this.#run, tags: [TAG], metadata: { thread: this.id } }, DEFERRED);
     } catch (error) {
