@@ -115,7 +115,7 @@ export function statusError(status: number, what = "The call"): HoldfastError {
     case abi.STATUS_BUSY_SNAPSHOTS:
       return new HoldfastError(
         "BUSY",
-        `Snapshots of ${abi.SNAPSHOT_SLOTS} different versions are held, which is the most there can be. Dispose of some.`,
+        `Snapshots and transactions hold ${abi.SNAPSHOT_SLOTS} different versions, the most there can be. Dispose of some, or let some end.`,
         { details: { limit: abi.SNAPSHOT_SLOTS } },
       );
     case abi.STATUS_TRANSACTION_CLOSED:
