@@ -10,13 +10,13 @@ import type { Call, Command } from "./command.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
 import { runtimeName } from "./runtime.js";
 import { fileFailure } from "./system-errors.js";
+import { removedAfter } from "./temporary.js";
 import { duration, table } from "./text.js";
 
 const SECONDS = 3;
 const KEYS = 10_000;
 const IN_FLIGHT = 64;
 const BATCHES_LEAST = 3;
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 export const benchCommand: Command = {
   name: "bench",
@@ -47,30 +47,24 @@ async function bench(call: Call): Promise<ExitCode> {
   const { out } = call;
   const seconds = call.number("seconds", SECONDS, { least: 0.01, whole: false });
   const place = makePlace(call.operandIfGiven(0) ?? tmpdir());
-  const remove = (): void => rmSync(place, { recursive: true, force: true });
-  process.once("exit", remove);
-  // A signal ends the process by this way too.
-  const stop = (_: NodeJS.Signals, number: number): never => process.exit(128 + number);
-  for (const signal of SIGNALS) process.once(signal, stop);
   const rows: Row[] = [];
-  try {
-    const db = await Database.open({ path: place, durability: "strict" });
-    const memory = await Database.open({ durability: "in-memory" });
-    try {
-      const subjects = [...memorySubjects(memory.run("bench")), ...fileSubjects(db.run("bench"))];
-      for (const subject of subjects) {
-        out.progress(`bench: ${subject.name}`);
-        rows.push(await measure(subject, (seconds * 1000) / subjects.length));
+  await removedAfter(
+    () => rmSync(place, { recursive: true, force: true }),
+    async () => {
+      const db = await Database.open({ path: place, durability: "strict" });
+      const memory = await Database.open({ durability: "in-memory" });
+      try {
+        const subjects = [...memorySubjects(memory.run("bench")), ...fileSubjects(db.run("bench"))];
+        for (const subject of subjects) {
+          out.progress(`bench: ${subject.name}`);
+          rows.push(await measure(subject, (seconds * 1000) / subjects.length));
+        }
+      } finally {
+        await memory.close();
+        await db.close();
       }
-    } finally {
-      await memory.close();
-      await db.close();
-    }
-  } finally {
-    remove();
-    process.off("exit", remove);
-    for (const signal of SIGNALS) process.off(signal, stop);
-  }
+    },
+  );
   await print(call, rows);
   return EXIT.done;
 }

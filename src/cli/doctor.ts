@@ -4,10 +4,9 @@
  *
  * What it cannot find out it says: whether the disk keeps what it has acknowledged when the power is cut.
  */
-import { randomUUID } from "node:crypto";
-import { closeSync, fdatasyncSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
+import { fdatasyncSync, statfsSync, writeSync } from "node:fs";
 import { arch, platform, release } from "node:os";
-import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import { nodeFs } from "../adapters/node-fs.js";
 import { Database, HoldfastError } from "../index.js";
 import type { Call, Command } from "./command.js";
@@ -16,6 +15,7 @@ import type { Json } from "./json-values.js";
 import { directoryUse } from "./opening.js";
 import { runtimeName } from "./runtime.js";
 import { fileFailure } from "./system-errors.js";
+import { withTemporary } from "./temporary.js";
 import { bytes, duration, printable, table } from "./text.js";
 
 export const doctorCommand: Command = {
@@ -79,7 +79,7 @@ interface Findings {
 async function doctor(call: Call): Promise<ExitCode> {
   const { out } = call;
   const directory = call.operandIfGiven(0) ?? ".";
-  const sync = measureSync(directory);
+  const sync = await measureSync(directory);
   const { kind, mechanism, syncFlush } = nodeFs(directory).capabilities;
   const room = roomIn(directory);
   const findings: Findings = {
@@ -203,24 +203,15 @@ async function databaseIn(directory: string): Promise<string> {
 }
 
 /** Appends and syncs again and again. @throws HoldfastError where DIR is not there or may not be written to */
-function measureSync(directory: string): SyncCost {
-  // With this ending the next owner removes what is left of it where this is killed.
-  const file = join(directory, `holdfast-doctor-${randomUUID()}.tmp`);
+async function measureSync(directory: string): Promise<SyncCost> {
   try {
-    const descriptor = openSync(file, "wx", 0o600);
-    try {
-      return timeSyncs(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
+    return await withTemporary(directory, timeSyncs);
   } catch (error) {
     throw fileFailure(directory, error);
-  } finally {
-    rmSync(file, { force: true });
   }
 }
 
-function timeSyncs(descriptor: number): SyncCost {
+async function timeSyncs(descriptor: number): Promise<SyncCost> {
   const content = new Uint8Array(SYNC_BYTES).fill(0x2e);
   const took: number[] = [];
   for (const began = performance.now(); took.length < SYNCS_MAX && performance.now() - began < SYNCS_MS_MAX; ) {
@@ -228,6 +219,7 @@ function timeSyncs(descriptor: number): SyncCost {
     writeSync(descriptor, content);
     fdatasyncSync(descriptor);
     took.push(Number(process.hrtime.bigint() - start));
+    await turn();
   }
   took.sort((a, b) => a - b);
   const at = (part: number): number => took[Math.min(took.length - 1, Math.floor(took.length * part))] as number;

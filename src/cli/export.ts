@@ -1,12 +1,14 @@
 /**
  * `holdfast export`: runs as one stream of bytes, which `holdfast import` and `Database.import` take on every platform.
  */
-import { closeSync, existsSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, linkSync, openSync, realpathSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import { type Call, type Command, READING_OPTIONS } from "./command.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
 import { openToRead } from "./opening.js";
 import { fileFailure } from "./system-errors.js";
+import { withTemporary } from "./temporary.js";
 import { bytes, count, printable } from "./text.js";
 
 export const exportCommand: Command = {
@@ -15,7 +17,7 @@ export const exportCommand: Command = {
   summary: "runs as one file or stream, for import on any platform",
   details: [
     "Reads beside a live owner: what is exported is of one instant. Without FILE, or with -, the bytes go to standard output,",
-    "which may not be a terminal, and nothing else does. FILE is there whole and synced, or not at all.",
+    "which may not be a terminal, and nothing else does. FILE is there whole and synced, or not at all; never in DIR itself.",
   ],
   options: {
     run: { type: "string", multiple: true, value: "RUN", help: "only this run; may be given again" },
@@ -32,6 +34,7 @@ async function runExport(call: Call): Promise<ExitCode> {
   if (file === "-" && out.isTerminal) {
     throw call.misused("An export is bytes, and standard output is a terminal: name a FILE, or lead it into a pipe");
   }
+  if (file !== "-") refuseWithin(call, directory, file);
   const db = await openToRead(directory, out, call.flag("salvage"));
   try {
     const runs = call.texts("run");
@@ -54,6 +57,24 @@ async function runExport(call: Call): Promise<ExitCode> {
   return EXIT.done;
 }
 
+/** A database's directory is its own: an export by the name of a segment would take that one's place. */
+function refuseWithin(call: Call, directory: string, file: string): void {
+  const [own, place] = [realPath(directory), realPath(dirname(file))];
+  if (own === undefined || own !== place) return;
+  throw call.misused(
+    `${printable(file)} is in the directory of the database, where only the database's own files may be; name a FILE elsewhere`,
+  );
+}
+
+/** `undefined` where there is nothing, or nothing that may be looked at. */
+function realPath(path: string): string | undefined {
+  try {
+    return realpathSync.native(path);
+  } catch {
+    return undefined;
+  }
+}
+
 /** The same pieces; `onBytes` is told how many bytes have gone by. */
 async function* counted(
   pieces: AsyncIterable<Uint8Array>,
@@ -69,24 +90,21 @@ async function* counted(
 
 /** Writes a file beside its place, syncs it, and puts it there. */
 async function writeWhole(file: string, force: boolean, pieces: AsyncIterable<Uint8Array>): Promise<void> {
-  const temporary = `${file}.${process.pid}.tmp`;
+  const fill = async (descriptor: number): Promise<void> => {
+    for await (const piece of pieces) {
+      for (let at = 0; at < piece.length; ) at += writeSync(descriptor, piece, at);
+      await turn();
+    }
+    fsyncSync(descriptor);
+  };
   try {
     if (!force && existsSync(file)) throw Object.assign(new Error("there is one"), { code: "EEXIST" });
-    const descriptor = openSync(temporary, "wx", 0o600);
-    try {
-      for await (const piece of pieces) {
-        for (let at = 0; at < piece.length; ) at += writeSync(descriptor, piece, at);
-      }
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
-    if (force || !linked(temporary, file)) renameSync(temporary, file);
+    await withTemporary(dirname(file), fill, (temporary) => {
+      if (force || !linked(temporary, file)) renameSync(temporary, file);
+    });
     syncDirectory(dirname(file));
   } catch (error) {
     throw fileFailure(file, error);
-  } finally {
-    rmSync(temporary, { force: true });
   }
 }
 

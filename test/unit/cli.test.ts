@@ -424,6 +424,61 @@ describe("moving", () => {
     expect(fs.readdirSync(place).filter((name) => name.endsWith(".tmp"))).toEqual([]);
   });
 
+  test("an export never takes a place in the directory of its database, by whichever name that goes", async () => {
+    await makeExample(join(place, "own"));
+    fs.symlinkSync("own", join(place, "own-by-link"), "junction");
+    const before = fs.readdirSync(join(place, "own")).map((name) => fs.readFileSync(join(place, "own", name)));
+    const [segment = ""] = fs.readdirSync(join(place, "own")).filter((name) => name.endsWith(".log"));
+    const refusals = await Promise.all([
+      failure(["export", "own", join("own", "new.hf")]),
+      failure(["export", "own", join("own", segment), "--force"]),
+      failure(["export", join(place, "own"), join("own-by-link", segment), "--force"]),
+      failure(["export", "own-by-link", join("own", "..", "own", segment), "--force"]),
+    ]);
+    for (const refusal of refusals) {
+      expect(refusal).toMatchObject({ exit: 2, code: "INVALID_ARGUMENT" });
+      expect(refusal.message).toContain("in the directory of the database");
+    }
+    const after = fs.readdirSync(join(place, "own")).map((name) => fs.readFileSync(join(place, "own", name)));
+    expect(after).toEqual(before);
+    await ok(["export", "own", "new.hf"]);
+  });
+
+  test("a place that cannot be is a typed error, and a long name is none", async () => {
+    fs.writeFileSync(join(place, "afile"), "no directory");
+    const long = "n".repeat(250);
+    const [below, tooLong, doctor] = await Promise.all([
+      failure(["export", "agent-state", join("afile", "x")]),
+      failure(["export", "agent-state", "n".repeat(300)]),
+      failure(["doctor", "afile"]),
+      ok(["export", "agent-state", long]),
+    ]);
+    expect(below).toMatchObject({ exit: 8, code: "STORE_FAILED", details: { system: "ENOTDIR" } });
+    expect(tooLong).toMatchObject({ exit: 8, code: "STORE_FAILED", details: { system: "ENAMETOOLONG" } });
+    expect(doctor).toMatchObject({ exit: 8, code: "STORE_FAILED", details: { system: "ENOTDIR" } });
+    expect(fs.existsSync(join(place, long))).toBe(true);
+  });
+
+  test.skipIf(process.platform === "win32")("what a signal ends leaves no file that is not finished", async () => {
+    fs.mkdirSync(join(place, "beside"));
+    const names = (): string[] => fs.readdirSync(join(place, "beside"));
+    for (const [args, signal, code] of [
+      [["doctor", "beside"], "SIGTERM", 143],
+      [["export", "large", join("beside", "large.hf")], "SIGINT", 130],
+    ] as const) {
+      const child = start(args);
+      const ended = outcomeOf(child);
+      await until("its file", () => names().length > 0);
+      child.kill(signal);
+      // A fast disk may have been done before the signal came.
+      expect([0, code], args[0]).toContain((await ended).code);
+      expect(
+        names().filter((name) => name !== "large.hf"),
+        args[0],
+      ).toEqual([]);
+    }
+  });
+
   test("a checkpoint takes the place of a log, and nothing else changes", async () => {
     const db = await Database.open({ path: join(place, "long"), durability: "buffered" });
     for (let i = 0; i < 500; i++) db.run("run").kv.put("key", i);
