@@ -20,6 +20,17 @@ export function fileFailure(file: string, cause: unknown): unknown {
   return failed("STORE_FAILED", `cannot be used (${code}). Name another.`);
 }
 
+/** The same of a file that is only read: that it may not be is no matter of writing. */
+export function readFailure(file: string, cause: unknown): unknown {
+  const failure = fileFailure(file, cause);
+  if (!HoldfastError.is(failure, "READ_ONLY") || failure === cause) return failure;
+  const { details } = failure;
+  return new HoldfastError("STORE_FAILED", `${printable(file)} may not be read (${details["system"]}). Name another.`, {
+    cause,
+    details,
+  });
+}
+
 /** Deno's streams say it in words alone. */
 function codeInWords(cause: unknown): string | undefined {
   return cause instanceof Error && cause.message.includes("(os error 28)") ? "ENOSPC" : undefined;

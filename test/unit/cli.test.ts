@@ -401,18 +401,28 @@ describe("moving", () => {
   test("an export goes through a pipe, and is refused where something is or what it is is none", async () => {
     const [{ bytes }, before] = await Promise.all([ok(["export", "agent-state"]), ok(["dump", "agent-state"])]);
     await ok(["import", "piped"], bytes);
-    const [after, verified, again, none, file] = await Promise.all([
+    fs.mkdirSync(join(place, "mine"));
+    fs.writeFileSync(join(place, "mine", "note"), "stays");
+    const [after, verified, again, none, file, other] = await Promise.all([
       ok(["dump", "piped"]),
       json(["verify", "piped"]),
       failure(["import", "piped"], bytes),
       failure(["import", "torn"], bytes.subarray(0, bytes.length - 5)),
       failure(["import", "torn", "not-there"]),
+      failure(["import", join("deep", "er")], "x".repeat(5000)),
+      failure(["import", "mine"], "no export"),
     ]);
     expect(after.stdout).toBe(before.stdout);
     expect(verified).toEqual({ valid: true, runs: 2, items: 15, problems: [] });
     expect(again).toMatchObject({ exit: 3, code: "ALREADY_EXISTS" });
     expect(none).toMatchObject({ exit: 5, message: expect.stringContaining("Standard input is no whole export") });
     expect(file).toMatchObject({ exit: 3, code: "NOT_FOUND" });
+    expect(other).toMatchObject({ exit: 5, code: "CORRUPTION", details: { offset: 0 } });
+    expect(other.message).toContain("Standard input is no export of Holdfast, or it is damaged: ");
+    expect(other.message).not.toMatch(/checkpoint|restore/i);
+    expect(fs.existsSync(join(place, "torn"))).toBe(false);
+    expect(fs.existsSync(join(place, "deep"))).toBe(false);
+    expect(fs.readdirSync(join(place, "mine"))).toContain("note");
   });
 
   test("a file that is there is kept, unless it is to be replaced", async () => {
