@@ -68,7 +68,8 @@ async function dispatch(args: readonly string[], out: Output): Promise<ExitCode>
   const command = commandOf(word);
   const given = readLine(command, rest);
   if (given.values["help"] === true) {
-    await out.lines(helpOf(command));
+    if (out.json) await out.document(helpToJson([command], version()));
+    else await out.lines(helpOf(command));
     return EXIT.done;
   }
   return command.run(new Call(command, out, given));

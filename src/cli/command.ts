@@ -37,7 +37,10 @@ export const COMMON_OPTIONS: { readonly [name: string]: OptionSpec } = {
 
 /** What every command takes that reads a database. */
 export const READING_OPTIONS: { readonly [name: string]: OptionSpec } = {
-  salvage: { type: "boolean", help: "of a damaged database, read what stands before the damage" },
+  salvage: {
+    type: "boolean",
+    help: "of a damaged log, read what stands before the damage; a damaged checkpoint takes a copy",
+  },
 };
 
 /** One use of a command. */
@@ -80,13 +83,14 @@ export class Call {
   }
 
   /** The value of an option that is a number. */
-  number(name: string, fallback: number, { least = 0, whole = true } = {}): number {
+  number(name: string, fallback: number, { least = 0, most = Number.MAX_VALUE, whole = true } = {}): number {
     const text = this.text(name);
     if (text === undefined) return fallback;
     const value = text.trim() === "" ? Number.NaN : Number(text);
-    if (value >= least && Number.isFinite(value) && (!whole || Number.isSafeInteger(value))) return value;
+    if (value >= least && value <= most && (!whole || Number.isSafeInteger(value))) return value;
     const kind = whole ? "a whole number" : "a number";
-    throw misused(this.command, `--${name} must be ${kind} of at least ${least}, got ${shortened(text, 40)}`);
+    const bounds = `at least ${least}${most === Number.MAX_VALUE ? "" : ` and at most ${most}`}`;
+    throw misused(this.command, `--${name} must be ${kind} of ${bounds}, got ${shortened(text, 40)}`);
   }
 
   misused(what: string): HoldfastError {

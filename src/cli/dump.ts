@@ -28,7 +28,7 @@ async function dump(call: Call): Promise<ExitCode> {
   const db = await openToRead(directory, out, call.flag("salvage"));
   try {
     const there = db.runs.ids();
-    const ids = call.texts("run") ?? there;
+    const ids = [...new Set(call.texts("run") ?? there)];
     for (const id of ids) if (!there.includes(id)) throw noRun(id);
     for (const [at, id] of ids.entries()) {
       out.progress(`run ${at + 1} of ${ids.length}`);

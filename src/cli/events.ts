@@ -18,6 +18,8 @@ import { directoryUse, openToRead } from "./opening.js";
 
 const INTERVAL_MS = 250;
 const INTERVAL_MS_LEAST = 10;
+/** A timer that is to wait longer does not wait at all. */
+const INTERVAL_MS_MOST = 2 ** 31 - 1;
 
 export const eventsCommand: Command = {
   name: "events",
@@ -27,7 +29,8 @@ export const eventsCommand: Command = {
     "Reads beside a live owner. Following looks at the files' lengths every --interval and, where they have changed, reads the",
     "database anew: as long as opening takes, in proportion to what is stored, after which it rests as long. A checkpoint",
     "(holdfast compact) makes that shorter. What an owner holds back in memory cannot be seen. It waits for a run that is not",
-    "there yet, and ends by Ctrl-C, by --limit, or when nobody reads any more. With --json one document on each line.",
+    "there yet, and ends by Ctrl-C, by --limit, or with the first event that it writes and nobody reads any more. With --json one",
+    "document on each line.",
   ],
   options: {
     follow: { type: "boolean", help: "go on with what is appended" },
@@ -57,7 +60,7 @@ async function events(call: Call): Promise<ExitCode> {
   const { out } = call;
   const [directory, id] = [call.operand(0), call.operand(1)];
   const follow = call.flag("follow");
-  const intervalMs = call.number("interval", INTERVAL_MS, { least: INTERVAL_MS_LEAST });
+  const intervalMs = call.number("interval", INTERVAL_MS, { least: INTERVAL_MS_LEAST, most: INTERVAL_MS_MOST });
   const cursor: Cursor = {
     next: call.number("from", 0),
     last: call.text("last") === undefined ? undefined : call.number("last", 0),
@@ -93,7 +96,7 @@ async function give(call: Call, directory: string, id: string, cursor: Cursor, f
     if (cursor.last !== undefined) cursor.next = Math.max(0, log.length - cursor.last);
     cursor.last = undefined;
     if (!goesOn(log.read(Math.max(0, cursor.next - 1)), cursor)) {
-      out.note("holdfast: the run was deleted and begun anew; its events are given from the first.");
+      out.notice("begun-anew", "the run was deleted and begun anew; its events are given from the first.");
       Object.assign(cursor, { next: 0, hash: undefined });
     }
     if (cursor.next >= log.length) return;

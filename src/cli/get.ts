@@ -64,6 +64,7 @@ export const getCommand: Command = {
 async function get(call: Call): Promise<ExitCode> {
   const { out } = call;
   const [directory, id, key] = [call.operand(0), call.operand(1), call.operand(2)];
+  if (call.flag("raw") && out.json) throw call.misused("--raw and --json exclude one another");
   const place = call.text("in") ?? "kv";
   const read = Object.hasOwn(PLACES, place) ? PLACES[place] : undefined;
   if (read === undefined) throw call.misused(`There is no place ${printable(place)}; there are ${PLACE_NAMES}`);

@@ -5,7 +5,7 @@
 import { nodeFs } from "../adapters/node-fs.js";
 import { Database, HoldfastError, type RecoveryProgress } from "../index.js";
 import type { Output } from "./output.js";
-import { bytes, printable } from "./text.js";
+import { bytes, count, printable } from "./text.js";
 
 /** Files of one kind. */
 export interface FileUse {
@@ -55,6 +55,8 @@ export async function directoryUse(directory: string): Promise<DirectoryUse> {
 }
 
 const SALVAGE_ADVICE = ' "holdfast export DIR FILE --salvage" gets out what stands before the damage.';
+const BEYOND_SALVAGE =
+  " --salvage gets nothing out of it: that reads the log up to its damage, and needs the checkpoint whole.";
 
 /** The same failure with something before and behind its message. */
 export function explained(error: HoldfastError, before: string, behind: string): HoldfastError {
@@ -75,14 +77,17 @@ export async function openToRead(directory: string, out: Output, salvage: boolea
   await directoryUse(directory);
   const options = { path: directory, readOnly: true, salvage, onProgress: progressOf(out) };
   const db = await Database.open(options).catch((error: unknown) => {
-    throw HoldfastError.is(error, "CORRUPTION") ? explained(error, "", SALVAGE_ADVICE) : error;
+    if (!HoldfastError.is(error, "CORRUPTION")) throw error;
+    const isLost = salvage || error.details["checkpoint"] !== undefined;
+    throw explained(error, "", isLost ? BEYOND_SALVAGE : SALVAGE_ADVICE);
   });
   out.clearProgress();
   const { salvaged } = db.storageInfo;
   if (salvaged !== undefined) {
-    out.note(
-      `holdfast: damaged; read ${salvaged.commits} commits before the damage: ${printable(salvaged.damage.message)}`,
-    );
+    // Counted are all commits ever; what the log has not given came by the checkpoint.
+    const checkpoint = db.stats().commits > salvaged.commits ? "the checkpoint and " : "";
+    const read = `${checkpoint}${count(salvaged.commits, "commit")}`;
+    out.notice("salvaged", `damaged; read ${read} before the damage: ${salvaged.damage.message}`);
   }
   return db;
 }

@@ -4,6 +4,7 @@
  */
 import { type Json, jsonText } from "./json-values.js";
 import { fileFailure } from "./system-errors.js";
+import { printable } from "./text.js";
 
 /** Text is handed over in pieces of at least this size, and at the end. */
 const PIECE_CHARS = 64 * 1024;
@@ -97,6 +98,11 @@ export class Output {
   note(text: string): void {
     this.clearProgress();
     process.stderr.write(`${text}\n`);
+  }
+
+  /** What somebody should know of an answer, beside it: for programs a line of JSON. */
+  notice(kind: string, message: string): void {
+    this.note(this.json ? jsonText({ notice: { kind, message } }) : `holdfast: ${printable(message)}`);
   }
 
   /** How far something has come, where somebody looks on. */

@@ -165,12 +165,14 @@ describe("docs/CLI.md", () => {
 
 describe("a line that cannot be followed", () => {
   test("names the command or the option that was probably meant, or what is missing", async () => {
-    const [command, option, missing, surplus, number, none] = await Promise.all([
+    const [command, option, missing, surplus, number, raw, interval, none] = await Promise.all([
       failure(["exprot", "agent-state"]),
       failure(["events", "agent-state", "run-1", "--folow"]),
       failure(["get", "agent-state", "run-1"]),
       failure(["verify", "agent-state", "b"]),
       failure(["events", "agent-state", "run-1", "--limit", "-1x"]),
+      failure(["get", "agent-state", "run-1", "note", "--raw"]),
+      failure(["events", "agent-state", "run-1", "--follow", "--interval", "2147483648"]),
       holdfast([]),
     ]);
     expect(command).toMatchObject({ exit: 2, code: "INVALID_ARGUMENT", details: { nearest: "export" } });
@@ -178,11 +180,22 @@ describe("a line that cannot be followed", () => {
     expect(missing.message).toContain("KEY is missing");
     expect(surplus.message).toContain("There is no place for b");
     expect(number).toMatchObject({ exit: 2 });
+    expect(raw).toMatchObject({ exit: 2, message: expect.stringContaining("--raw and --json exclude one another") });
+    // A timer that is to wait longer than this waits for one millisecond.
+    expect(interval).toMatchObject({ exit: 2, message: expect.stringContaining("at most 2147483647") });
     expect(none).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining("inspect DIR [RUN]") });
   });
 
   test("is told from a call for help", async () => {
-    const [help, one, version] = await Promise.all([json(["help"]), ok(["compact", "--help"]), ok(["--version"])]);
+    const [help, one, version, forPrograms, again] = await Promise.all([
+      json(["help"]),
+      ok(["compact", "--help"]),
+      ok(["--version"]),
+      json(["compact", "--help"]),
+      json(["help", "compact"]),
+    ]);
+    expect(forPrograms).toMatchObject({ commands: [{ name: "compact" }] });
+    expect(forPrograms).toEqual(again);
     expect((help["commands"] as unknown[]).length).toBe(10);
     expect(one.stdout).toContain("holdfast compact DIR [--json]");
     const { version: packaged } = JSON.parse(fs.readFileSync(join(ROOT, "package.json"), "utf8"));
@@ -256,7 +269,12 @@ describe("what is read", () => {
   });
 
   test("is all there in a dump, each item once", async () => {
-    const { stdout } = await ok(["dump", "agent-state"]);
+    const [{ stdout }, once, twice] = await Promise.all([
+      ok(["dump", "agent-state"]),
+      ok(["dump", "agent-state", "--run=run-2"]),
+      ok(["dump", "agent-state", "--run=run-2", "--run=run-2"]),
+    ]);
+    expect(twice.stdout).toBe(once.stdout);
     const items = stdout
       .trimEnd()
       .split("\n")
@@ -332,7 +350,7 @@ describe("beside a live owner", () => {
         ...[0, 1, 2].map((n) => [n, `anew ${n}`]),
       ]);
       expect(code).toBe(0);
-      expect(stderr).toContain("begun anew");
+      expect(JSON.parse(stderr)).toMatchObject({ notice: { kind: "begun-anew" } });
     });
   });
 
@@ -394,6 +412,38 @@ describe("damage", () => {
     expect(lines.length).toBeGreaterThan(10);
     expect(lines.length).toBeLessThan(50);
     expect(fs.readFileSync(join(path, segment))).toEqual(content);
+  });
+
+  test("of a log behind a checkpoint leaves the checkpoint, and of the checkpoint leaves nothing to salvage", async () => {
+    const path = join(place, "half");
+    const db = await Database.open(path);
+    const put = (from: number, to: number): void => {
+      for (let i = from; i < to; i++) db.run("run").kv.put(`key-${i}`, "x".repeat(100));
+    };
+    put(0, 20);
+    await db.checkpoint();
+    put(20, 40);
+    await db.close();
+    const damage = (ending: string, at: (length: number) => number): void => {
+      const name = fs.readdirSync(path).find((one) => one.endsWith(ending)) ?? "";
+      const content = fs.readFileSync(join(path, name));
+      content[at(content.length)]! ^= 0xff;
+      fs.writeFileSync(join(path, name), content);
+    };
+    // The first record behind the header.
+    damage(".log", () => 200);
+    const salvaged = await holdfast(["dump", "half", "--salvage", "--json"]);
+    const { notice } = JSON.parse(salvaged.stderr);
+    expect(notice).toMatchObject({ kind: "salvaged" });
+    expect(notice.message).toContain("read the checkpoint and 0 commits before the damage");
+    expect(salvaged.stdout.trimEnd().split("\n").length).toBe(20);
+    damage(".ckp", (length) => length >> 1);
+    const outcomes = await Promise.all([failure(["dump", "half"]), failure(["export", "half", "x.hf", "--salvage"])]);
+    for (const { exit, code, message } of outcomes) {
+      expect({ exit, code }).toEqual({ exit: 5, code: "CORRUPTION" });
+      expect(message).toContain("Restore the file from a copy. --salvage gets nothing out of it");
+      expect(message).not.toContain("holdfast export");
+    }
   });
 });
 
