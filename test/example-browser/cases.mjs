@@ -90,6 +90,26 @@ async function killAgainAndAgain(sandbox) {
   await verifyEvents(sandbox);
 }
 
+/** However often it is paused and resumed within its pace, there is one agent, and a step at each beat. */
+async function pauseWithinPace(sandbox) {
+  const paceMs = 1_400;
+  await sandbox.choose("pace", String(paceMs));
+  await sandbox.click("go");
+  await sandbox.untilStep(1);
+  for (let times = 0; times < 3; times++) {
+    await sandbox.click("go");
+    await untilState(sandbox, "paused");
+    await sandbox.click("go");
+    await untilState(sandbox, "active");
+  }
+  // Whoever wakes late has woken by then.
+  await sandbox.untilStep((await sandbox.step()) + 2);
+  const [from, startedAt] = [await sandbox.step(), Date.now()];
+  await sandbox.untilStep(from + 3);
+  const tookMs = Date.now() - startedAt;
+  check(tookMs > 2 * paceMs, `three steps took ${tookMs} ms at a pace of ${paceMs} ms`);
+}
+
 async function modes(sandbox) {
   const strongest = await sandbox.page.evaluate(() => document.getElementById("mode").value);
   await sandbox.choose("pace", "500");
@@ -197,6 +217,7 @@ export function runCases() {
     { title: "pause, reload, kill, resume", run: killAndReload },
     { title: "pause, reload, kill, resume, in IndexedDB", query: idb, run: killAndReload },
     { title: "killed again and again", run: killAgainAndAgain },
+    { title: "pause and resume within the pace", run: pauseWithinPace },
     { title: "modes, and what they lose", run: modes },
     { title: "export and import", run: files },
     { title: "export and import, in IndexedDB", query: idb, run: files },

@@ -25,7 +25,8 @@ interface Open {
 
 let open: Open | undefined;
 let paceMs = 0;
-let going = false;
+/** The loop that goes on; another one that wakes from its pause ends. */
+let current: symbol | undefined;
 /** The step that is being made, or what else must not run beside one. */
 let busy: Promise<unknown> = Promise.resolve();
 /** Commits that have been measured, and the modes that steps were made in, until the two are brought together. */
@@ -90,17 +91,13 @@ async function step(): Promise<boolean> {
 }
 
 /** One step after another, each followed by a pause, until it is told to stop or there is none left. */
-async function loop(): Promise<void> {
+async function loop(self: symbol): Promise<void> {
   try {
-    while (going) {
-      const made = alone(step);
-      going = (await made) && going;
-      await pause(paceMs);
-    }
+    while (await alone(() => current === self && step())) await pause(paceMs);
   } catch (error) {
-    going = false;
     tell({ failed: linkedError(error) });
   }
+  if (current === self) current = undefined;
 }
 
 /** Does something after the step that is being made, and before the next. */
@@ -111,9 +108,9 @@ function alone<T>(work: () => T | Promise<T>): Promise<T> {
 }
 
 function start(): void {
-  if (going) return;
-  going = true;
-  void loop();
+  if (current !== undefined) return;
+  current = Symbol("loop");
+  void loop(current);
 }
 
 type Handlers = { [N in keyof Commands]: (given: Commands[N]["takes"]) => Promise<Commands[N]["returns"]> };
@@ -140,7 +137,7 @@ const HANDLERS: Handlers = {
     }),
   pause: () =>
     alone(() => {
-      going = false;
+      current = undefined;
       const { db } = opened();
       if (db.runs.get(RUN)?.status === "active") db.runs.pause(RUN);
       return changed();
@@ -155,7 +152,7 @@ const HANDLERS: Handlers = {
     }),
   startOver: () =>
     alone(() => {
-      going = false;
+      current = undefined;
       const now = opened();
       now.probe.dispose();
       now.run = startOver(now.db);
@@ -176,7 +173,7 @@ const HANDLERS: Handlers = {
   remove: ({ place }) => remove(place),
   close: () =>
     alone(async () => {
-      going = false;
+      current = undefined;
       open?.probe.dispose();
       await open?.db.close();
       open = undefined;
