@@ -139,38 +139,50 @@ async function modes(sandbox) {
   await finish(sandbox);
 }
 
-async function files(sandbox) {
-  await sandbox.page.evaluate(() => {
+/** Keeps in the page what is exported, beside what the browser does with it. */
+function keepExport(sandbox) {
+  return sandbox.page.evaluate(() => {
     const make = URL.createObjectURL;
     URL.createObjectURL = (blob) => {
       globalThis.exported = blob;
       return make.call(URL, blob);
     };
   });
-  await pauseAt(sandbox, 15);
-  await sandbox.choose("pace", FLAT_OUT);
-  const step = await sandbox.step();
+}
+
+/** Exports the run at that step or a little later; the step. */
+async function exportAt(sandbox, least) {
+  await keepExport(sandbox);
+  await pauseAt(sandbox, least);
   await sandbox.click("export");
   await sandbox.untilNotice("^Exported");
+  return sandbox.step();
+}
+
+/** Gives a file to be imported: what was exported, or other bytes. */
+function give(sandbox, name, bytes) {
+  return sandbox.page.evaluate(
+    ([called, content]) => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([content ?? globalThis.exported], called));
+      const input = document.getElementById("import-file");
+      input.files = transfer.files;
+      input.dispatchEvent(new Event("change"));
+    },
+    [name, bytes],
+  );
+}
+
+async function files(sandbox) {
+  const step = await exportAt(sandbox, 15);
+  await sandbox.choose("pace", FLAT_OUT);
   await sandbox.click("start-over");
   await sandbox.untilNotice("begun anew");
   check((await sandbox.step()) === 0, "a new run is not at step 0");
-
-  const give = (name, bytes) =>
-    sandbox.page.evaluate(
-      ([called, content]) => {
-        const transfer = new DataTransfer();
-        transfer.items.add(new File([content ?? globalThis.exported], called));
-        const input = document.getElementById("import-file");
-        input.files = transfer.files;
-        input.dispatchEvent(new Event("change"));
-      },
-      [name, bytes],
-    );
-  await give("no-export.txt", "what is no export");
-  await sandbox.untilNotice("CORRUPTION|UNSUPPORTED");
+  await give(sandbox, "no-export.txt", "what is no export");
+  await sandbox.untilNotice("^This is no exported run");
   check((await sandbox.step()) === 0, "a file that is no export has changed the run");
-  await give("run.holdfast");
+  await give(sandbox, "run.holdfast");
   await sandbox.untilNotice(`Imported run.holdfast: a run at step ${step}\\.`);
   await sandbox.page.reload();
   await sandbox.ready();
@@ -178,6 +190,53 @@ async function files(sandbox) {
   await sandbox.click("go");
   await finish(sandbox);
   await verifyEvents(sandbox);
+}
+
+/** Killed at any moment of an import it stays killed, and goes on from one run or the other; of what was cut off nothing stays. */
+async function killImport(sandbox) {
+  const step = await exportAt(sandbox, 10);
+  for (const afterMs of [0, 5, 15, 30, 60, 100]) {
+    await give(sandbox, "run.holdfast");
+    await new Promise((resolve) => setTimeout(resolve, afterMs));
+    await sandbox.page.evaluate(() => document.getElementById("kill").click());
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    const state = await stateOf(sandbox);
+    if (state !== "killed") {
+      // The old worker was gone already, and the new one was on its way: there was nothing that could be killed.
+      check(afterMs > 0 && state === "paused", `killed ${afterMs} ms into an import, it is ${state}`);
+      await sandbox.click("kill");
+    }
+    await untilState(sandbox, "killed");
+    await sandbox.click("go");
+    await untilState(sandbox, "active");
+    await sandbox.click("go");
+    await untilState(sandbox, "paused");
+    check((await sandbox.step()) >= step, "a kill during an import took steps");
+  }
+  await sandbox.until("one place to be left", async () => {
+    const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("holdfast");
+    const names = [];
+    for await (const name of folder.keys()) names.push(name);
+    const named = localStorage.getItem("holdfast-sandbox-place-opfs") ?? "sandbox-opfs";
+    return names.filter((name) => name.startsWith("sandbox-opfs")).join() === named;
+  });
+}
+
+/** A tab that waits for the run gets the one that was imported meanwhile, and takes nothing from whoever imports. */
+async function importBesideTab(sandbox) {
+  const step = await exportAt(sandbox, 12);
+  await sandbox.click("start-over");
+  await sandbox.untilNotice("begun anew");
+  const other = await sandbox.besides();
+  await other.untilNotice("Waiting for whoever|Another tab");
+  await give(sandbox, "run.holdfast");
+  await sandbox.untilNotice(`Imported run.holdfast: a run at step ${step}\\.`);
+  await other.untilNotice("Another tab");
+  check((await other.step()) === -1, "two tabs have a run open");
+  await sandbox.page.close();
+  await other.ready();
+  check((await other.step()) === step, `the other tab is at step ${await other.step()} instead of ${step}`);
+  check(other.errors.length === 0, other.errors.join());
 }
 
 async function time(sandbox) {
@@ -221,6 +280,9 @@ export function runCases() {
     { title: "modes, and what they lose", run: modes },
     { title: "export and import", run: files },
     { title: "export and import, in IndexedDB", query: idb, run: files },
+    { title: "killed during an import", run: killImport },
+    { title: "import beside a second tab", run: importBesideTab },
+    { title: "import beside a second tab, in IndexedDB", query: idb, run: importBesideTab },
     { title: "back through time", run: time },
   ];
 }

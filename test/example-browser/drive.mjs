@@ -47,7 +47,7 @@ async function openChromium({ executablePath, profile, width, height, dark }) {
     viewport: { width, height },
     colorScheme: dark ? "dark" : "light",
   });
-  return { page: await context.newPage(), close: () => context.close() };
+  return { page: await context.newPage(), newPage: () => context.newPage(), close: () => context.close() };
 }
 
 async function openFirefox({ executablePath, profile, width, height, dark }) {
@@ -60,7 +60,7 @@ async function openFirefox({ executablePath, profile, width, height, dark }) {
     defaultViewport: { width, height },
     extraPrefsFirefox: { "layout.css.prefers-color-scheme.content-override": dark ? 0 : 1 },
   });
-  return { page: await browser.newPage(), close: () => browser.close() };
+  return { page: await browser.newPage(), newPage: () => browser.newPage(), close: () => browser.close() };
 }
 
 /** A page of the sandbox, and what a person does to it. */
@@ -68,8 +68,11 @@ class Sandbox {
   /** What nothing in the page has caught. */
   errors = [];
 
-  constructor(page) {
+  #newPage;
+
+  constructor(page, newPage) {
     this.page = page;
+    this.#newPage = newPage;
     page.on("pageerror", (error) => this.errors.push(error.message));
     page.on("console", (message) => {
       if (message.type() === "error") this.errors.push(message.text());
@@ -79,6 +82,13 @@ class Sandbox {
   async open(url) {
     await this.page.goto(url);
     await this.ready();
+  }
+
+  /** The same in another tab. */
+  async besides() {
+    const other = new Sandbox(await this.#newPage(), this.#newPage);
+    await other.page.goto(this.page.url());
+    return other;
   }
 
   /** Waits until the database is open. */
@@ -149,8 +159,8 @@ class Sandbox {
 export async function openSandbox({ name, url, width = 1280, height = 900, dark = false, executablePath }) {
   const profile = mkdtempSync(join(tmpdir(), `holdfast-sandbox-${name}-`));
   const opener = name === "firefox" ? openFirefox : openChromium;
-  const { page, close } = await opener({ executablePath, profile, width, height, dark });
-  const sandbox = new Sandbox(page);
+  const { page, newPage, close } = await opener({ executablePath, profile, width, height, dark });
+  const sandbox = new Sandbox(page, newPage);
   const end = async () => {
     await close();
     rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });

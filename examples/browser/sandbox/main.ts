@@ -55,7 +55,7 @@ function notice(text: string, tone: "" | "warning" | "good" = ""): void {
 
 function showFailure(error: unknown): void {
   const message = error instanceof Error ? error.message : String(error);
-  notice(error instanceof CallError ? `${error.code}: ${message}` : message, "warning");
+  notice(error instanceof CallError && error.code !== "Error" ? `${error.code}: ${message}` : message, "warning");
 }
 
 function onNews(news: News): void {

@@ -14,17 +14,18 @@ export interface Place {
 
 /** Every command, what it takes and what it returns. */
 export interface Commands {
-  /** With `from` the place is new, and is filled with what was exported. The port is the inspector's. */
-  open: { takes: { place: Place; paceMs: number; from?: Uint8Array | undefined; port: MessagePort }; returns: Opened };
+  /** The port is the inspector's. */
+  open: { takes: { place: Place; paceMs: number; port: MessagePort }; returns: Opened };
   go: { takes: object; returns: Standing };
   pause: { takes: object; returns: Standing };
   pace: { takes: { ms: number }; returns: unknown };
   mode: { takes: { mode: DurabilityName }; returns: Standing };
   startOver: { takes: object; returns: Standing };
   export: { takes: object; returns: Uint8Array[] };
-  /** Throws unless the bytes are an export that has the agent's run in it. */
-  check: { takes: { bytes: Uint8Array }; returns: unknown };
-  remove: { takes: { place: Place }; returns: unknown };
+  /** Fills a new place with what was exported, and closes it; throws unless the agent's run is in it. The database that is open stays. */
+  fill: { takes: { place: Place; bytes: Uint8Array }; returns: unknown };
+  /** Removes what the sandbox has left in every other place of that kind: imports that were cut off, and what they have replaced. */
+  tidy: { takes: { place: Place }; returns: unknown };
   close: { takes: object; returns: unknown };
 }
 

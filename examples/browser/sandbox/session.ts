@@ -1,6 +1,7 @@
 /**
  * The page's hold on the worker: starts one, tells it what to do, kills it, and starts another. What it keeps true: there is one
- * worker at most; where the database is stands in the page's own storage, and moves to another place only once that is whole.
+ * worker at most; where the database is stands in the page's own storage, and moves to another place only once that is whole, and
+ * before the old one is let go of. So whoever holds the place that stands there may remove all others.
  */
 import type { DurabilityName } from "holdfast";
 import { Caller } from "../inspector/link";
@@ -31,16 +32,19 @@ function placeAtFirst(): Place {
 
 const keyOf = (kind: Kind) => `${PLACE_KEY}-${kind}`;
 
+/** Where the database is now: another tab may have moved it. */
+function placeNow(): Place {
+  const { kind, name } = placeAtFirst();
+  return { kind, name: localStorage.getItem(keyOf(kind)) ?? name };
+}
+
 export class Session {
   readonly #events: SessionEvents;
   #alive: Alive | undefined;
-  #place: Place;
   paceMs = 500;
 
   constructor(events: SessionEvents) {
     this.#events = events;
-    const { kind, name } = placeAtFirst();
-    this.#place = { kind, name: localStorage.getItem(keyOf(kind)) ?? name };
   }
 
   get isAlive(): boolean {
@@ -49,10 +53,15 @@ export class Session {
 
   /** Starts a worker and has it open the database. */
   async start(): Promise<Opened> {
-    return this.#startAt(this.#place);
+    const place = placeNow();
+    const opened = await this.#startAt(place);
+    // It was moved while this one waited for it.
+    if (placeNow().name !== place.name) return this.start();
+    this.#call("tidy", { place }).catch(() => {});
+    return opened;
   }
 
-  async #startAt(place: Place, from?: Uint8Array): Promise<Opened> {
+  async #startAt(place: Place): Promise<Opened> {
     this.kill();
     const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "agent" });
     const { port1, port2 } = new MessageChannel();
@@ -68,7 +77,7 @@ export class Session {
     });
     port1.start();
     try {
-      const given = { place, paceMs: this.paceMs, from, port: port2 };
+      const given = { place, paceMs: this.paceMs, port: port2 };
       const opened = (await alive.caller.call("open", given, [port2])) as Opened;
       this.#events.onSource(alive.source);
       return opened;
@@ -114,19 +123,11 @@ export class Session {
   /** Replaces the run by one from a file; if that does not work, the one that is there stays. */
   async import(file: Blob): Promise<Opened> {
     const bytes = new Uint8Array(await file.arrayBuffer());
-    await this.#call("check", { bytes });
-    const old = this.#place;
-    const place = { kind: old.kind, name: `sandbox-${old.kind}-${Date.now()}` };
+    const { kind } = placeNow();
+    const place: Place = { kind, name: `sandbox-${kind}-${Date.now()}` };
+    await this.#call("fill", { place, bytes });
+    localStorage.setItem(keyOf(kind), place.name);
     await this.#call("close", {});
-    try {
-      const opened = await this.#startAt(place, bytes);
-      this.#place = place;
-      localStorage.setItem(keyOf(place.kind), place.name);
-      await this.#call("remove", { place: old });
-      return opened;
-    } catch (error) {
-      if (this.#place === old) await this.start();
-      throw error;
-    }
+    return this.start();
   }
 }

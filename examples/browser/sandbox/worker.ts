@@ -9,11 +9,12 @@ import { linkedError, type Port, serve } from "../inspector/link";
 import { Meter } from "../inspector/meter";
 import { Probe } from "../inspector/probe";
 import { serveProbe } from "../inspector/source";
-import type { Commands, News, Place } from "./protocol";
+import type { Commands, Kind, News, Place } from "./protocol";
 
 /** A worker that was terminated lets go of its lock a moment later. */
 const LOCKED_RETRY_MS = 100;
 const LOCKED_RETRIES = 40;
+const EXPORT_BEGINS = new TextEncoder().encode("HLFDCKP1");
 
 interface Open {
   readonly db: Database;
@@ -39,6 +40,18 @@ async function storageOf({ kind, name }: Place): Promise<Storage> {
   return (await import("holdfast/adapters/indexeddb")).indexedDb(name);
 }
 
+/** The names of all the places of that kind that the sandbox has made. */
+async function namesOf(kind: Kind): Promise<string[]> {
+  const names: string[] = [];
+  if (kind === "opfs") {
+    const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("holdfast");
+    for await (const name of folder.keys()) names.push(name);
+  } else {
+    for (const { name } of await indexedDB.databases()) names.push(name ?? "");
+  }
+  return names.filter((name) => name === `sandbox-${kind}` || name.startsWith(`sandbox-${kind}-`));
+}
+
 async function remove({ kind, name }: Place): Promise<void> {
   if (kind === "opfs") await (await import("holdfast/adapters/opfs")).removeOpfs(name);
   else await (await import("holdfast/adapters/indexeddb")).removeIndexedDb(name);
@@ -51,17 +64,33 @@ function opened(): Open {
   return open;
 }
 
-/** Opens what is there, or fills a new place; waits for a while for whoever has it. */
-async function openPatiently(place: Place, from: Uint8Array | undefined): Promise<Database> {
+/** Opens what is there; waits for a while for whoever has it. */
+async function openPatiently(place: Place): Promise<Database> {
   for (let tries = 0; ; tries++) {
-    const options = { storage: await storageOf(place), trace: trace({ onCommit: (each) => measured.push(each) }) };
     try {
-      return await (from === undefined ? Database.open(options) : Database.import([from], options));
+      return await Database.open({
+        storage: await storageOf(place),
+        trace: trace({ onCommit: (each) => measured.push(each) }),
+      });
     } catch (error) {
       if (!HoldfastError.is(error, "LOCKED") || tries === LOCKED_RETRIES) throw error;
       if (tries === 0) tell({ waiting: true });
       await pause(LOCKED_RETRY_MS);
     }
+  }
+}
+
+/** @throws what is wrong with the bytes; then nothing is left of the place */
+async function fill(place: Place, bytes: Uint8Array): Promise<void> {
+  if (!EXPORT_BEGINS.every((byte, index) => bytes[index] === byte)) throw new Error("This is no exported run.");
+  try {
+    const db = await Database.import([bytes], { storage: await storageOf(place) });
+    const isThere = db.runs.get(RUN) !== undefined;
+    await db.close();
+    if (!isThere) throw new Error(`There is no run “${RUN}” in this file.`);
+  } catch (error) {
+    await remove(place);
+    throw error;
   }
 }
 
@@ -116,9 +145,9 @@ function start(): void {
 type Handlers = { [N in keyof Commands]: (given: Commands[N]["takes"]) => Promise<Commands[N]["returns"]> };
 
 const HANDLERS: Handlers = {
-  async open({ place, paceMs: ms, from, port }) {
+  async open({ place, paceMs: ms, port }) {
     paceMs = ms;
-    const db = await openPatiently(place, from);
+    const db = await openPatiently(place);
     const run = begin(db);
     const meter = new Meter();
     const probe = new Probe(db, RUN, { meter });
@@ -164,13 +193,13 @@ const HANDLERS: Handlers = {
       for await (const piece of opened().db.export({ runs: [RUN] })) pieces.push(piece);
       return pieces;
     }),
-  async check({ bytes }) {
-    const copy = await Database.import([bytes], { durability: "in-memory" });
-    const isThere = copy.runs.get(RUN) !== undefined;
-    await copy.close();
-    if (!isThere) throw new Error(`There is no run “${RUN}” in this file.`);
+  fill: ({ place, bytes }) => alone(() => fill(place, bytes)),
+  async tidy({ place: { kind, name } }) {
+    for (const other of await namesOf(kind)) {
+      // One that somebody else has open yet is removed at a later start.
+      if (other !== name) await remove({ kind, name: other }).catch(() => {});
+    }
   },
-  remove: ({ place }) => remove(place),
   close: () =>
     alone(async () => {
       current = undefined;
