@@ -222,6 +222,38 @@ async function killImport(sandbox) {
   });
 }
 
+/** Where a worker does not start, the page says so, and tries again when it is asked; a second click changes nothing. */
+async function workerThatDoesNotStart(sandbox) {
+  await pauseAt(sandbox, 5);
+  const step = await sandbox.step();
+  await sandbox.click("kill");
+  await sandbox.page.evaluate(() => {
+    const Whole = globalThis.Worker;
+    globalThis.Worker = class extends Whole {
+      constructor(_url, options) {
+        super("./there-is-none.js", options);
+        globalThis.Worker = Whole;
+      }
+    };
+  });
+  await sandbox.click("go");
+  await sandbox.untilNotice("could not be loaded");
+  await untilState(sandbox, "closed");
+  check((await sandbox.text("go")) === "Try again", `the button says ${await sandbox.text("go")}`);
+  check(
+    sandbox.errors.every((error) => /404/.test(error)),
+    sandbox.errors.join(),
+  );
+  sandbox.errors.length = 0;
+  await sandbox.page.evaluate(() => {
+    document.getElementById("go").click();
+    document.getElementById("go").click();
+  });
+  await untilState(sandbox, "active");
+  await sandbox.untilStep(step + 1);
+  check(!/no database open/.test(await sandbox.text("notice")), "a second click was not ignored");
+}
+
 /** A tab that waits for the run gets the one that was imported meanwhile, and takes nothing from whoever imports. */
 async function importBesideTab(sandbox) {
   const step = await exportAt(sandbox, 12);
@@ -283,6 +315,7 @@ export function runCases() {
     { title: "killed during an import", run: killImport },
     { title: "import beside a second tab", run: importBesideTab },
     { title: "import beside a second tab, in IndexedDB", query: idb, run: importBesideTab },
+    { title: "a worker that does not start", run: workerThatDoesNotStart },
     { title: "back through time", run: time },
   ];
 }

@@ -33,6 +33,8 @@ const CONTROLS = [page.kill, page.export, page.import, page.startOver, page.mode
 /** `undefined` while there is no worker. */
 let standing: Standing | undefined;
 let retry: ReturnType<typeof setTimeout> | undefined;
+/** While a worker is being started, a button that starts one has nothing to do. */
+let isOpening = false;
 /** Whether another tab has the run, as far as is known. */
 let isLockedOut = false;
 
@@ -62,6 +64,7 @@ function onNews(news: News): void {
   if ("waiting" in news) {
     if (!isLockedOut) notice("Waiting for whoever has the database to let go of it…");
   } else if ("failed" in news) {
+    if (!session.isAlive) show(undefined, "closed");
     const advice = session.isAlive ? " Kill the worker, and resume from what is stored." : "";
     notice(`${news.failed.code ?? "Failed"}: ${news.failed.message}${advice}`, "warning");
   } else {
@@ -131,6 +134,7 @@ function account({ storage, standing: { step, status } }: Opened, seen: number):
 
 async function open(): Promise<void> {
   clearTimeout(retry);
+  setOpening(true);
   // The worker says where it stands before it is open.
   const seen = Number(sessionStorage.getItem(SEEN_KEY) ?? 0);
   try {
@@ -149,7 +153,15 @@ async function open(): Promise<void> {
       notice("Another tab has this run open. Close it, and the run goes on here by itself.", "warning");
       retry = setTimeout(() => void open(), LOCKED_RETRY_MS);
     }
+  } finally {
+    setOpening(false);
   }
+}
+
+/** The button keeps the focus: it is needed again in a moment. */
+function setOpening(isSo: boolean): void {
+  isOpening = isSo;
+  page.go.setAttribute("aria-disabled", String(isSo));
 }
 
 /** Does what a button asks for; whatever it throws is shown. */
@@ -158,12 +170,15 @@ function on(target: HTMLElement, type: "click" | "change", work: () => Promise<v
     try {
       await work();
     } catch (error) {
-      if (!isGone(error)) showFailure(error);
+      if (isGone(error)) return;
+      if (!session.isAlive) show(undefined, "closed");
+      showFailure(error);
     }
   });
 }
 
 on(page.go, "click", async () => {
+  if (isOpening) return;
   if (!session.isAlive) {
     await open();
     if (standing?.status === "paused") show(await session.go());

@@ -73,7 +73,9 @@ export class Session {
     };
     this.#alive = alive;
     worker.addEventListener("error", () => {
-      if (this.#alive === alive) this.#events.onNews({ failed: { message: "The worker could not be loaded." } });
+      if (this.#alive !== alive) return;
+      this.kill();
+      this.#events.onNews({ failed: { message: "The worker could not be loaded, or has broken down. Try again." } });
     });
     port1.start();
     try {
