@@ -30,7 +30,7 @@ export const BROWSER_BUNDLE_BYTES_MAX = 46 * KIB;
 export const OPFS_BYTES_MAX = 10 * KIB;
 
 /** The adapter for Durable Objects with the errors that it throws, which only the edge loads. */
-export const DURABLE_OBJECT_BYTES_MAX = 4 * KIB;
+export const DURABLE_OBJECT_BYTES_MAX = 4.25 * KIB;
 
 /** What many workers over one memory need, loaded where memory is shared: a log of another's writing, too. */
 export const SHARING_BYTES_MAX = 7 * KIB;

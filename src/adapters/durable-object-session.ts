@@ -9,7 +9,7 @@
 
 import { HoldfastError } from "../errors.js";
 import { type DurableObjectStorageLike, type FileKind, failure, isGone, type Tables } from "./durable-object-tables.js";
-import { noSuchFile, openedReadOnly, sessionClosed, storeFailed } from "./failures.js";
+import { openedReadOnly, sessionClosed, storeFailed } from "./failures.js";
 import type { CheckpointWriter, SegmentInfo, StorageSession } from "./storage.js";
 
 interface SessionParts {
@@ -72,6 +72,8 @@ export class DurableObjectSession implements StorageSession {
     this.#writing("createSegment", () => {
       if (!Number.isSafeInteger(number) || number < 0) throw storeFailed(`createSegment: ${number} is no number`);
       this.#refuseTaken("createSegment", "segment", number);
+      // Not before the log was found to be whole: where rows of it are gone, what is left stays as it is.
+      if (this.#current === undefined && this.#checkpoint === undefined) this.#tables.removeUnfinished();
       this.#tables.name("segment", number);
       this.#tables.append("segment", number, 0, content);
     });
@@ -133,7 +135,7 @@ export class DurableObjectSession implements StorageSession {
     if (this.#checkpoint !== undefined) throw storeFailed(`${what}: another checkpoint is being written`);
     this.#writing(what, () => {
       this.#refuseTaken(what, "checkpoint", number);
-      this.#tables.remove("checkpoint", number);
+      this.#tables.removeUnfinished();
     });
     const growing: Growing = { number, byteLength: 0 };
     this.#checkpoint = growing;
@@ -215,10 +217,7 @@ export class DurableObjectSession implements StorageSession {
   }
 
   #read(what: string, kind: FileKind, number: number, offset: number, into: Uint8Array): number {
-    return this.#reading(what, () => {
-      if (!this.#tables.has(kind, number)) throw noSuchFile(kind, number);
-      return this.#tables.read(kind, number, offset, into);
-    });
+    return this.#reading(what, () => this.#tables.read(kind, number, offset, into));
   }
 
   #sync(what: string): Promise<void> {

@@ -4,17 +4,19 @@
  *     holdfast_database   name, epoch                        the epoch of the newest owner
  *     holdfast_file       name, kind, number                 there is such a segment, or such a checkpoint, whole
  *     holdfast_chunk      name, kind, number, start, bytes   its bytes from `start` on, or those of a checkpoint that was never
- *                                                            finished: the next owner removes them
+ *                                                            finished: the next one begun, or an owner's first segment, removes them
  *
  * What it keeps true:
  *  - what is written goes through {@link Tables.write}: whole or not at all, within the call, and only while the epoch is the
  *    writer's, so that an owner that was overtaken, or whose tables were deleted under it, writes nothing;
- *  - chunks of a file meet without gaps; where one is missing, reading says so;
+ *  - chunks of a file meet without gaps; where one is missing, or is no bytes, reading says so;
+ *  - a segment has its row in `holdfast_file` whenever it has chunks, since both are written and removed together: one that has not
+ *    is listed all the same, and reading it says so;
  *  - no row is longer than {@link CHUNK_BYTES_MAX}, and none has an index beside it: an append of a record is one row written.
  */
 
 import { HoldfastError } from "../errors.js";
-import { storageFull, storeFailed } from "./failures.js";
+import { noSuchFile, storageFull, storeFailed } from "./failures.js";
 import type { SegmentInfo } from "./storage.js";
 
 /** What `sql.exec` answers; as much of the platform's `SqlStorageCursor` as is needed. */
@@ -51,6 +53,12 @@ const TABLES = `
     PRIMARY KEY (name, kind, number, start)) WITHOUT ROWID;
 `;
 const OF_FILE = "name = ? AND kind = ? AND number = ?";
+/** The numbers of segments that have chunks, each found by one look behind the one before. */
+const SEGMENTS_OF_CHUNKS = `WITH RECURSIVE there(number) AS (VALUES (-1) UNION ALL
+    SELECT (SELECT number FROM holdfast_chunk WHERE name = ?1 AND kind = 'segment' AND number > there.number
+      ORDER BY number LIMIT 1)
+      FROM there WHERE number IS NOT NULL)
+  SELECT number FROM there WHERE number >= 0`;
 
 /** One database in the tables of an object. */
 export class Tables {
@@ -68,25 +76,23 @@ export class Tables {
     return table.length > 0 && this.#rows("SELECT 1 FROM holdfast_database WHERE name = ?", this.#name).length > 0;
   }
 
-  /** Makes the tables, takes the next epoch, and removes what was left of checkpoints that were never finished. */
+  /** Makes the tables, and takes the next epoch. @throws HoldfastError `CORRUPTION` where the last one is no number */
   own(): number {
     return this.#storage.transactionSync(() => {
       this.#exec(TABLES);
-      const [last] = this.#rows("SELECT epoch FROM holdfast_database WHERE name = ?", this.#name);
-      const epoch = (last === undefined ? 0 : Number(last["epoch"])) + 1;
+      const [row] = this.#rows("SELECT epoch FROM holdfast_database WHERE name = ?", this.#name);
+      const last = row === undefined ? 0 : row["epoch"];
+      if (!Number.isSafeInteger(last) || (last as number) < 0) throw badEpoch(this.#name);
+      const epoch = (last as number) + 1;
       if (epoch > EPOCH_MAX) throw storeFailed("The database has used up its epochs; export it and import it anew");
       this.#exec("INSERT OR REPLACE INTO holdfast_database VALUES (?, ?)", this.#name, epoch);
-      this.#exec(
-        `DELETE FROM holdfast_chunk WHERE name = ?1 AND kind = 'checkpoint' AND number NOT IN (
-           SELECT number FROM holdfast_file WHERE name = ?1 AND kind = 'checkpoint')`,
-        this.#name,
-      );
       return epoch;
     });
   }
 
   get hasFiles(): boolean {
-    return this.#rows("SELECT 1 FROM holdfast_file WHERE name = ? LIMIT 1", this.#name).length > 0;
+    const file = this.#rows("SELECT 1 FROM holdfast_file WHERE name = ? LIMIT 1", this.#name);
+    return file.length > 0 || this.#rows(SEGMENTS_OF_CHUNKS, this.#name).length > 0;
   }
 
   has(kind: FileKind, number: number): boolean {
@@ -98,16 +104,26 @@ export class Tables {
       `SELECT number, coalesce((SELECT start + length(bytes) FROM holdfast_chunk AS chunk
            WHERE chunk.name = file.name AND chunk.kind = file.kind AND chunk.number = file.number
            ORDER BY start DESC LIMIT 1), 0) AS byteLength
-         FROM holdfast_file AS file WHERE name = ? AND kind = ? ORDER BY number`,
+         FROM (SELECT name, kind, number FROM holdfast_file
+           UNION SELECT ?1, 'segment', number FROM (${SEGMENTS_OF_CHUNKS})) AS file
+         WHERE name = ?1 AND kind = ?2 ORDER BY number`,
       this.#name,
       kind,
     );
     return rows.map(({ number, byteLength }) => ({ number: Number(number), byteLength: Number(byteLength) }));
   }
 
-  /** Reads from `offset` on as much as there is, up to the length of `into`; returns how much that was. */
+  /**
+   * Reads from `offset` on as much as there is, up to the length of `into`; returns how much that was.
+   * @throws HoldfastError `NOT_FOUND` if there is no such file, `CORRUPTION` with its number and the offset
+   */
   read(kind: FileKind, number: number, offset: number, into: Uint8Array): number {
     const file = [this.#name, kind, number];
+    if (!this.has(kind, number)) {
+      const chunk = this.#rows(`SELECT 1 FROM holdfast_chunk WHERE ${OF_FILE} LIMIT 1`, ...file);
+      if (kind === "checkpoint" || chunk.length === 0) throw noSuchFile(kind, number);
+      throw damaged(kind, number, 0, "its row in holdfast_file is missing");
+    }
     const rows = this.#rows(
       `SELECT max(start, ?4) AS start, substr(bytes, max(?4 - start, 0) + 1, ?5) AS bytes FROM holdfast_chunk
          WHERE name = ?1 AND kind = ?2 AND number = ?3 AND start < ?4 + ?5 AND start + length(bytes) > ?4
@@ -120,15 +136,15 @@ export class Tables {
     );
     let done = 0;
     for (const { start, bytes } of rows) {
-      if (!(bytes instanceof ArrayBuffer)) throw storeFailed(`A row of ${kind} ${number} is not Holdfast's`);
-      if (start !== offset + done) throw missing(kind, number, offset + done);
+      if (start !== offset + done) throw damaged(kind, number, offset + done, MISSING);
+      if (!(bytes instanceof ArrayBuffer)) throw damaged(kind, number, start, "what its row has there is not bytes");
       const part = new Uint8Array(bytes).subarray(0, into.byteLength - done);
       into.set(part, done);
       done += part.byteLength;
     }
     if (done > 0 || into.byteLength === 0) return done;
     const beyond = this.#rows(`SELECT 1 FROM holdfast_chunk WHERE ${OF_FILE} AND start > ? LIMIT 1`, ...file, offset);
-    if (beyond.length > 0) throw missing(kind, number, offset);
+    if (beyond.length > 0) throw damaged(kind, number, offset, MISSING);
     return 0;
   }
 
@@ -165,6 +181,15 @@ export class Tables {
            AND start = (SELECT max(start) FROM holdfast_chunk WHERE name = ?1 AND kind = ?2 AND number = ?3)`,
       ...file,
       byteLength,
+    );
+  }
+
+  /** Takes away what is left of checkpoints that were never finished. */
+  removeUnfinished(): void {
+    this.#exec(
+      `DELETE FROM holdfast_chunk WHERE name = ?1 AND kind = 'checkpoint' AND number NOT IN (
+         SELECT number FROM holdfast_file WHERE name = ?1 AND kind = 'checkpoint')`,
+      this.#name,
     );
   }
 
@@ -214,8 +239,20 @@ export function isGone(cause: unknown): boolean {
   return cause instanceof Error && /no such table: holdfast_/.test(cause.message);
 }
 
-function missing(kind: FileKind, number: number, offset: number): HoldfastError {
-  return new HoldfastError("CORRUPTION", `Rows of ${kind} ${number} are missing from byte ${offset} on.`, {
-    details: { [kind]: number, offset },
-  });
+const MISSING = "rows are missing from there on";
+
+function damaged(kind: FileKind, number: number, offset: number, what: string): HoldfastError {
+  return new HoldfastError(
+    "CORRUPTION",
+    `The rows of ${kind} ${number} are damaged at byte ${offset}: ${what}. Nothing was changed. Restore them from a copy, or the object's storage from a bookmark.`,
+    { details: { [kind]: number, offset } },
+  );
+}
+
+function badEpoch(name: string): HoldfastError {
+  return new HoldfastError(
+    "CORRUPTION",
+    `The epoch of ${name} in holdfast_database is no whole number. Nothing was changed. Set it to one that is not below what it was.`,
+    { details: { name } },
+  );
 }

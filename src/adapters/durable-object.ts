@@ -47,19 +47,30 @@ const owners = new WeakMap<DurableObjectStorageLike, Map<string, { readonly sinc
 /**
  * A storage in the object whose `ctx.storage` that is. Its class has to be backed by SQLite. `deleteAll()` takes it away; whoever
  * has it open is locked out with the next write.
- * @throws HoldfastError `INVALID_ARGUMENT` for what is no such storage, or an empty name
+ * @throws HoldfastError `INVALID_ARGUMENT` for what is no such storage, options that are none, or an empty name
  */
-export function durableObject(
-  storage: DurableObjectStorageLike,
-  { name = "main" }: DurableObjectOptions = {},
-): Storage {
-  if (typeof storage?.sync !== "function" || typeof storage.transactionSync !== "function") {
-    throw new HoldfastError("INVALID_ARGUMENT", "durableObject: pass the ctx.storage of a Durable Object.");
+export function durableObject(storage: DurableObjectStorageLike, options: DurableObjectOptions = {}): Storage {
+  if (!isStorage(storage)) throw refuseArgument("pass the ctx.storage of a Durable Object, with its sql");
+  if (typeof options !== "object" || options === null) {
+    throw refuseArgument('pass the options as an object, { name: "main" }, or leave them out');
   }
-  if (typeof name !== "string" || name === "") {
-    throw new HoldfastError("INVALID_ARGUMENT", "durableObject: the name must be a non-empty string.");
+  const { name = "main" } = options;
+  if (typeof name !== "string" || name === "") throw refuseArgument("the name must be a non-empty string");
+  return { capabilities: CAPABILITIES, open: async (how) => openSession(storage, name, how) };
+}
+
+function isStorage(storage: DurableObjectStorageLike): boolean {
+  if (typeof storage?.sync !== "function" || typeof storage.transactionSync !== "function") return false;
+  try {
+    return typeof storage.sql?.exec === "function";
+  } catch {
+    // A class without SQLite may refuse the very look at it: opening says so.
+    return true;
   }
-  return { capabilities: CAPABILITIES, open: async (options) => openSession(storage, name, options) };
+}
+
+function refuseArgument(what: string): HoldfastError {
+  return new HoldfastError("INVALID_ARGUMENT", `durableObject: ${what}.`);
 }
 
 function openSession(storage: DurableObjectStorageLike, name: string, options: StorageOpenOptions): StorageSession {

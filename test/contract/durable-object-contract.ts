@@ -48,6 +48,46 @@ async function written({ open }: Place): Promise<void> {
   await db.close();
 }
 
+/** The rows that the cases damage. */
+interface Rows {
+  readonly files: readonly Record<string, unknown>[];
+  readonly chunks: readonly Record<string, unknown>[];
+}
+
+function allRows({ name, rows }: Place): Rows {
+  const of = (table: string): Record<string, unknown>[] => rows(`SELECT * FROM ${table} WHERE name = ?`, name);
+  return {
+    files: of("holdfast_file"),
+    chunks: of("holdfast_chunk").map(({ bytes, ...row }) => ({
+      ...row,
+      bytes: typeof bytes === "string" ? bytes : new Uint8Array(bytes as ArrayBuffer),
+    })),
+  };
+}
+
+function putBack({ name, platform }: Place, { files, chunks }: Rows): void {
+  for (const [table, all] of [
+    ["holdfast_file", files],
+    ["holdfast_chunk", chunks],
+  ] as const) {
+    platform.sql.exec(`DELETE FROM ${table} WHERE name = ?`, name);
+    for (const row of all) {
+      const places = Object.keys(row);
+      platform.sql.exec(`INSERT INTO ${table} (${places}) VALUES (${places.map(() => "?")})`, ...Object.values(row));
+    }
+  }
+}
+
+/** Fails unless opening is `CORRUPTION` that says so, with the file and the offset, and leaves every row as it is. */
+async function staysDamaged(place: Place, says: RegExp): Promise<void> {
+  const damaged = allRows(place);
+  const { message, details } = await rejectsCode("CORRUPTION", () => place.open());
+  ok(says.test(message) && /Restore/.test(message), `${says} and what to do in: ${message}`);
+  const isPlaced = typeof details?.["segment"] === "number" && typeof details["offset"] === "number";
+  ok(isPlaced, `the segment and the offset in: ${JSON.stringify(details)}`);
+  deepEqual(allRows(place), damaged, "the rows");
+}
+
 export function durableObjectContract(): Case[] {
   return [
     inTables("a commit is one row, there when the call returns, and no row is longer than it may be", async (place) => {
@@ -94,31 +134,91 @@ export function durableObjectContract(): Case[] {
     }),
     inTables("rows that are missing or changed are damage, and stay as they are", async (place) => {
       await written(place);
-      const { name, rows } = place;
-      const all = (): unknown => rows("SELECT number, start, hex(bytes) FROM holdfast_chunk WHERE name = ?", name);
-      const good = rows("SELECT * FROM holdfast_chunk WHERE name = ?", name);
-      for (const damage of [
-        `DELETE FROM holdfast_chunk WHERE name = ?1 AND start > 0 AND start < (${LAST})`,
-        `UPDATE holdfast_chunk SET bytes = zeroblob(length(bytes)) WHERE name = ?1 AND start > 0 AND start < (${LAST})`,
-        "UPDATE holdfast_chunk SET bytes = 'text' WHERE name = ?1 AND start = 0",
-      ]) {
-        place.platform.sql.exec(damage, name);
-        const damaged = all();
-        const opening = place.open();
-        await rejectsCode(damage.includes("text") ? "STORE_FAILED" : "CORRUPTION", () => opening);
-        deepEqual(all(), damaged, "the rows");
-        place.platform.sql.exec("DELETE FROM holdfast_chunk WHERE name = ?", name);
-        for (const { kind, number, start, bytes } of good) {
-          place.platform.sql.exec(
-            "INSERT INTO holdfast_chunk VALUES (?, ?, ?, ?, ?)",
-            name,
-            kind,
-            number,
-            start,
-            bytes,
-          );
-        }
+      const { name, platform } = place;
+      const good = allRows(place);
+      for (const [damage, says] of [
+        [`DELETE FROM holdfast_chunk WHERE name = ?1 AND start > 0 AND start < (${LAST})`, /missing from there on/],
+        [
+          `UPDATE holdfast_chunk SET bytes = zeroblob(length(bytes)) WHERE name = ?1 AND start > 0 AND start < (${LAST})`,
+          /synced beyond/,
+        ],
+        [`UPDATE holdfast_chunk SET bytes = 'text' WHERE name = ?1 AND start = (${LAST})`, /not bytes/],
+        ["UPDATE holdfast_chunk SET bytes = 'text' WHERE name = ?1 AND start = 0", /not bytes/],
+        ["DELETE FROM holdfast_file WHERE name = ?1", /row in holdfast_file is missing/],
+      ] as const) {
+        platform.sql.exec(damage, name);
+        await staysDamaged(place, says);
+        putBack(place, good);
       }
+      equal((await place.open()).run(RUN).kv.count(), 20, "keys once it is mended");
+    }),
+    inTables(
+      "what no row of holdfast_file names is kept, and what stands before it can be salvaged",
+      async (place, context) => {
+        const { name, platform, storage } = place;
+        const db = await place.open();
+        db.run(RUN).kv.put("before", 1);
+        await db.checkpoint();
+        db.run(RUN).kv.put("behind", 1);
+        await db.close();
+        const good = allRows(place);
+        for (const which of ["", "AND kind = 'checkpoint'", "AND kind = 'segment'"]) {
+          platform.sql.exec(`DELETE FROM holdfast_file WHERE name = ? ${which}`, name);
+          await staysDamaged(place, which.includes("checkpoint") ? /is missing/ : /row in holdfast_file is missing/);
+          if (which.includes("segment")) {
+            const salvaged = await context.open({ storage, readOnly: true, salvage: true });
+            deepEqual(
+              [salvaged.run(RUN).kv.keys(), salvaged.storageInfo.fresh],
+              [["before"], false],
+              "what is salvaged",
+            );
+            await salvaged.close();
+          }
+          putBack(place, good);
+        }
+        deepEqual((await place.open()).run(RUN).kv.keys(), ["before", "behind"], "keys once it is mended");
+      },
+    ),
+    inTables("an end that somebody cut off opens as what is left, and says that it was not closed", async (place) => {
+      await written(place);
+      const { name, platform } = place;
+      // What says that it was closed, and the last commit.
+      for (let i = 0; i < 2; i++) {
+        platform.sql.exec(`DELETE FROM holdfast_chunk WHERE name = ?1 AND start = (${LAST})`, name);
+      }
+      const db = await place.open();
+      deepEqual(
+        [db.run(RUN).kv.count(), db.storageInfo.recovered?.commits],
+        [19, 19],
+        "keys, and commits that were read",
+      );
+    }),
+    inTables(
+      "what is left of a checkpoint that was never finished is gone with the first segment written",
+      async (place) => {
+        await written(place);
+        const { name, platform, rows } = place;
+        platform.sql.exec("INSERT INTO holdfast_chunk VALUES (?, 'checkpoint', 9, 0, zeroblob(100))", name);
+        const db = await place.open();
+        deepEqual([db.run(RUN).kv.count(), db.storageInfo.recovered], [20, undefined], "what is read");
+        db.run(RUN).kv.put("key", 1);
+        await db.close();
+        deepEqual(rows("SELECT number FROM holdfast_chunk WHERE name = ? AND kind = 'checkpoint'", name), [], "left");
+      },
+    ),
+    inTables("an epoch that is no number is damage, until it is one again", async (place) => {
+      await written(place);
+      const { name, platform, rows } = place;
+      const epochs = (): unknown => rows("SELECT epoch FROM holdfast_database WHERE name = ?", name);
+      const set = "UPDATE holdfast_database SET epoch = ? WHERE name = ?";
+      for (const wrong of ["text", 1.5, -1]) {
+        platform.sql.exec(set, wrong, name);
+        const error = await rejectsCode("CORRUPTION", () => place.open());
+        ok(/holdfast_database .* Set it to/.test(error.message), `what to do in: ${error.message}`);
+        equal(error.details?.["name"], name, "whose it is");
+        deepEqual(epochs(), [{ epoch: wrong }], "the epoch");
+      }
+      platform.sql.exec(set, 1, name);
       equal((await place.open()).run(RUN).kv.count(), 20, "keys once it is mended");
     }),
     inTables(
@@ -141,11 +241,43 @@ export function durableObjectContract(): Case[] {
         deepEqual((await place.open()).run(RUN).kv.keys(), ["kept"], "keys");
       },
     ),
-    inTables("what is no storage of an object, and a name that is none, are refused", async ({ platform }) => {
-      for (const wrong of [undefined, null, {}, "storage"]) {
-        throwsCode("INVALID_ARGUMENT", () => durableObject(wrong as unknown as DurableObjectStorageLike));
-      }
-      throwsCode("INVALID_ARGUMENT", () => durableObject(platform, { name: "" }));
+    inTables(
+      "what is no storage of an object, options that are none, and a name that is none, are refused",
+      async (place) => {
+        const { platform } = place;
+        const { sync, transactionSync } = platform;
+        for (const wrong of [
+          undefined,
+          null,
+          {},
+          "storage",
+          { sync, transactionSync },
+          { sync, transactionSync, sql: {} },
+        ]) {
+          const error = throwsCode("INVALID_ARGUMENT", () =>
+            durableObject(wrong as unknown as DurableObjectStorageLike),
+          );
+          ok(error.message.includes("pass the ctx.storage"), `what to pass in: ${error.message}`);
+        }
+        for (const wrong of [null, "foo", 1, () => {}]) {
+          const error = throwsCode("INVALID_ARGUMENT", () =>
+            durableObject(platform, wrong as unknown as { name: string }),
+          );
+          ok(error.message.includes('{ name: "main" }'), `what to pass in: ${error.message}`);
+        }
+        throwsCode("INVALID_ARGUMENT", () => durableObject(platform, { name: "" }));
+        throwsCode("INVALID_ARGUMENT", () => durableObject(platform, { name: null as unknown as string }));
+      },
+    ),
+    inTables("a storage that will not have its sql looked at is UNSUPPORTED once it is opened", async (place) => {
+      const refusing = {
+        sync: async (): Promise<void> => {},
+        transactionSync: <T>(closure: () => T): T => closure(),
+        get sql(): never {
+          throw new Error("SQL is not enabled for this Durable Object class.");
+        },
+      };
+      await rejectsCode("UNSUPPORTED", () => place.open(durableObject(refusing, { name: place.name })));
     }),
     inTables(
       "an object whose storage is deleted under it locks its databases out, and can begin anew",
