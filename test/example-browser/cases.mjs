@@ -305,17 +305,17 @@ async function time(sandbox) {
 export function runCases() {
   const idb = "?storage=indexeddb";
   return [
-    { title: "pause, reload, kill, resume", run: killAndReload },
+    { title: "pause, reload, kill, resume", inAll: true, run: killAndReload },
     { title: "pause, reload, kill, resume, in IndexedDB", query: idb, run: killAndReload },
     { title: "killed again and again", run: killAgainAndAgain },
     { title: "pause and resume within the pace", run: pauseWithinPace },
-    { title: "modes, and what they lose", run: modes },
+    { title: "modes, and what they lose", inAll: true, run: modes },
     { title: "export and import", run: files },
     { title: "export and import, in IndexedDB", query: idb, run: files },
     { title: "killed during an import", run: killImport },
     { title: "import beside a second tab", run: importBesideTab },
     { title: "import beside a second tab, in IndexedDB", query: idb, run: importBesideTab },
     { title: "a worker that does not start", run: workerThatDoesNotStart },
-    { title: "back through time", run: time },
+    { title: "back through time", inAll: true, run: time },
   ];
 }

@@ -18,6 +18,8 @@ export const MODE = "durability";
 /** Where a run stands. */
 export interface Standing {
   readonly step: number;
+  /** When the run was begun, which tells it from one of the same name before it. */
+  readonly createdAt: number | undefined;
   readonly phase: Phase;
   readonly status: "active" | "paused" | "completed" | "failed" | "cancelled" | "archived";
   readonly mode: DurabilityName;
@@ -45,10 +47,12 @@ function checkOut(tx: Transaction, mode: DurabilityName): void {
 }
 
 export function standing(db: Database, run: Run): Standing {
+  const info = db.runs.get(RUN);
   return {
     step: Number(run.state.read(STEP)?.value ?? 0),
     phase: (run.state.read(PHASE)?.value ?? "reading") as Phase,
-    status: db.runs.get(RUN)?.status ?? "paused",
+    createdAt: info?.createdAt,
+    status: info?.status ?? "paused",
     mode: (run.state.read(MODE)?.value ?? "buffered") as DurabilityName,
   };
 }

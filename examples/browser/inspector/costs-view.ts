@@ -51,7 +51,7 @@ const FACTS: readonly (readonly [string, (stats: DatabaseStats) => string])[] = 
   ["Older values, held by snapshots", ({ deadBytes }) => bytesText(deadBytes)],
   ["Snapshots held", ({ snapshotsHeld }) => countText(snapshotsHeld)],
   ["Log, since it began", ({ logBytes }) => bytesText(logBytes)],
-  ["Commits, since opened", ({ commits }) => countText(commits)],
+  ["Commits, with those read back from the log", ({ commits }) => countText(commits)],
   [
     "Syncs",
     ({ syncs, commitsPerSync }) =>

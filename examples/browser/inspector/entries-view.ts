@@ -4,7 +4,7 @@
 import { el, keyed, say } from "./dom";
 import type { Source } from "./questions";
 import { plural, shortText, textOf } from "./text";
-import { table, type View } from "./view";
+import { summary, table, type View } from "./view";
 
 const SHOWN = 100;
 
@@ -18,17 +18,13 @@ export class EntriesView implements View {
     placeholder: "keys and values",
     autocomplete: "off",
   });
-  readonly #summary = el("p", { class: "hi-summary", role: "status" });
+  readonly #summary = summary();
   readonly #body: HTMLTableSectionElement;
-  #source: Source | undefined;
-  #at: number | undefined;
 
-  constructor() {
+  constructor(refresh: () => void) {
     const { box, body } = table("Key-values", ["Key", "Value", "Version"]);
     this.#body = body;
-    this.#search.addEventListener("input", () => {
-      if (this.#source !== undefined) void this.show(this.#source, this.#at);
-    });
+    this.#search.addEventListener("input", refresh);
     const tools = el(
       "div",
       { class: "hi-tools", role: "search" },
@@ -38,9 +34,11 @@ export class EntriesView implements View {
     this.panel = el("section", {}, tools, this.#summary, box);
   }
 
+  reset(): void {
+    this.#search.value = "";
+  }
+
   async show(source: Source, at: number | undefined): Promise<void> {
-    this.#source = source;
-    this.#at = at;
     const search = this.#search.value;
     const { found, matching, total } = await source.ask("entries", { at, search, limit: SHOWN });
     if (search !== this.#search.value) return;

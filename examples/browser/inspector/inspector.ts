@@ -2,12 +2,12 @@
  * The inspector: everything that a run keeps, at any version that is held, in tabs below a slider.
  *
  * What it keeps true: it knows the database only through a {@link Source}, and may be given another one at any time, or none, and
- * then goes on showing what it has shown last. There is one refresh at a time, and a pause after it.
+ * then goes on showing what it has shown last, and says so to whoever asks for something else. There is one refresh at a time, and a pause after it.
  */
 import "./inspector.css";
 import { CellsView } from "./cells-view";
 import { CostsView } from "./costs-view";
-import { el } from "./dom";
+import { el, say } from "./dom";
 import { EntriesView } from "./entries-view";
 import { GraphView } from "./graph-view";
 import type { Overview, Source } from "./questions";
@@ -29,6 +29,8 @@ export class Inspector {
   readonly #time: TimeSlider;
   readonly #root: HTMLElement;
   readonly #onShown: OnShown;
+  /** Shown where something is asked for while there is no source. */
+  readonly #note = el("p", { class: "hi-note", role: "status" });
   #source: Source | undefined;
   #stop: () => void = () => {};
   #wanted = false;
@@ -39,10 +41,10 @@ export class Inspector {
     this.#onShown = onShown;
     this.#time = new TimeSlider(() => this.refresh());
     this.#views = [
-      new Timeline(),
+      new Timeline(() => this.refresh()),
       new TracesView(),
       new CellsView(),
-      new EntriesView(),
+      new EntriesView(() => this.refresh()),
       new GraphView(),
       new VersionsView((version) => this.#time.look(version)),
       new CostsView(),
@@ -52,9 +54,11 @@ export class Inspector {
     root.append(
       this.#time.element,
       this.#tabs.list,
+      this.#note,
       el("div", { class: "hi-panels" }, ...this.#views.map(({ panel }) => panel)),
     );
     this.#tabs.select(this.#views[0]?.id ?? "");
+    say(this.#note, "");
   }
 
   /** Shows another source, or with none what was shown last, for as long as there is none. */
@@ -63,11 +67,19 @@ export class Inspector {
     this.#source = source;
     this.#stop = source?.onChange(() => this.refresh()) ?? (() => {});
     this.#root.classList.toggle("hi-gone", source === undefined);
+    if (source !== undefined) say(this.#note, "");
     this.#time.hasSource = source !== undefined;
+  }
+
+  /** Goes back to now, and to all that there is: what was looked for is of a run that is gone. */
+  reset(): void {
+    for (const view of this.#views) view.reset?.();
+    this.#time.look(undefined);
   }
 
   /** Brings what is shown up to date, soon. */
   refresh(): void {
+    if (this.#source === undefined) say(this.#note, "There is no worker; resume to look.");
     this.#wanted = true;
     if (!this.#busy) void this.#work();
   }

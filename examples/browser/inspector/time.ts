@@ -10,7 +10,8 @@ export class TimeSlider {
   readonly #onMove: () => void;
   readonly #range = el("input", { id: "hi-time", type: "range", min: "0", max: "0", value: "0", step: "1" });
   readonly #now = el("button", { type: "button", class: "hi-now" }, "Back to now");
-  readonly #label = el("output", { for: "hi-time", class: "hi-moment" });
+  /** Said with the slider, as its value: aloud at each step it would be too much. */
+  readonly #label = el("output", { for: "hi-time", class: "hi-moment", "aria-live": "off" });
   readonly #about = el("p", { class: "hi-fine", id: "hi-time-about" });
   #held: readonly HeldVersion[] = [];
   /** The version that is looked at; `undefined` while it follows. */
@@ -71,8 +72,9 @@ export class TimeSlider {
     const found = this.#held.findIndex(({ version }) => version === this.#at);
     const index = found === -1 ? last : found;
     const moment = this.#held[index];
-    this.#range.max = String(last);
-    this.#range.value = String(index);
+    // Where one version alone is held the thumb is at the right, which is now.
+    this.#range.max = String(last || 1);
+    this.#range.value = String(last === 0 ? 1 : index);
     this.#range.style.setProperty("--part", last === 0 ? "1" : String(index / last));
     this.#range.disabled = last === 0 || !this.#hasSource;
     this.#now.disabled = !this.#hasSource;

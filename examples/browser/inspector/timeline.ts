@@ -17,31 +17,39 @@ export class Timeline implements View {
   readonly #types = el("select", { id: "hi-event-type" }, el("option", { value: "" }, "all types"));
   readonly #verdict = el("span", { class: "hi-verdict", role: "status" });
   #source: Source | undefined;
-  #at: number | undefined;
+  /** What is shown; a verdict goes with it. */
+  #shown = "";
 
-  constructor() {
+  /** @param refresh is called where something else is to be shown */
+  constructor(refresh: () => void) {
     const verify = el("button", { type: "button" }, "Verify the chain");
     verify.addEventListener("click", () => void this.#verify());
-    this.#types.addEventListener("change", () => {
-      if (this.#source !== undefined) void this.show(this.#source, this.#at);
-    });
+    this.#types.addEventListener("change", refresh);
     const label = el("label", { for: "hi-event-type" }, "Show");
     const tools = el("div", { class: "hi-tools" }, label, this.#types, verify, this.#verdict);
     this.panel = el("section", {}, this.#summary, tools, this.#list);
   }
 
+  reset(): void {
+    this.#types.value = "";
+    say(this.#verdict, "");
+  }
+
   async show(source: Source, at: number | undefined): Promise<void> {
     this.#source = source;
-    this.#at = at;
     const type = this.#types.value === "" ? undefined : this.#types.value;
+    const shown = `${at} ${type}`;
+    if (shown !== this.#shown) say(this.#verdict, "");
+    this.#shown = shown;
     const { events, length, types } = await source.ask("events", { at, limit: SHOWN, type });
     say(
       this.#summary,
-      `${plural(length, "event")}, each sealed with the hash of the one before. ${length > events.length ? `The newest ${events.length} are shown.` : ""}`,
+      `${plural(length, "event")}, each sealed with the hash of the one before. ${shownText(events.length, length, type)}`,
     );
     keyed(
       this.#types,
-      ["", ...types],
+      // The type that is chosen stays where a version has none of it.
+      [...new Set(["", ...types, type ?? ""])],
       (each) => each,
       (each) => el("option", { value: each }, each === "" ? "all types" : each),
     );
@@ -62,8 +70,18 @@ export class Timeline implements View {
   }
 
   async #verify(): Promise<void> {
-    if (this.#source === undefined) return;
-    const { valid, length, reason } = await this.#source.ask("verify", {});
-    say(this.#verdict, valid ? `All ${length} hashes computed again: the chain holds.` : `Broken: ${reason}`);
+    try {
+      const answer = await this.#source?.ask("verify", {});
+      if (answer === undefined) return;
+      const { valid, length, reason } = answer;
+      say(this.#verdict, valid ? `All ${length} hashes computed again: the chain holds.` : `Broken: ${reason}`);
+    } catch {
+      say(this.#verdict, "There is no worker; resume to verify.");
+    }
   }
+}
+
+function shownText(shown: number, length: number, type: string | undefined): string {
+  if (type === undefined) return length > shown ? `The newest ${shown} are shown.` : "";
+  return shown === 0 ? "None is of this type." : `The newest ${shown} of this type are shown.`;
 }

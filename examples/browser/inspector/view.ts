@@ -10,6 +10,8 @@ export interface View {
   readonly panel: HTMLElement;
   /** Shows what there is at a version that is held; without one, now. */
   show(source: Source, at: number | undefined): Promise<void>;
+  /** Forgets what is looked for in it. */
+  reset?(): void;
 }
 
 /** A table in a box of its own to scroll in, with a body for rows. */

@@ -1,6 +1,6 @@
 /**
- * The page: its buttons, and what it says. What it keeps true: it remembers nothing of the run but the number of the last step that
- * it has seen, to say truthfully after a kill or a reload whether any were lost.
+ * The page: its buttons, and what it says. What it keeps true: it remembers nothing of the run but when it was begun and the number
+ * of the last step that it has seen, to say truthfully after a kill or a reload whether any were lost.
  */
 import type { DurabilityName } from "holdfast";
 import type { Standing } from "../agent/agent";
@@ -93,7 +93,7 @@ function show(now: Standing | undefined, without: "killed" | "closed" = "killed"
   // A button that was pressed and can do nothing more hands the focus to what can be done next.
   if (focused instanceof HTMLButtonElement && focused.disabled) (isOver ? page.startOver : page.go).focus();
   if (now === undefined) return;
-  sessionStorage.setItem(SEEN_KEY, String(now.step));
+  sessionStorage.setItem(SEEN_KEY, `${now.createdAt} ${now.step}`);
   page.mode.value = now.mode;
   say(page.modeAbout, MODES[now.mode]);
 }
@@ -120,30 +120,40 @@ function showFacts({ storage: { kind, mechanism, persisted } }: Opened): void {
   );
 }
 
-/** What has become of the steps that were seen before, up to number `seen`. */
-function account({ storage, standing: { step, status } }: Opened, seen: number): string {
-  if (storage.fresh || (step === 0 && seen === 0))
+/** The last step that was seen of the run that was begun then, from what `show` has kept; `undefined` where none was. */
+function seenOf(kept: string | null, { createdAt }: Standing): number | undefined {
+  const [begun, step] = (kept ?? "").split(" ");
+  return begun === String(createdAt) ? Number(step) : undefined;
+}
+
+/** What has become of the steps that were seen before. */
+function account({ storage }: Opened, now: Standing, seen: number | undefined): string {
+  const { step, status } = now;
+  if (status === "paused" && step === 0 && (seen ?? 0) === 0)
     return "Ready. Start the agent; then kill it, reload, and see it go on where it was.";
   const recovered =
     storage.recovered === undefined ? "" : `, ${plural(storage.recovered.commits, "commit")} read back from the log`;
   const goes = status === "active" ? "It goes on" : status === "paused" ? "It waits" : "It ended";
+  if (seen === undefined) return `Opened${recovered}. ${goes} at step ${step}.`;
   const lost = seen - step;
   if (lost <= 0) return `Opened${recovered}. ${goes} at step ${step}; nothing is lost.`;
   return `Opened${recovered}. ${goes} at step ${step}: ${plural(lost, "later step")} had not been made durable, and went with the worker.`;
 }
 
-async function open(): Promise<void> {
+/** @param resume whether a run that is paused goes on at once */
+async function open({ resume }: { resume: boolean }): Promise<void> {
   clearTimeout(retry);
   setOpening(true);
   // The worker says where it stands before it is open.
-  const seen = Number(sessionStorage.getItem(SEEN_KEY) ?? 0);
+  const kept = sessionStorage.getItem(SEEN_KEY);
   try {
     const opened = await session.start();
     isLockedOut = false;
-    const text = account(opened, seen);
+    const seen = seenOf(kept, opened.standing);
+    const now = resume && opened.standing.status === "paused" ? await session.go() : opened.standing;
     showFacts(opened);
-    show(opened.standing);
-    notice(text);
+    show(now);
+    notice(account(opened, now, seen));
   } catch (error) {
     if (isGone(error)) return;
     showFailure(error);
@@ -151,7 +161,7 @@ async function open(): Promise<void> {
     isLockedOut = error instanceof CallError && error.code === "LOCKED";
     if (isLockedOut) {
       notice("Another tab has this run open. Close it, and the run goes on here by itself.", "warning");
-      retry = setTimeout(() => void open(), LOCKED_RETRY_MS);
+      retry = setTimeout(() => void open({ resume: false }), LOCKED_RETRY_MS);
     }
   } finally {
     setOpening(false);
@@ -180,8 +190,7 @@ function on(target: HTMLElement, type: "click" | "change", work: () => Promise<v
 on(page.go, "click", async () => {
   if (isOpening) return;
   if (!session.isAlive) {
-    await open();
-    if (standing?.status === "paused") show(await session.go());
+    await open({ resume: true });
   } else if (standing?.status === "active") {
     show(await session.pause());
     notice(`Paused at step ${standing.step}. That stands in the store: reload, and it is still paused.`);
@@ -203,8 +212,8 @@ on(page.mode, "change", async () => {
 });
 on(page.pace, "change", () => session.setPace(Number(page.pace.value)));
 on(page.startOver, "click", async () => {
-  sessionStorage.removeItem(SEEN_KEY);
   show(await session.startOver());
+  inspector.reset();
   notice("The run was deleted as a whole, and begun anew.");
 });
 on(page.export, "click", async () => {
@@ -228,4 +237,4 @@ on(page.importFile, "change", async () => {
 });
 
 session.paceMs = Number(page.pace.value);
-void open();
+void open({ resume: false });
