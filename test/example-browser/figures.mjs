@@ -12,7 +12,7 @@ import { findChromium } from "../runtimes/install.mjs";
 import { pauseAt } from "./cases.mjs";
 import { buildSandbox, openSandbox, serveSandbox } from "./drive.mjs";
 
-const BYTES_MAX = 150_000;
+const BYTES_MAX = 160_000;
 /** The refresh that shows a click, and the one that may already be under way. */
 const SETTLE_MS = 700;
 const settled = () => new Promise((resolve) => setTimeout(resolve, SETTLE_MS));

@@ -16,6 +16,7 @@ export class CellsView implements View {
   constructor() {
     const { box, body } = table("State cells", ["Cell", "Value", "Its version", "Written"]);
     this.#body = body;
+    box.classList.add("hi-even");
     this.panel = el("section", {}, this.#summary, box);
   }
 
@@ -29,7 +30,15 @@ export class CellsView implements View {
       this.#body,
       cells,
       ([name]) => name,
-      ([name]) => el("tr", {}, el("th", { scope: "row" }, name), el("td"), el("td", { class: "hi-number" }), el("td")),
+      ([name]) =>
+        el(
+          "tr",
+          {},
+          el("th", { scope: "row" }, name),
+          el("td"),
+          el("td", { class: "hi-number" }),
+          el("td", { class: "hi-word" }),
+        ),
       (row, [, { value, version, updatedAt }]) => {
         const [, held, counter, written] = row.children;
         if (held !== undefined) say(held, shortText(textOf(value), 400));

@@ -24,6 +24,7 @@ export class EntriesView implements View {
   constructor(refresh: () => void) {
     const { box, body } = table("Key-values", ["Key", "Value", "Version"]);
     this.#body = body;
+    box.classList.add("hi-even");
     this.#search.addEventListener("input", refresh);
     const tools = el(
       "div",
