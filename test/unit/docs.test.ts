@@ -30,6 +30,8 @@ const LINKED = [
   "examples/browser/README.md",
   "examples/edge/README.md",
 ];
+/** Whether the packed package runs the same code on every runtime afterwards, this Node included; types are checked all the same. */
+const IS_RUN_LATER = process.env["HOLDFAST_CONFORMANCE"] === "follows";
 const RUN_MS_MAX = 20_000;
 
 /** A folder as a user would have it, with the package in it by a link. */
@@ -181,7 +183,7 @@ describe.each(PAGES.filter((page) => !(page in TESTED_ELSEWHERE)))("%s", (page) 
   for (const [name, block] of named) {
     test(`the code at line ${block.line} has right types${block.runnable ? " and runs" : ""}`, () => {
       const checked = compiled.ok ? compiled : compile(folder, new Map([[name, block]]));
-      const { ok, output } = checked.ok && block.runnable ? run(folder, name, block) : checked;
+      const { ok, output } = checked.ok && block.runnable && !IS_RUN_LATER ? run(folder, name, block) : checked;
       expect(ok, output).toBe(true);
     });
   }
