@@ -40,8 +40,8 @@ export class LogWriter implements Log {
   readonly #listener: LogListener;
   readonly #state: LogState;
   readonly #place: LogPlace;
-  /** Set while somebody waits for the next segment to be begun. */
-  #isRotating = false;
+  /** While somebody waits for the next segment to be begun: the log position from which on it may be. */
+  #rotatesAt: number | undefined;
   #failure: HoldfastError | undefined;
   /** Set while asynchronous storage has no room: what is queued is kept, and nothing more is taken. */
   #full: HoldfastError | undefined;
@@ -144,7 +144,7 @@ export class LogWriter implements Log {
 
   /** Ends all writing; returns the error for commits that were in flight. */
   fail(cause: unknown): HoldfastError {
-    this.#isRotating = false;
+    this.#rotatesAt = undefined;
     if (this.#failure === undefined) {
       this.#failure = HoldfastError.is(cause, "STORE_FAILED")
         ? cause
@@ -160,7 +160,11 @@ export class LogWriter implements Log {
   /** Whether what is queued needs a new segment first. */
   get #wantsSegment(): boolean {
     const { segment, bytes } = this.#place;
-    return segment === 0 || this.#isRotating || bytes >= this.#capabilities.segmentBytesTarget;
+    return segment === 0 || this.#rotatesNow || bytes >= this.#capabilities.segmentBytesTarget;
+  }
+
+  get #rotatesNow(): boolean {
+    return this.#rotatesAt !== undefined && this.#core.logPosition >= this.#rotatesAt;
   }
 
   /** Whether a new segment can be begun in a synchronous call: what is in the old one must be synced first. */
@@ -202,12 +206,12 @@ export class LogWriter implements Log {
 
   #begun(next: NextSegment): void {
     this.#place.begin(next);
-    this.#isRotating = false;
+    if (this.#rotatesNow) this.#rotatesAt = undefined;
   }
 
   /** A segment is there whole or not at all, so that one for which there was no room can be tried again. */
   #creationFailed(cause: unknown): unknown {
-    this.#isRotating = false;
+    this.#rotatesAt = undefined;
     if (!this.#canUndoAfter(cause)) return this.fail(cause);
     if (!this.#capabilities.syncAppend) this.#full = cause;
     this.#undo(0, cause);
@@ -222,8 +226,8 @@ export class LogWriter implements Log {
   }
 
   /**
-   * Closes the segment under way, synced to its end, and begins the next; where that is. One that nothing was written to yet
-   * is kept. What stands before it is published when this returns.
+   * Writes what is queued, closes the segment under way, synced to its end, and begins the next; where that is. One that
+   * nothing was written to yet is kept. What stands before it is published when this returns.
    */
   async rotate(): Promise<SegmentStart> {
     this.assertUsable();
@@ -235,11 +239,12 @@ export class LogWriter implements Log {
       });
       return this.#place.start as SegmentStart;
     }
-    this.#isRotating = this.#restsAt === undefined;
+    const { logPosition, unwrittenBytes } = this.#core;
+    this.#rotatesAt = this.#restsAt === undefined ? logPosition + unwrittenBytes : undefined;
     try {
-      while (this.#isRotating) await this.#pumpAll();
+      while (this.#rotatesAt !== undefined) await this.#pumpAll();
     } finally {
-      this.#isRotating = false;
+      this.#rotatesAt = undefined;
     }
     if (this.#failure !== undefined) throw storeFailed(this.#failure);
     return this.#place.start as SegmentStart;
@@ -367,10 +372,15 @@ export class LogWriter implements Log {
 
   async #pumpLoop(): Promise<void> {
     try {
-      while (this.#failure === undefined && (this.#core.unwrittenBytes > 0 || this.#isRotating)) {
+      while (this.#failure === undefined && (this.#core.unwrittenBytes > 0 || this.#rotatesAt !== undefined)) {
         if (this.#wantsSegment) await this.#beginSegment();
         const bytes = this.#core.drain(DRAIN_BYTES_MAX);
-        if (bytes === undefined) break;
+        if (bytes === undefined) {
+          if (this.#rotatesAt === undefined) break;
+          // What was queued is undone, or another worker has yet to finish it: that comes behind.
+          this.#rotatesAt = 0;
+          continue;
+        }
         const durably = this.#pumpsDurably && this.#capabilities.durableAppend === true;
         if (durably) this.#syncs++;
         await this.#append(bytes, durably);

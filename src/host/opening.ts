@@ -213,12 +213,7 @@ async function openParts(
       if (session.ticket !== undefined) way = { log: { ticket: session.ticket, state } };
     }
     const { syncFlush, kind, mechanism } = capabilities;
-    if (owned.lost !== undefined) {
-      throw new HoldfastError(
-        "LOCKED",
-        `The database was taken over while it was opened: ${owned.lost}. Open it again.`,
-      );
-    }
+    if (owned.lost !== undefined) throw takenOver(owned.lost);
     const engine = new Engine({ core, log, mode, readOnly, syncFlush, storageKind: kind, environment });
     owned.engine = engine;
     const { persisted, fresh, vanished } = session;
@@ -240,8 +235,15 @@ async function openParts(
     };
   } catch (error) {
     await session.close().catch(() => {});
-    throw error;
+    // Then that is why, whatever the session said once it was closed.
+    throw owned.lost === undefined ? error : takenOver(owned.lost, error);
   }
+}
+
+function takenOver(reason: string, cause?: unknown): HoldfastError {
+  return new HoldfastError("LOCKED", `The database was taken over while it was opened: ${reason}. Open it again.`, {
+    cause,
+  });
 }
 
 export function throwIfAborted(signal: AbortSignal | undefined): void {

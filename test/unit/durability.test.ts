@@ -1009,20 +1009,41 @@ describe("leaving the process", () => {
   });
 });
 
-test("a database that is taken over while it is opened is not opened", async () => {
+describe("a database that is taken over while it is opened is not opened, and says why", () => {
   // The session was told before there was anything to close. The database opened as if it still had an owner's rights,
   // and closing what was not there yet threw where nobody could catch it.
-  const real = new SimulatedDisk().storage();
-  const storage: Storage = {
-    capabilities: real.capabilities,
-    open(options) {
-      options.onLockedOut?.("another tab");
-      return real.open(options);
-    },
-  };
-  const refused = await codeOf(Database.open({ storage, wasm }));
-  expect(refused).toBe("LOCKED");
-  await settled();
+  test("at once", async () => {
+    const real = new SimulatedDisk().storage();
+    const storage: Storage = {
+      capabilities: real.capabilities,
+      open(options) {
+        options.onLockedOut?.("another tab");
+        return real.open(options);
+      },
+    };
+    expect(await codeOf(Database.open({ storage, wasm }))).toBe("LOCKED");
+    await settled();
+  });
+
+  // Being told closes the session, which then refuses to be read: that is not what the user must hear.
+  test("while the log is looked for", async () => {
+    const real = new SimulatedDisk().storage();
+    const storage: Storage = {
+      capabilities: real.capabilities,
+      async open(options) {
+        const session = await real.open(options);
+        const checkpoints = session.checkpoints.bind(session);
+        session.checkpoints = async () => {
+          options.onLockedOut?.("another tab");
+          await settled();
+          return checkpoints();
+        };
+        return session;
+      },
+    };
+    const refusal = await Database.open({ storage, wasm }).catch((error: unknown) => error);
+    expect(refusal).toMatchObject({ code: "LOCKED", message: expect.stringContaining("another tab") });
+  });
 });
 
 describe("on asynchronous storage", () => {
