@@ -20,8 +20,13 @@ import { noticeGrowth } from "./superblock";
 import { LOCK_HANDOFF, LOCK_OWNER, LOCK_WAITED, lockToken, mayWait } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
-/** Cycles that a held lock is looked at before going to sleep: longer than it takes to wake up. */
-const SPIN: u32 = 1 << 15;
+/** Cycles that a held lock is looked at before going to sleep: two workers take turns in less. */
+const SPIN: u32 = 1 << 13;
+/**
+ * The same where others sleep for it, and after having been woken in vain: then there are more workers than the lock can keep
+ * busy, and what a run consists of stays in one core the longer, the fewer are awake.
+ */
+const SPIN_CROWDED: u32 = 1 << 10;
 /**
  * The same where nobody may sleep: some 60 ms. Less is over before a busy machine lets the holder go on, and who looks at the
  * page would notice more.
@@ -95,8 +100,14 @@ function lockTake(word: usize, held: u32): bool {
   return (held & LOCK_OWNER) == 0 && swap32(word, held, lockToken() | LOCK_WAITED) == held;
 }
 
+/** For how long who comes to a held lock looks at it first. */
+function patience(word: usize): u32 {
+  if (!mayWait()) return SPIN_INSTEAD;
+  return (load32(word) & LOCK_WAITED) != 0 ? SPIN_CROWDED : SPIN;
+}
+
 function lockWait(word: usize): bool {
-  if (lockSpin(word, mayWait() ? SPIN : SPIN_INSTEAD, lockToken())) return true;
+  if (lockSpin(word, patience(word), lockToken())) return true;
   // Who cannot sleep has waited for as long as it may.
   if (!mayWait() && lockTake(word, load32(word))) return true;
   let slept = false;
@@ -113,7 +124,7 @@ function lockWait(word: usize): bool {
     const timedOut = sleep(word, marked, SLICE_NS);
     slept = true;
     if (timedOut || ++lost % LOST_PER_SLICE == 0) slices++;
-    else if (lockSpin(word, SPIN, lockToken() | LOCK_WAITED)) return true;
+    else if (lockSpin(word, SPIN_CROWDED, lockToken() | LOCK_WAITED)) return true;
   }
   ranOut = true;
   return false;

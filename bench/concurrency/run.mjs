@@ -23,6 +23,9 @@ import { cellsFor, judge } from "./verdict.mjs";
 const JSON_FORMAT = 1;
 const FULL = { rounds: 5, windowMs: 250, restMs: 150, warmUpMs: 250, warmUpMsPerWorker: 40, retries: 100 };
 const QUICK = { rounds: 2, windowMs: 60, restMs: 0, warmUpMs: 100, warmUpMsPerWorker: 20, retries: 0 };
+/** A loop is warm when a window of warm-up does no more than this times the best before it, or after so many windows. */
+const WARM = 1.05;
+const WARM_UPS_MAX = 5;
 /** A window in which others took more than this of the cores is taken again, once, and not more often than `retries` in all. */
 const OTHERS_MAX = 0.04;
 const RESULTS = fileURLToPath(new URL("../results/", import.meta.url));
@@ -161,7 +164,12 @@ function inTurn(cells, round) {
 async function warmUp(cells, pools, { warmUpMs, warmUpMsPerWorker }) {
   for (const [at, cell] of cells.entries()) {
     sayStep(`warm-up ${at + 1} of ${cells.length}`);
-    await pools.window(cell, Math.max(warmUpMs, cell.workers * warmUpMsPerWorker));
+    let best = 0;
+    for (let windows = 0; windows < WARM_UPS_MAX; windows++) {
+      const { perSecond } = await pools.window(cell, Math.max(warmUpMs, cell.workers * warmUpMsPerWorker));
+      if (perSecond <= WARM * best) break;
+      best = perSecond;
+    }
   }
 }
 
