@@ -91,7 +91,7 @@ export class Browser {
   /** A page that is ready to be told something. */
   async page() {
     await this.start();
-    const page = await (this.#private ?? this.#browser).newPage();
+    const page = await this.#newPage();
     await page.open(this.#url, "holdfastDo");
     return {
       call: (where, call, settings) => page.call(where, call, settings ?? {}),
@@ -101,6 +101,18 @@ export class Browser {
       reload: () => page.reload(),
       devtools: () => page.devtools(),
     };
+  }
+
+  /** A browser may give a new page a process that was ready for one, and has been killed with those of the pages. */
+  async #newPage() {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await (this.#private ?? this.#browser).newPage();
+      } catch (error) {
+        if (attempt === START_ATTEMPTS || !/crashed/.test(error.message)) throw error;
+        await pause(PAUSE_MS);
+      }
+    }
   }
 
   /** Until {@link leavePrivate}, pages are those of a window that keeps nothing. */

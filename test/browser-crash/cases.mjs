@@ -3,6 +3,9 @@
  *
  * Each has a database of its own. What was acknowledged stands in the ledger outside of the browser; when the database is
  * opened again there must be all of that, a prefix of the commits, and nothing in part.
+ *
+ * In IndexedDB a database that is none of Holdfast's stands beside it. A browser that has lost that one as well has lost what it
+ * promised to keep, whoever wrote it; such a case says `browserLost`.
  */
 
 const ACKNOWLEDGED_MIN = 3;
@@ -58,6 +61,7 @@ export function casesOf(browser) {
 /** Opens and begins to write; returns when enough was acknowledged to go on. */
 async function writing({ browser, ledger, settings, place, random }) {
   const page = await browser.page();
+  if (place.storage === "indexeddb") await page.call("page", "plantBeside", settings);
   const opened = await page.call(place.where, "open", settings);
   if (opened.code !== undefined) throw new Error(`the first open: ${opened.code}`);
   await page.begin(place.where, "writeOn", settings);
@@ -87,13 +91,16 @@ async function compare(it, page) {
   const { ledger, place, settings, findings } = it;
   const found = await page.call(place.where, "look");
   findings.acknowledged += ledger.acknowledged;
-  findings.lost += Math.max(ledger.acknowledged - found.commits, 0);
   if (found.faults.length > 0) {
     findings.partial += 1;
     throw new Error(`in part or out of order: ${found.faults.join("; ")}`);
   }
   if (found.commits < ledger.acknowledged) {
-    throw new Error(`${ledger.acknowledged} commits were acknowledged, ${found.commits} are there`);
+    const browserLost = place.storage === "indexeddb" && !(await page.call("page", "isBeside", settings));
+    if (!browserLost) findings.lost += ledger.acknowledged - found.commits;
+    const what = `${ledger.acknowledged} commits were acknowledged, ${found.commits} are there`;
+    const why = browserLost ? "; the browser has lost the database beside it, too" : "";
+    throw Object.assign(new Error(`${what}${why}: ${JSON.stringify(found.info)}`), { browserLost });
   }
   const before = ledger.acknowledged;
   ledger.events.length = 0;

@@ -107,6 +107,30 @@ function look() {
   return { commits, faults: faults.slice(0, 5), info: opened.storageInfo };
 }
 
+const beside = (name) => `beside-${name}`;
+
+/** A database that is none of Holdfast's, with one value that was committed strictly before the first commit of the case. */
+async function plantBeside({ name }) {
+  const request = indexedDB.open(beside(name), 1);
+  request.onupgradeneeded = () => request.result.createObjectStore("values");
+  const database = await new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  await new Promise((resolve, reject) => {
+    const transaction = database.transaction("values", "readwrite", { durability: "strict" });
+    transaction.objectStore("values").put(true, "planted");
+    transaction.oncomplete = resolve;
+    transaction.onabort = () => reject(transaction.error);
+  });
+  database.close();
+}
+
+/** Whether the browser still has what was planted; where it has not, the browser has lost what it kept, whoever wrote it. */
+async function isBeside({ name }) {
+  return (await indexedDB.databases()).some((database) => database.name === beside(name));
+}
+
 async function close() {
   await opened?.close();
 }
@@ -145,4 +169,4 @@ function outcomeOf(request) {
 }
 
 /** What can be asked for by its name. */
-export const program = { open, writeOn, look, close, meddle };
+export const program = { open, writeOn, look, close, meddle, plantBeside, isBeside };

@@ -49,10 +49,10 @@ const UNTYPED = /TypeError|RangeError|RuntimeError|ReferenceError|unreachable/;
 
 async function runCase(it, number, site, findings) {
   const { browser, what, place } = it;
-  const id = `${browser.name}-${number}`;
+  const id = `${browser.name}-${number}${it.again ? "-again" : ""}`;
   const ledger = new Ledger();
   site.ledgers.set(id, ledger);
-  const settings = { id, name: `crash-${number}`, ...place };
+  const settings = { id, name: `crash-${id}`, ...place };
   const name = `${browser.name}: ${what}, ${place.storage} in a ${place.where}, ${place.durability ?? "strict"} ${place.how}`;
   const context = { ...it, ledger, settings, findings, random: randomOf(SEED + number), url: site.url };
   const start = performance.now();
@@ -67,12 +67,22 @@ async function runCase(it, number, site, findings) {
   console.log(
     `${error === undefined ? "ok    " : "FAILED"} ${name.padEnd(90)} ${String(ledger.count).padStart(5)} acknowledged ${took.padStart(7)} ${context.detail ?? ""}`,
   );
-  if (error === undefined) return true;
+  if (error === undefined) return { ok: true };
   if (error.hung) findings.hung += 1;
   if (UNTYPED.test(error.message)) findings.untyped += 1;
   console.error(`    ${error.message}`);
   await browser.kill().catch(() => {});
-  return false;
+  return { ok: false, browserLost: error.browserLost === true };
+}
+
+/** A case, and once more where the browser has lost its own data beside Holdfast's: that shows nothing of Holdfast. */
+async function runWithControl(it, number, site, findings) {
+  const { ok, browserLost } = await runCase(it, number, site, findings);
+  if (ok || !browserLost) return ok;
+  console.log("AGAIN  the browser has lost all that it kept; the case is made once more");
+  await it.browser.start();
+  const again = await runCase({ ...it, again: true }, number, site, findings);
+  return again.ok;
 }
 
 async function onBrowser(name, executablePath, site, findings) {
@@ -83,7 +93,7 @@ async function onBrowser(name, executablePath, site, findings) {
   try {
     for (const [number, it] of cases.entries()) {
       await browser.start();
-      if (!(await runCase({ ...it, browser }, number, site, findings))) failed += 1;
+      if (!(await runWithControl({ ...it, browser }, number, site, findings))) failed += 1;
     }
   } finally {
     await browser.close();
