@@ -19,7 +19,7 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 /** Fewer than the benchmark has by itself: as many as give the same verdicts again. */
 const ROUNDS = 7;
 const ROUNDS_OF = { growth: 3, allocations: 3, recovery: 5, layers: 9 };
-const ROUNDS_WORKERS = 5;
+const ROUNDS_WORKERS = 11;
 const REASON_CHARS = 300;
 const KIB = 1024;
 

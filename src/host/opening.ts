@@ -236,7 +236,7 @@ async function openParts(
   } catch (error) {
     await session.close().catch(() => {});
     // Then that is why, whatever the session said once it was closed.
-    throw owned.lost === undefined ? error : takenOver(owned.lost, error);
+    throw owned.lost === undefined || HoldfastError.is(error, "LOCKED") ? error : takenOver(owned.lost, error);
   }
 }
 
