@@ -15,6 +15,8 @@ const VALUES = [
 
 /** The bytes of such a core. */
 export function everyAccess(stepped) {
+  // A compiler in the same process may have asked for the names of everything.
+  binaryen.setDebugInfo(false);
   const module = binaryen.readBinary(stepped);
   module.setFeatures(binaryen.Features.All);
   module.runPasses(["instrument-memory"]);
