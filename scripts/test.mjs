@@ -59,9 +59,12 @@ function durabilityRun(name, folder) {
 const INTEGRATIONS = { name: "LangGraph.js, Keyv (vitest)", row: "integrations", core: "release", run: integrations };
 
 /** More than two cores: what runs in browsers, or syncs files, waits for most of its time. */
-const RUNS_AT_ONCE = 3;
-/** What kills processes has the machine to itself. */
-const KILLS = { ...durabilityRun("kills and system calls", "crash"), filesAtOnce: 2 };
+const RUNS_AT_ONCE = 4;
+/** What kills processes and browsers has the machine to itself. */
+const KILLS = [
+  () => vitestStep({ ...durabilityRun("kills and system calls", "crash"), filesAtOnce: 2 }),
+  () => browserStep("killed tabs and browsers", "crash", "test/browser-crash/run.mjs"),
+];
 
 /** A suite in browsers is no test of vitest's: its last line says how many cases it had. */
 async function browserStep(name, storage, script) {
@@ -130,8 +133,7 @@ async function main() {
     const runtimes = [...(await conformance()), ...(await packageRuns())];
     const { further, outcomes: conformed } = await sideBySide(SUITES, runtimes);
     outcomes = conformed;
-    further.push(await vitestStep(KILLS));
-    further.push(await browserStep("killed tabs and browsers", "crash", "test/browser-crash/run.mjs"));
+    further.push(...(await inParallel(KILLS, KILLS.length, (suite) => suite())));
     for (const { result, row } of further) {
       steps.push(result);
       rows.push(row);

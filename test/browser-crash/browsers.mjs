@@ -5,11 +5,14 @@
  */
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { launch } from "../support/browsers.mjs";
+import { launch, within } from "../support/browsers.mjs";
 
 const START_ATTEMPTS = 4;
 const PAUSE_MS = 500;
 const ENDED_POLL_MS = 5;
+const CLEARED_POLLS_MAX = 200;
+/** A new page, or the end of one, that takes longer will not come: the page's process was killed meanwhile. */
+const PAGE_MS_MAX = 10_000;
 const CALL_MS_MAX = 40_000;
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -97,7 +100,7 @@ export class Browser {
       call: (where, call, settings) => page.call(where, call, settings ?? {}),
       /** Begins something whose end is not waited for. */
       begin: (where, call, settings) => page.begin(where, call, settings ?? {}),
-      close: () => page.close().catch(() => {}),
+      close: () => within(PAGE_MS_MAX, page.close()).catch(() => {}),
       reload: () => page.reload(),
       devtools: () => page.devtools(),
     };
@@ -107,9 +110,9 @@ export class Browser {
   async #newPage() {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await (this.#private ?? this.#browser).newPage();
+        return await within(PAGE_MS_MAX, (this.#private ?? this.#browser).newPage(), "a new page");
       } catch (error) {
-        if (attempt === START_ATTEMPTS || !/crashed/.test(error.message)) throw error;
+        if (attempt === START_ATTEMPTS || !/crashed|did not end/.test(error.message)) throw error;
         await pause(PAUSE_MS);
       }
     }
@@ -127,12 +130,13 @@ export class Browser {
     await window?.close().catch(() => {});
   }
 
-  /** Kills the processes that pages live in. */
-  killPages() {
+  /** Kills the processes that pages live in, and waits until the browser has cleared them away. @returns how many they were */
+  async killPages() {
     const isOfPage = (command) =>
       this.name === "firefox" ? / tab\s*$/.test(command) : command.includes("--type=renderer");
     const pids = descendants(this.#browser.pid).filter((pid) => isOfPage(commandOf(pid)));
     for (const pid of pids) end(pid);
+    for (let polls = 0; polls < CLEARED_POLLS_MAX && pids.some(isAlive); polls += 1) await pause(ENDED_POLL_MS);
     return pids.length;
   }
 

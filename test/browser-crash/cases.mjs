@@ -122,7 +122,7 @@ async function lookAgain(it, msMax) {
 
 async function killedPage(it) {
   const page = await writing(it);
-  if (it.browser.killPages() === 0) throw new Error("no process of a page was found");
+  if ((await it.browser.killPages()) === 0) throw new Error("no process of a page was found");
   await pause(50);
   const closing = page.close();
   await lookAgain(it, TAKEOVER_MS_MAX);

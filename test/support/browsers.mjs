@@ -99,10 +99,10 @@ export async function serve(
 }
 
 /** Throws where `work` takes longer than it may. */
-function within(msMax, work) {
+export function within(msMax, work, what = "a call into the page") {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`a call into the page did not end within ${msMax} ms`)), msMax);
+    timer = setTimeout(() => reject(new Error(`${what} did not end within ${msMax} ms`)), msMax);
   });
   return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
