@@ -18,7 +18,7 @@
 
 /** What a storage can do, as data. The host decides by these, never by which storage it is. */
 export interface StorageCapabilities {
-  /** Short name for `db.storageInfo`: `"memory"`, `"files"`, `"indexeddb"`, `"opfs"`, `"durable-object"`. */
+  /** Short name for `db.storageInfo`: `"memory"`, `"files"`, `"indexeddb"`, `"opfs"`, `"durable-object"`, `"nats"`. */
   readonly kind: string;
   /** What makes bytes durable, in the platform's own word: `"fdatasync"`, `"none"`. */
   readonly mechanism: string;

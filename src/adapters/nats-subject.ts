@@ -1,0 +1,220 @@
+/**
+ * The subject that a database's log is, in a stream that others may share.
+ *
+ * What it keeps true:
+ *  - each message is published on condition that the last one of the subject is the one that this writer knows: the log itself keeps
+ *    out who has been overtaken, however late he wakes up;
+ *  - a publish whose answer was lost is made again, and known again by its writer and count where it had arrived the first time;
+ *  - one is under way at a time, so that none can stand before another that failed.
+ */
+import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
+import { HoldfastError } from "../errors.js";
+import { storageFull, storeFailed } from "./failures.js";
+import { decodeFrame, encodeFrame, FRAME_BYTES, type Frame, type Operation } from "./nats-frames.js";
+
+/** What the server takes besides the bytes: the condition, the reply subject. */
+const OVERHEAD_BYTES = 1024;
+const TIMEOUT_MS = 2_000;
+const BATCH = 5_000;
+const BATCH_MS = 5_000;
+const RETRY_MS_MIN = 20;
+const RETRY_MS_MAX = 500;
+
+const WRONG_LAST = [10071, 10164];
+const NO_MESSAGE = 10037;
+const NO_STREAM = 10059;
+const UNAVAILABLE = 503;
+/** Limits of the stream and of the account, and a disk that is full. */
+const NO_ROOM = [10023, 10028, 10047, 10077, 10120, 10122];
+
+/** What a server has refused a call with, or 0 where it is not that a call has failed with. */
+export function apiCode(error: unknown): number {
+  if (typeof error !== "object" || error === null || !("code" in error)) return 0;
+  return typeof error.code === "number" ? error.code : 0;
+}
+
+/** Whether the answer is that there is none yet: who leads is being found out. */
+function isBusy(error: unknown): boolean {
+  const isNow = typeof error === "object" && error !== null && "status" in error && error.status === UNAVAILABLE;
+  return isNow && !NO_ROOM.includes(apiCode(error));
+}
+
+export function isMissing(error: unknown): boolean {
+  return [NO_MESSAGE, NO_STREAM].includes(apiCode(error));
+}
+
+export function isWrongLast(error: unknown): boolean {
+  return WRONG_LAST.includes(apiCode(error));
+}
+
+/** A typed error of whatever a client's call has failed with. */
+export function failure(what: string, cause: unknown): HoldfastError {
+  if (HoldfastError.is(cause)) return cause;
+  return NO_ROOM.includes(apiCode(cause)) ? storageFull(what, 0, cause) : storeFailed(what, cause);
+}
+
+/** Thrown where somebody else has written to the subject. */
+export class Overtaken extends Error {
+  override readonly name = "Overtaken";
+}
+
+/** Where a database's log is. */
+export interface SubjectPlace {
+  readonly js: JetStreamClient;
+  readonly jsm: JetStreamManager;
+  readonly stream: string;
+  readonly subject: string;
+  /** For how long a call is made again while the servers do not answer. */
+  readonly patienceMs: number;
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Makes a call until it is answered; a refusal is an answer. */
+export async function insist<T>(what: string, patienceMs: number, call: () => Promise<T>): Promise<T> {
+  const endMs = performance.now() + patienceMs;
+  for (let waitMs = RETRY_MS_MIN; ; waitMs = Math.min(2 * waitMs, RETRY_MS_MAX)) {
+    try {
+      return await call();
+    } catch (error) {
+      const isAnswer = HoldfastError.is(error) || error instanceof Overtaken || apiCode(error) > 0;
+      if ((isAnswer && !isBusy(error)) || isClosed(error)) throw error;
+      if (performance.now() + waitMs > endMs) throw storeFailed(`${what}: the servers have not answered`, error);
+    }
+    await pause(waitMs);
+  }
+}
+
+function isClosed(error: unknown): boolean {
+  const names = ["ClosedConnectionError", "DrainingConnectionError", "InvalidSubjectError", "PermissionViolationError"];
+  for (let at = error; at instanceof Error; at = at.cause) if (names.includes(at.name)) return true;
+  return false;
+}
+
+export class Subject {
+  readonly #place: SubjectPlace;
+  readonly #writer = crypto.getRandomValues(new BigUint64Array(1))[0] as bigint;
+  #count = 0;
+  /** The sequence of the last message of the subject, as far as this writer knows. */
+  #last = 0;
+  epoch = 0;
+
+  constructor(place: SubjectPlace) {
+    this.#place = place;
+  }
+
+  /** The most bytes that go in one message. */
+  get #partBytesMax(): number {
+    return (this.#place.js.nc.info?.max_payload ?? 1024 * 1024) - FRAME_BYTES - OVERHEAD_BYTES;
+  }
+
+  /** The sequence of the last message that there is, 0 where there is none. */
+  async end(): Promise<number> {
+    return (await this.#newest())?.seq ?? 0;
+  }
+
+  async #newest(): Promise<{ seq: number; data: Uint8Array } | undefined> {
+    const { jsm, stream, subject, patienceMs } = this.#place;
+    return insist(`Cannot look for the end of ${subject}`, patienceMs, async () => {
+      try {
+        return (await jsm.streams.getMessage(stream, { last_by_subj: subject })) ?? undefined;
+      } catch (error) {
+        if (isMissing(error)) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  /** Shows `visit` the messages from one sequence to another, in order, as far as they are there. */
+  async replay(from: number, to: number, visit: (sequence: number, message: Uint8Array) => void): Promise<void> {
+    const { js, stream, subject, patienceMs } = this.#place;
+    const what = `Cannot read ${subject}`;
+    let next = from;
+    while (next <= to) {
+      const before = next;
+      await insist(what, patienceMs, async () => {
+        const consumer = await js.consumers.get(stream, {
+          filter_subjects: subject,
+          deliver_policy: "by_start_sequence",
+          opt_start_seq: Math.max(next, 1),
+        });
+        const messages = await consumer.fetch({ max_messages: BATCH, expires: BATCH_MS });
+        for await (const { seq, data } of messages) {
+          if (seq >= next && seq <= to) visit(seq, data);
+          next = Math.max(next, seq + 1);
+          if (next > to) break;
+        }
+      });
+      // Nothing came: what was there to the end has been taken away meanwhile, or the server was slow.
+      if (next === before && (await this.end()) < next) return;
+    }
+  }
+
+  /** Goes on behind a message. */
+  follow(last: number, epoch: number): void {
+    this.#last = last;
+    this.epoch = epoch;
+  }
+
+  /**
+   * Publishes what is done, in as many messages as it needs; the sequences of the first and the last.
+   * @throws Overtaken; HoldfastError `STORAGE_FULL`, with nothing of it done; `STORE_FAILED`
+   */
+  async write(
+    operation: Operation,
+    file: number,
+    at: number,
+    body: Uint8Array,
+  ): Promise<{ readonly first: number; readonly last: number }> {
+    if (file > 0xffffffff) throw storeFailed(`${file} is too large for the number of a file`);
+    const partBytesMax = this.#partBytesMax;
+    let first = 0;
+    let start = 0;
+    do {
+      const part = body.subarray(start, start + partBytesMax);
+      const more = start + part.byteLength < body.byteLength;
+      const count = ++this.#count;
+      const frame = { operation, more, epoch: this.epoch, file, count, at: at + start, writer: this.#writer };
+      await this.#publish(frame, encodeFrame(frame, part));
+      if (first === 0) first = this.#last;
+      start += part.byteLength;
+    } while (start < body.byteLength);
+    return { first, last: this.#last };
+  }
+
+  async #publish(frame: Frame, message: Uint8Array): Promise<void> {
+    const { js, subject, stream, patienceMs } = this.#place;
+    const what = `Cannot publish to ${subject}`;
+    try {
+      await insist(what, patienceMs, async () => {
+        const expect = { lastSubjectSequence: this.#last, streamName: stream };
+        try {
+          this.#last = (await js.publish(subject, message, { expect, timeout: TIMEOUT_MS })).seq;
+        } catch (error) {
+          if (!isWrongLast(error)) throw error;
+          this.#last = await this.#known(frame);
+        }
+      });
+    } catch (error) {
+      throw error instanceof Overtaken ? error : failure(what, error);
+    }
+  }
+
+  /** The sequence of a message that had arrived. @throws Overtaken if the last one is somebody else's */
+  async #known({ writer, count }: Frame): Promise<number> {
+    const newest = await this.#newest();
+    if (newest !== undefined) {
+      const last = decodeFrame(newest.data, newest.seq);
+      if (last.writer === writer && last.count === count) return newest.seq;
+    }
+    throw new Overtaken(`another owner has written to ${this.#place.subject}`);
+  }
+
+  /** Takes away the messages before one. */
+  async purge(before: number): Promise<void> {
+    const { jsm, stream, subject, patienceMs } = this.#place;
+    await insist(`Cannot purge ${subject}`, patienceMs, () =>
+      jsm.streams.purge(stream, { filter: subject, seq: before }),
+    );
+  }
+}
