@@ -13,10 +13,10 @@ import { parseArgs } from "node:util";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { Fleet } from "../../dist/fleet/fleet.js";
+import { startNatsServers } from "../../test/support/nats-servers.mjs";
 import { countOf, UsageError } from "../flags.mjs";
 import { machineFacts } from "../machine.mjs";
 import { percentilesOf, ratioByRound, spread } from "../statistics.mjs";
-import { startNatsServers } from "../../test/support/nats-servers.mjs";
 
 const RESULTS = fileURLToPath(new URL("../results/", import.meta.url));
 const OWNER = fileURLToPath(new URL("owner.mjs", import.meta.url));
@@ -47,7 +47,10 @@ async function main(args) {
     print("  --quick      to see that it works, not to quote\n  --rounds N\n  --json FILE\n  --help");
     return 0;
   }
-  const how = { ...(values.quick ? QUICK : FULL), ...(values.rounds && { rounds: countOf("--rounds", values.rounds) }) };
+  const how = {
+    ...(values.quick ? QUICK : FULL),
+    ...(values.rounds && { rounds: countOf("--rounds", values.rounds) }),
+  };
   const cluster = await startNatsServers({ size: 3 });
   const connection = await connect({ servers: cluster.servers });
   try {
@@ -106,7 +109,8 @@ async function throughput(connection, { rounds, windowMs }) {
   const fleet = await Fleet.open(connection, { leaseMs: LEASE_MS });
   const run = await fleet.acquire("throughput");
   let key = 0;
-  const commit = () => run.transactionAsync((tx) => tx.kv.put(`key ${key++ % 10_000}`, VALUE), { durability: "strict" });
+  const commit = () =>
+    run.transactionAsync((tx) => tx.kv.put(`key ${key++ % 10_000}`, VALUE), { durability: "strict" });
   await commit();
   const before = run.db.stats();
   for (let i = 0; i < 100; i++) await commit();
@@ -166,7 +170,14 @@ async function heldRuns(connection, { held, windowMs }) {
       return run.transactionAsync((tx) => tx.kv.put("key", VALUE), { durability: "strict" });
     };
     const { perSecond, took } = await inFlight(IN_FLIGHT, windowMs, commit);
-    rows.push({ count, acquireMs, perSecond, ms: percentilesOf([took]), memoryBytes: fleet.stats().memoryBytes, rss: process.memoryUsage().rss });
+    rows.push({
+      count,
+      acquireMs,
+      perSecond,
+      ms: percentilesOf([took]),
+      memoryBytes: fleet.stats().memoryBytes,
+      rss: process.memoryUsage().rss,
+    });
     say(`held: ${count} runs`);
     await fleet.close();
   }
@@ -232,15 +243,23 @@ async function takeover(connection, servers, { logs, takeovers }) {
 function render({ machine, throughput, held, recovery, takeover }) {
   const number = (value) => Math.round(value).toLocaleString("en");
   const ms = (value) => `${value.toFixed(1)} ms`;
-  print(`${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, three servers on this machine (${os.platform()})\n`);
-  print(`${throughput.recordBytes} bytes each                              per second (range)              p50      p99`);
+  print(
+    `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, three servers on this machine (${os.platform()})\n`,
+  );
+  print(
+    `${throughput.recordBytes} bytes each                              per second (range)              p50      p99`,
+  );
   for (const { name, perSecond, ms: took } of throughput.rows) {
     const range = `${number(perSecond.median)} (${number(perSecond.min)} to ${number(perSecond.max)})`;
-    print(`${name.padEnd(44)}${range.padStart(28)}${took ? `${ms(took.p50).padStart(10)}${ms(took.p99).padStart(10)}` : ""}`);
+    print(
+      `${name.padEnd(44)}${range.padStart(28)}${took ? `${ms(took.p50).padStart(10)}${ms(took.p99).padStart(10)}` : ""}`,
+    );
   }
   const { median, min, max } = throughput.strictOfBare;
   const verdict = median >= 0.8 ? "reached" : "not reached";
-  print(`\nstrict commits of bare publishes: ${median.toFixed(2)} (${min.toFixed(2)} to ${max.toFixed(2)}), goal 0.8: ${verdict}\n`);
+  print(
+    `\nstrict commits of bare publishes: ${median.toFixed(2)} (${min.toFixed(2)} to ${max.toFixed(2)}), goal 0.8: ${verdict}\n`,
+  );
   print("runs held   to acquire one   strict commits/s       p50       p99   memory    process");
   for (const { count, acquireMs, perSecond, ms: took, memoryBytes, rss } of held) {
     const mib = (bytes) => `${(bytes / 2 ** 20).toFixed(0)} MiB`.padStart(9);
@@ -251,6 +270,8 @@ function render({ machine, throughput, held, recovery, takeover }) {
   print("\nrecords in the log   opened in          taken over, beyond the lease of a dead owner");
   for (const [at, { records, ms: took }] of recovery.entries()) {
     const beyond = takeover[at].beyondLeaseMs;
-    print(`${number(records).padStart(18)}${ms(took.median).padStart(12)}${ms(beyond.median).padStart(28)} (to ${ms(beyond.max)})`);
+    print(
+      `${number(records).padStart(18)}${ms(took.median).padStart(12)}${ms(beyond.median).padStart(28)} (to ${ms(beyond.max)})`,
+    );
   }
 }

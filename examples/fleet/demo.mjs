@@ -40,7 +40,7 @@ let whole = 0;
 let shared = 0;
 for (let at = 0; at < AGENTS; at++) {
   const run = await fleet.acquire(`agent-${at}`, { waitMs: 10_000 });
-  const thoughts = run.events.list().map(({ payload }) => payload);
+  const thoughts = [...run.events.range()].map(({ payload }) => payload);
   const isInOrder = thoughts.every(({ step }, index) => step === index + 1);
   if (isInOrder && thoughts.length === STEPS && run.kv.count() === STEPS) whole++;
   if (new Set(thoughts.map(({ by }) => by)).size > 1) shared++;

@@ -7,8 +7,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { connect } from "@nats-io/transport-node";
-import { Fleet } from "holdfast/fleet";
 import { HoldfastError } from "holdfast";
+import { Fleet } from "holdfast/fleet";
 
 const { values } = parseArgs({
   options: {
@@ -27,7 +27,7 @@ const open = new Set(Array.from({ length: Number(values.agents) }, (_, at) => `a
 /** One step of an agent: whatever it thinks of goes into one transaction with the count of its steps. */
 function step(run) {
   return run.transactionAsync((tx) => {
-    const done = (tx.state.get("step") ?? 0) + 1;
+    const done = (tx.state.read("step")?.value ?? 0) + 1;
     tx.events.append("thought", { step: done, by: process.pid });
     tx.kv.put(`note ${done}`, `what step ${done} found`);
     tx.state.set("step", done);
@@ -39,7 +39,7 @@ function step(run) {
 async function work(id) {
   const run = await fleet.acquire(id);
   try {
-    const from = run.state.get("step") ?? 0;
+    const from = run.state.read("step")?.value ?? 0;
     for (let done = from; done < steps; ) done = await step(run);
     if (from < steps) process.send?.({ id, from, by: process.pid });
   } finally {

@@ -5,10 +5,10 @@
  *  - what goes on in several messages takes effect with the last of them; what was broken off, by a death or for want of room, has
  *    never been there, and whatever comes next goes on from before it;
  *  - messages before the first that still counts may be missing, all or some: a file that was removed is not asked for its bytes;
- *  - a file that is there and lacks bytes is said to be damaged, never read as shorter.
+ *  - a file that is there and lacks bytes is said to be damaged, never read as shorter; so is a log that lacks anything else.
  */
 import { HoldfastError } from "../errors.js";
-import { decodeFrame, FRAME_BYTES, type Frame, OPERATIONS } from "./nats-frames.js";
+import { countAfter, decodeFrame, FRAME_BYTES, type Frame, OPERATIONS } from "./nats-frames.js";
 
 /** A segment. */
 export interface LogFile {
@@ -50,8 +50,14 @@ export class Fold {
   epoch = 0;
   /** The sequence of the last message that was seen. */
   last = 0;
+  /** Who has written that. */
+  writer = 0n;
   readonly #keepsBytes: (segment: number) => boolean;
   #unfinished: Unfinished | undefined;
+  /** The count of the last message, by its writer. */
+  #count = 0;
+  /** The last message before which one is missing. */
+  #gapAt = 0;
 
   /** @param keepsBytes whether the bytes of a segment are kept */
   constructor(keepsBytes: (segment: number) => boolean) {
@@ -64,6 +70,9 @@ export class Fold {
    */
   take(sequence: number, message: Uint8Array): void {
     const frame = decodeFrame(message, sequence);
+    if (this.last > 0 && !this.#isNext(frame)) this.#gapAt = sequence;
+    this.writer = frame.writer;
+    this.#count = frame.count;
     this.last = sequence;
     this.epoch = Math.max(this.epoch, frame.epoch);
     const body = message.subarray(FRAME_BYTES);
@@ -94,6 +103,30 @@ export class Fold {
     for (const file of this.segments.values()) first = Math.min(first, file.first);
     for (const file of this.checkpoints.values()) first = Math.min(first, file.first);
     return first;
+  }
+
+  /** Whether a message is missing that counts, or might. */
+  get isTorn(): boolean {
+    return this.#gapAt > this.first;
+  }
+
+  /** Whether a file that is there lacks bytes. */
+  get isDamaged(): boolean {
+    return [...this.segments.values()].some(({ damagedAt }) => damagedAt !== undefined);
+  }
+
+  /** @throws HoldfastError `CORRUPTION` where {@link isTorn} */
+  refuseTorn(): void {
+    if (!this.isTorn) return;
+    throw new HoldfastError("CORRUPTION", `Something is missing before message ${this.#gapAt} of the subject.`, {
+      details: { sequence: this.#gapAt },
+    });
+  }
+
+  /** Whether nothing is known to stand between the last message and this one. */
+  #isNext({ writer, count, operation }: Frame): boolean {
+    if (writer === this.writer) return count === countAfter(this.#count);
+    return operation === OPERATIONS.own && count === 1;
   }
 
   #apply({ first, frame, bodies, byteLength }: Unfinished, last: number): void {

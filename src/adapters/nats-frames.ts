@@ -12,7 +12,7 @@
  *     24  8   a number that the owner has drawn for this session
  *
  * All little-endian. Who wrote a message and as which of its own (bytes 12 to 15 and 24 to 31) is what a writer knows it by when the
- * answer to it was lost.
+ * answer to it was lost, and what a reader knows by that one is missing.
  */
 import { HoldfastError } from "../errors.js";
 
@@ -48,6 +48,11 @@ export interface Frame {
   readonly count: number;
   readonly at: number;
   readonly writer: bigint;
+}
+
+/** The count of the next message of an owner. */
+export function countAfter(count: number): number {
+  return (count + 1) >>> 0;
 }
 
 /** The message of a frame with these bytes. */

@@ -36,6 +36,8 @@ export interface LeaseOptions {
 /** What stands in the entry of a database. */
 interface Owner {
   readonly by: string;
+  /** Which of all the times that a database was taken this is. */
+  readonly lease: string;
   readonly since: string;
 }
 
@@ -102,7 +104,8 @@ export class Presence {
     try {
       await this.#put();
       // Whoever watched may have seen nothing for a whole lease.
-      if (performance.now() - before >= this.leaseMs) await Promise.all([...this.#leases].map((lease) => lease.check()));
+      if (performance.now() - before >= this.leaseMs)
+        await Promise.all([...this.#leases].map((lease) => lease.check()));
     } catch {
       // Servers that do not answer are asked again; meanwhile the log says who may write.
     }
@@ -274,7 +277,11 @@ function parsed(entry: KvEntry): Record<string, unknown> {
 async function take(options: LeaseOptions, revision: number): Promise<number | undefined> {
   const { kv, patienceMs, name, presence } = options;
   const key = keyOf(options);
-  const mine = JSON.stringify({ by: presence.id, since: new Date().toISOString() } satisfies Owner);
+  const mine = JSON.stringify({
+    by: presence.id,
+    lease: crypto.randomUUID(),
+    since: new Date().toISOString(),
+  } satisfies Owner);
   try {
     return await insist(`Cannot take ${name}`, patienceMs, () =>
       revision === 0 ? kv.create(key, mine) : kv.update(key, mine, revision),

@@ -31,6 +31,8 @@ export interface NatsSessionParts {
 
 const encoder = new TextEncoder();
 const NOTHING = new Uint8Array(0);
+/** How often a subject is read again because its owner has taken something away meanwhile. */
+const READS_MAX = 10;
 
 export class NatsSession implements StorageSession {
   readonly epoch: number;
@@ -39,7 +41,7 @@ export class NatsSession implements StorageSession {
   readonly persisted = true;
   readonly #subject: Subject;
   readonly #objects: CheckpointObjects;
-  readonly #fold: Fold;
+  #fold: Fold;
   readonly #lease: Lease | undefined;
   readonly #prefix: string;
   readonly #onLockedOut: ((reason: string) => void) | undefined;
@@ -71,21 +73,53 @@ export class NatsSession implements StorageSession {
 
   async segments(): Promise<readonly SegmentInfo[]> {
     this.#refuseClosed("segments");
+    await this.#catchUp();
     return inOrder(this.#fold.segments.values());
   }
 
   async read(segment: number, offset: number, into: Uint8Array): Promise<number> {
     this.#refuseClosed("read");
-    const file = this.#fold.segment(segment);
-    if (file === undefined) throw noSuchFile("segment", segment);
-    const bytes = await this.#bytesOf(file);
+    if (offset + into.byteLength > (this.#fold.segments.get(segment)?.byteLength ?? 0)) await this.#catchUp();
+    let bytes: Uint8Array;
+    try {
+      bytes = await this.#bytesOf(segment);
+    } catch (error) {
+      if (this.epoch > 0 || !HoldfastError.is(error, "CORRUPTION")) throw error;
+      // Its owner may have removed it meanwhile.
+      await this.#catchUp();
+      bytes = await this.#bytesOf(segment);
+    }
     const part = bytes.subarray(offset, offset + into.byteLength);
     into.set(part);
     return part.byteLength;
   }
 
+  /** Where it only reads, what its owner has written meanwhile is looked for. */
+  #catchUp(): Promise<void> {
+    if (this.epoch > 0) return Promise.resolve();
+    const done = this.#tail.then(() => this.#readOn());
+    this.#tail = done.catch(() => {});
+    return done;
+  }
+
+  async #readOn(): Promise<void> {
+    try {
+      const end = await this.#subject.end();
+      const { last, writer } = this.#fold;
+      if (end === last) return;
+      await this.#subject.replay(last + 1, end, (sequence, message) => this.#fold.take(sequence, message));
+      // What another owner has taken away, and the messages that say so, may be gone.
+      if (!this.#fold.isTorn && !this.#fold.isDamaged && this.#fold.writer === writer) return;
+      this.#fold = await readSubject(this.#subject, 0);
+    } catch (error) {
+      throw failure("Cannot look for what is new", error);
+    }
+  }
+
   /** All bytes of a segment; where they were not kept they are fetched, and those of another one let go. */
-  async #bytesOf(file: LogFile): Promise<Uint8Array> {
+  async #bytesOf(segment: number): Promise<Uint8Array> {
+    const file = this.#fold.segment(segment);
+    if (file === undefined) throw noSuchFile("segment", segment);
     if (file.parts === undefined) {
       this.#letGo();
       const again = new Fold((number) => number === file.number);
@@ -183,6 +217,7 @@ export class NatsSession implements StorageSession {
 
   async checkpoints(): Promise<readonly SegmentInfo[]> {
     this.#refuseClosed("checkpoints");
+    await this.#catchUp();
     return inOrder(this.#there());
   }
 
@@ -369,6 +404,26 @@ export class NatsSession implements StorageSession {
       this.#onLockedOut?.(reason);
     }
     return this.#lost;
+  }
+}
+
+/**
+ * Reads a subject from its beginning to its end, with the bytes of so many segments.
+ * @throws HoldfastError `CORRUPTION`, `UNSUPPORTED`, `STORE_FAILED`
+ */
+export async function readSubject(subject: Subject, keptMax: number): Promise<Fold> {
+  for (let attempt = 1; ; attempt++) {
+    let kept = 0;
+    const fold = new Fold(() => kept++ < keptMax);
+    const end = await subject.end();
+    if (end > 0) await subject.replay(1, end, (sequence, message) => fold.take(sequence, message));
+    // Its owner may have taken something away meanwhile.
+    const isWhole = !fold.isTorn && !fold.isDamaged;
+    if (isWhole || attempt === READS_MAX || (await subject.end()) === end) {
+      fold.refuseTorn();
+      fold.last = end;
+      return fold;
+    }
   }
 }
 

@@ -8,9 +8,10 @@
  *  - one is under way at a time, so that none can stand before another that failed.
  */
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/nats-core";
 import { HoldfastError } from "../errors.js";
 import { storageFull, storeFailed } from "./failures.js";
-import { decodeFrame, encodeFrame, FRAME_BYTES, type Frame, type Operation } from "./nats-frames.js";
+import { countAfter, decodeFrame, encodeFrame, FRAME_BYTES, type Frame, type Operation } from "./nats-frames.js";
 
 /** What the server takes besides the bytes: the condition, the reply subject. */
 const OVERHEAD_BYTES = 1024;
@@ -27,16 +28,25 @@ const UNAVAILABLE = 503;
 /** Limits of the stream and of the account, and a disk that is full. */
 const NO_ROOM = [10023, 10028, 10047, 10077, 10120, 10122];
 
-/** What a server has refused a call with, or 0 where it is not that a call has failed with. */
-export function apiCode(error: unknown): number {
-  if (typeof error !== "object" || error === null || !("code" in error)) return 0;
-  return typeof error.code === "number" ? error.code : 0;
+/** What a server has answered that a call was refused for. Told by its shape: the clients may come in several copies. */
+function answerOf(error: unknown): { readonly code: number; readonly status: number } | undefined {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const { code, status } = at as { code?: unknown; status?: unknown };
+    if (typeof code === "number" && typeof status === "number") return { code, status };
+  }
+  return undefined;
 }
 
-/** Whether the answer is that there is none yet: who leads is being found out. */
-function isBusy(error: unknown): boolean {
-  const isNow = typeof error === "object" && error !== null && "status" in error && error.status === UNAVAILABLE;
-  return isNow && !NO_ROOM.includes(apiCode(error));
+/** What a server has refused a call with, or 0 where it is not that a call has failed with. */
+export function apiCode(error: unknown): number {
+  return answerOf(error)?.code ?? 0;
+}
+
+/** Whether a server has answered, and taken nothing; it may also say that there is no answer yet, since nobody leads. */
+function isRefusal(error: unknown): boolean {
+  if (HoldfastError.is(error) || error instanceof Overtaken) return true;
+  const answer = answerOf(error);
+  return answer !== undefined && (answer.status !== UNAVAILABLE || NO_ROOM.includes(answer.code));
 }
 
 export function isMissing(error: unknown): boolean {
@@ -60,6 +70,7 @@ export class Overtaken extends Error {
 
 /** Where a database's log is. */
 export interface SubjectPlace {
+  readonly connection: NatsConnection;
   readonly js: JetStreamClient;
   readonly jsm: JetStreamManager;
   readonly stream: string;
@@ -77,8 +88,7 @@ export async function insist<T>(what: string, patienceMs: number, call: () => Pr
     try {
       return await call();
     } catch (error) {
-      const isAnswer = HoldfastError.is(error) || error instanceof Overtaken || apiCode(error) > 0;
-      if ((isAnswer && !isBusy(error)) || isClosed(error)) throw error;
+      if (isRefusal(error) || isClosed(error)) throw error;
       if (performance.now() + waitMs > endMs) throw storeFailed(`${what}: the servers have not answered`, error);
     }
     await pause(waitMs);
@@ -105,7 +115,7 @@ export class Subject {
 
   /** The most bytes that go in one message. */
   get #partBytesMax(): number {
-    return (this.#place.js.nc.info?.max_payload ?? 1024 * 1024) - FRAME_BYTES - OVERHEAD_BYTES;
+    return (this.#place.connection.info?.max_payload ?? 1024 * 1024) - FRAME_BYTES - OVERHEAD_BYTES;
   }
 
   /** The sequence of the last message that there is, 0 where there is none. */
@@ -173,9 +183,10 @@ export class Subject {
     do {
       const part = body.subarray(start, start + partBytesMax);
       const more = start + part.byteLength < body.byteLength;
-      const count = ++this.#count;
+      const count = countAfter(this.#count);
       const frame = { operation, more, epoch: this.epoch, file, count, at: at + start, writer: this.#writer };
       await this.#publish(frame, encodeFrame(frame, part));
+      this.#count = count;
       if (first === 0) first = this.#last;
       start += part.byteLength;
     } while (start < body.byteLength);
@@ -185,18 +196,22 @@ export class Subject {
   async #publish(frame: Frame, message: Uint8Array): Promise<void> {
     const { js, subject, stream, patienceMs } = this.#place;
     const what = `Cannot publish to ${subject}`;
+    // Whether this may have arrived in spite of what is answered now.
+    let isOpen = false;
     try {
       await insist(what, patienceMs, async () => {
         const expect = { lastSubjectSequence: this.#last, streamName: stream };
         try {
           this.#last = (await js.publish(subject, message, { expect, timeout: TIMEOUT_MS })).seq;
         } catch (error) {
+          if (!isRefusal(error)) isOpen = true;
           if (!isWrongLast(error)) throw error;
           this.#last = await this.#known(frame);
         }
       });
     } catch (error) {
-      throw error instanceof Overtaken ? error : failure(what, error);
+      if (error instanceof Overtaken) throw error;
+      throw isOpen ? storeFailed(what, error) : failure(what, error);
     }
   }
 

@@ -14,7 +14,7 @@
  *                           survives the loss of a minority of machines at once, and not that of a majority's power within that time
  *     strict, synchronous   refused: servers are asked asynchronously
  */
-import { type JetStreamClient, type JetStreamManager, jetstream } from "@nats-io/jetstream";
+import { type JetStreamManager, jetstream } from "@nats-io/jetstream";
 import { type KV, Kvm } from "@nats-io/kv";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { Objm } from "@nats-io/obj";
@@ -24,7 +24,7 @@ import { CheckpointObjects } from "./nats-checkpoints.js";
 import { Fold } from "./nats-fold.js";
 import { OPERATIONS } from "./nats-frames.js";
 import { Lease, Presence } from "./nats-lease.js";
-import { NatsSession } from "./nats-session.js";
+import { NatsSession, readSubject } from "./nats-session.js";
 import { apiCode, failure, insist, isMissing, Overtaken, Subject } from "./nats-subject.js";
 import type { Storage, StorageCapabilities, StorageOpenOptions, StorageSession } from "./storage.js";
 
@@ -63,6 +63,7 @@ const PATIENCE_MS = 30_000;
 const REPLICAS_MAX = 5;
 const EPOCH_MAX = 2 ** 32 - 1;
 const NAME_TAKEN = 10058;
+const NOTHING = new Uint8Array(0);
 /** How many segments are kept as they are read first, so that the subject need not be read twice. */
 const KEPT_SEGMENTS_MAX = 4;
 /** How often an opening begins again because somebody who was overtaken has still written meanwhile. */
@@ -95,13 +96,24 @@ export async function removeNats(connection: NatsConnection, name: string, optio
   const what = `Cannot remove the database ${name}`;
   try {
     const place = await placeOf(connection, name, settings, false);
-    const { fold } = await whatIsThere(place, () => false);
-    for (const object of fold.checkpoints.keys()) await place.objects.remove(object);
+    for (const object of await objectsOf(new Subject(place))) await place.objects.remove(object);
     await insist(what, settings.patienceMs, () => place.jsm.streams.purge(settings.stream, { filter: place.subject }));
     await insist(what, settings.patienceMs, () => place.kv.purge(`run.${tokenOf(name)}`));
   } catch (error) {
     if (!HoldfastError.is(error, "NOT_FOUND")) throw failure(what, error);
   }
+}
+
+/** The checkpoints that a log speaks of, whether it is whole or not. */
+async function objectsOf(subject: Subject): Promise<Iterable<string>> {
+  const fold = new Fold(() => false);
+  const end = await subject.end();
+  try {
+    if (end > 0) await subject.replay(1, end, (sequence, message) => fold.take(sequence, message));
+  } catch (error) {
+    if (!HoldfastError.is(error, "CORRUPTION")) throw error;
+  }
+  return fold.checkpoints.keys();
 }
 
 function settingsOf(connection: NatsConnection, name: string, options: NatsOptions): Settings {
@@ -111,7 +123,8 @@ function settingsOf(connection: NatsConnection, name: string, options: NatsOptio
   if (typeof options !== "object" || options === null) throw refuse("pass the options as an object, or leave them out");
   const { stream = STREAM, leaseMs = LEASE_MS, waitMs = 0, patienceMs = PATIENCE_MS, maxBytes = -1 } = options;
   const { replicas = connection.info?.cluster === undefined ? 1 : 3 } = options;
-  if (typeof stream !== "string" || !/^[-\w]+$/.test(stream)) throw refuse("stream must be of letters, digits, - and _");
+  if (typeof stream !== "string" || !/^[-\w]+$/.test(stream))
+    throw refuse("stream must be of letters, digits, - and _");
   if (!Number.isInteger(replicas) || replicas < 1 || replicas > REPLICAS_MAX) throw refuse("replicas must be 1 to 5");
   if (!Number.isFinite(leaseMs) || leaseMs < LEASE_MS_MIN) throw refuse(`leaseMs must be ${LEASE_MS_MIN} at least`);
   if (!(waitMs >= 0) || !(patienceMs >= 0)) throw refuse("waitMs and patienceMs must be 0 or more");
@@ -153,11 +166,13 @@ async function placeOf(connection: NatsConnection, name: string, settings: Setti
   if (makes) await reach(() => ensureStream(jsm, settings));
   else if (!(await reach(() => hasStream(jsm, stream)))) throw notThere(name);
   const leases = new Kvm(js);
-  const kv = await reach(() => (makes ? leases.create(stream, { history: 1, replicas, allow_direct: false }) : leases.open(stream)));
+  const kv = await reach(() =>
+    makes ? leases.create(stream, { history: 1, replicas, allow_direct: false }) : leases.open(stream),
+  );
   const stores = new Objm(js);
   const store = await reach(() => (makes ? stores.create(stream, { replicas }) : stores.open(stream)));
   const subject = `${stream}.log.${tokenOf(name)}`;
-  return { js, jsm, kv, stream, subject, patienceMs, objects: new CheckpointObjects(store) };
+  return { connection, js, jsm, kv, stream, subject, patienceMs, objects: new CheckpointObjects(store) };
 }
 
 function notThere(name: string): HoldfastError {
@@ -189,16 +204,6 @@ async function ensureStream(jsm: JetStreamManager, { stream, replicas, maxBytes 
     // Somebody else was faster.
     if (apiCode(error) !== NAME_TAKEN) throw error;
   }
-}
-
-/** Reads the subject from its beginning; a new writer that stands behind its end. */
-async function whatIsThere(place: Place, keeps: () => boolean): Promise<{ subject: Subject; fold: Fold }> {
-  const subject = new Subject(place);
-  const fold = new Fold(keeps);
-  const end = await subject.end();
-  if (end > 0) await subject.replay(1, end, (sequence, message) => fold.take(sequence, message));
-  fold.last = end;
-  return { subject, fold };
 }
 
 async function openSession(
@@ -233,15 +238,14 @@ async function openSession(
 /** What is there, read to an end behind which nobody else can write any more. */
 async function takeOver(place: Place, readOnly: boolean): Promise<{ subject: Subject; fold: Fold }> {
   for (let attempt = 1; ; attempt++) {
-    let kept = 0;
-    const found = await whatIsThere(place, () => kept++ < KEPT_SEGMENTS_MAX);
-    if (readOnly) return found;
-    const { subject, fold } = found;
+    const subject = new Subject(place);
+    const fold = await readSubject(subject, KEPT_SEGMENTS_MAX);
+    if (readOnly) return { subject, fold };
     if (fold.epoch >= EPOCH_MAX) throw new Error("The database has used up its epochs; export it and import it anew");
     subject.follow(fold.last, fold.epoch + 1);
     try {
-      fold.last = (await subject.write(OPERATIONS.own, 0, 0, new Uint8Array(0))).last;
-      return found;
+      fold.last = (await subject.write(OPERATIONS.own, 0, 0, NOTHING)).last;
+      return { subject, fold };
     } catch (error) {
       if (!(error instanceof Overtaken) || attempt === ATTEMPTS_MAX) throw error;
     }

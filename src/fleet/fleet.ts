@@ -249,9 +249,13 @@ function holdOf(run: Run, held: Held): FleetRun {
   for (let from: object = run; from !== Object.prototype; from = Object.getPrototypeOf(from)) {
     for (const key of Reflect.ownKeys(from)) {
       if (key === "constructor" || Object.hasOwn(hold, key)) continue;
-      const { value, get, enumerable } = Object.getOwnPropertyDescriptor(from, key) as PropertyDescriptor;
-      const given = get === undefined ? { value: typeof value === "function" ? value.bind(run) : value } : { get: get.bind(run) };
-      Object.defineProperty(hold, key, { ...given, enumerable });
+      const { value, get, enumerable = false } = Object.getOwnPropertyDescriptor(from, key) as PropertyDescriptor;
+      const bound = typeof value === "function" ? value.bind(run) : value;
+      Object.defineProperty(
+        hold,
+        key,
+        get === undefined ? { value: bound, enumerable } : { get: get.bind(run), enumerable },
+      );
     }
   }
   return hold as FleetRun;

@@ -47,7 +47,8 @@ class Owner {
     const known = ledger.get(id) ?? { acknowledged: 0, tookFrom: 0 };
     if (what === "took") {
       this.#took++;
-      if (Number(n) < known.acknowledged) throw new Error(`${id} was taken at ${n}, and ${known.acknowledged} acknowledged`);
+      if (Number(n) < known.acknowledged)
+        throw new Error(`${id} was taken at ${n}, and ${known.acknowledged} acknowledged`);
       ledger.set(id, { ...known, tookFrom: Number(n) });
       this.#wakeUp();
     } else if (what === "ack") {
@@ -105,9 +106,12 @@ describeWithServer("a cluster of three servers of NATS", () => {
         const run = await fleet.acquire(id, { waitMs: 30_000 });
         const n = (run.kv.get("n") as number | undefined) ?? 0;
         expect(n, `${id}: lost`).toBeGreaterThanOrEqual(ledger.get(id)?.acknowledged ?? 0);
-        const events = run.events.list().map(({ payload }) => payload as { n: number; owner: number });
-        expect(run.state.get("n") ?? 0, `${id}: partial`).toBe(n);
-        expect(events.map((event) => event.n), `${id}: in order`).toEqual(Array.from({ length: n }, (_, at) => at + 1));
+        const events = [...run.events.range()].map(({ payload }) => payload as { n: number; owner: number });
+        expect(run.state.read("n")?.value ?? 0, `${id}: partial`).toBe(n);
+        expect(
+          events.map((event) => event.n),
+          `${id}: in order`,
+        ).toEqual(Array.from({ length: n }, (_, at) => at + 1));
         const owners = events.map((event) => event.owner);
         expect(owners, `${id}: written by who was the owner no more`).toEqual([...owners].sort((a, b) => a - b));
         commits += n;

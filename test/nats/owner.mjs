@@ -17,7 +17,12 @@ const { servers, runs, owner, leaseMs, waitMs = 60_000, bytes = 40 } = JSON.pars
 const say = (line) => process.stdout.write(`${line}\n`);
 const PADDING = "x".repeat(bytes);
 
-const connection = await connect({ servers, maxReconnectAttempts: -1, reconnectTimeWait: 50, waitOnFirstConnect: true });
+const connection = await connect({
+  servers,
+  maxReconnectAttempts: -1,
+  reconnectTimeWait: 50,
+  waitOnFirstConnect: true,
+});
 const fleet = await Fleet.open(connection, { durability: "strict", leaseMs });
 
 async function work(id) {

@@ -16,7 +16,9 @@ const NOISE_CHARS = 20_000;
 
 /** The command of the server on this machine, if there is one. */
 export function findNatsServer() {
-  return [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin"].map((folder) => join(folder, SERVER)).find(isExecutable);
+  return [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin"]
+    .map((folder) => join(folder, SERVER))
+    .find(isExecutable);
 }
 
 function isExecutable(path) {
