@@ -4,7 +4,7 @@
  * What it keeps true:
  *  - what goes on in several messages takes effect with the last of them; what was broken off, by a death or for want of room, has
  *    never been there, and whatever comes next goes on from before it;
- *  - messages before the first that still counts may be missing, all or some: a file that was removed is not asked for its bytes;
+ *  - messages before the first that still counts may be missing, all or some, once a later one says that they are forgotten;
  *  - a file that is there and lacks bytes is said to be damaged, never read as shorter; so is a log that lacks anything else.
  */
 import { HoldfastError } from "../errors.js";
@@ -161,6 +161,10 @@ export class Fold {
         if (dropped !== undefined) dropped.state = "removed";
         break;
       }
+      case OPERATIONS.forget:
+        for (const [key, file] of this.segments) if (file.first < at) this.segments.delete(key);
+        for (const [key, file] of this.checkpoints) if (file.first < at) this.checkpoints.delete(key);
+        break;
     }
   }
 

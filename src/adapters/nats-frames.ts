@@ -8,7 +8,7 @@
  *     4   4   epoch of the owner
  *     8   4   number of the segment or checkpoint
  *     12  4   the owner's count of its messages
- *     16  8   where the bytes go in the file; of a cut and of a finished checkpoint how long it is
+ *     16  8   where the bytes go in the file; of a cut and of a finished checkpoint how long it is; of what is forgotten the end
  *     24  8   a number that the owner has drawn for this session
  *
  * All little-endian. Who wrote a message and as which of its own (bytes 12 to 15 and 24 to 31) is what a writer knows it by when the
@@ -34,11 +34,13 @@ export const OPERATIONS = {
   finish: 7,
   /** Removes a checkpoint. */
   drop: 8,
+  /** The messages before a sequence have never been: they are being taken away, and some may come back from a server's files. */
+  forget: 9,
 } as const;
 
 export type Operation = (typeof OPERATIONS)[keyof typeof OPERATIONS];
 
-const LAST_OPERATION = OPERATIONS.drop;
+const LAST_OPERATION = OPERATIONS.forget;
 
 export interface Frame {
   readonly operation: Operation;

@@ -14,7 +14,7 @@ import { type CheckpointFile, Fold, type LogFile } from "./nats-fold.js";
 import { OPERATIONS, type Operation } from "./nats-frames.js";
 import type { Lease } from "./nats-lease.js";
 import { failure, Overtaken, type Subject } from "./nats-subject.js";
-import type { CheckpointWriter, SegmentInfo, StorageSession } from "./storage.js";
+import type { CheckpointWriter, SegmentInfo, StorageOpenOptions, StorageSession } from "./storage.js";
 
 export interface NatsSessionParts {
   readonly subject: Subject;
@@ -26,7 +26,7 @@ export interface NatsSessionParts {
   readonly lease: Lease | undefined;
   /** How the names of its objects begin. */
   readonly prefix: string;
-  readonly onLockedOut: ((reason: string) => void) | undefined;
+  readonly onLockedOut: StorageOpenOptions["onLockedOut"];
 }
 
 const encoder = new TextEncoder();
@@ -44,7 +44,7 @@ export class NatsSession implements StorageSession {
   #fold: Fold;
   readonly #lease: Lease | undefined;
   readonly #prefix: string;
-  readonly #onLockedOut: ((reason: string) => void) | undefined;
+  readonly #onLockedOut: StorageOpenOptions["onLockedOut"];
   /** The last writing call; the next one starts when it is over. */
   #tail: Promise<unknown> = Promise.resolve();
   /** The segment that was created last. */
@@ -313,7 +313,9 @@ export class NatsSession implements StorageSession {
 
   /** Takes away the messages that nothing needs any more. */
   async #purge(): Promise<void> {
-    await this.#subject.purge(this.#fold.first);
+    const { first } = this.#fold;
+    await this.#write(OPERATIONS.forget, 0, first, NOTHING);
+    await this.#subject.purge(first);
   }
 
   // Synchronously nothing can be done.
@@ -401,7 +403,7 @@ export class NatsSession implements StorageSession {
   #loseOwnership(reason: string): HoldfastError {
     if (this.#lost === undefined) {
       this.#lost = storeFailed(`The database was lost to this session, because ${reason}; open it again`);
-      this.#onLockedOut?.(reason);
+      this.#onLockedOut?.(reason, "STORE_FAILED");
     }
     return this.#lost;
   }

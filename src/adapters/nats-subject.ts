@@ -15,7 +15,9 @@ import { countAfter, decodeFrame, encodeFrame, FRAME_BYTES, type Frame, type Ope
 
 /** What the server takes besides the bytes: the condition, the reply subject. */
 const OVERHEAD_BYTES = 1024;
-const TIMEOUT_MS = 2_000;
+/** For how long an answer is waited for at first, and at most: with a connection that breaks what was under way is lost. */
+const TIMEOUT_MS_MIN = 500;
+const TIMEOUT_MS_MAX = 4_000;
 const BATCH = 5_000;
 const BATCH_MS = 5_000;
 const RETRY_MS_MIN = 20;
@@ -198,11 +200,13 @@ export class Subject {
     const what = `Cannot publish to ${subject}`;
     // Whether this may have arrived in spite of what is answered now.
     let isOpen = false;
+    let timeout = TIMEOUT_MS_MIN / 2;
     try {
       await insist(what, patienceMs, async () => {
         const expect = { lastSubjectSequence: this.#last, streamName: stream };
+        timeout = Math.min(2 * timeout, TIMEOUT_MS_MAX);
         try {
-          this.#last = (await js.publish(subject, message, { expect, timeout: TIMEOUT_MS })).seq;
+          this.#last = (await js.publish(subject, message, { expect, timeout })).seq;
         } catch (error) {
           if (!isRefusal(error)) isOpen = true;
           if (!isWrongLast(error)) throw error;

@@ -117,8 +117,11 @@ describe("the files of a subject", () => {
         (actions, partBytes, seed) => {
           const plain = written(actions, partBytes);
           const { first } = folded(plain.messages);
+          plain.write(OPERATIONS.forget, 0, first, [], partBytes);
           const left = plain.messages.filter(({ sequence }) => sequence >= first || (sequence * 31 + seed) % 3 === 0);
-          expect(contentsOf(folded(left))).toEqual([...plain.files]);
+          const fold = folded(left);
+          expect(fold.isTorn).toBe(false);
+          expect(contentsOf(fold)).toEqual([...plain.files]);
         },
       ),
       { numRuns: 500 },
@@ -136,6 +139,21 @@ describe("the files of a subject", () => {
     );
     const fold = folded(plain.messages.filter((_, at) => at !== 1));
     expect(() => fold.segment(1)).toThrowError(expect.objectContaining({ code: "CORRUPTION" }));
+  });
+
+  test("are torn where a message is missing that may count, of whatever kind", () => {
+    fc.assert(
+      fc.property(fc.array(action, { minLength: 1, maxLength: 40 }), fc.nat(), (actions, seed) => {
+        const plain = written(actions, 50);
+        const { first } = folded(plain.messages);
+        const inside = plain.messages.slice(0, -1).filter(({ sequence }) => sequence > first);
+        const gone = inside[seed % Math.max(inside.length, 1)];
+        fc.pre(gone !== undefined);
+        const fold = folded(plain.messages.filter((message) => message !== gone));
+        expect(() => fold.refuseTorn()).toThrowError(expect.objectContaining({ code: "CORRUPTION" }));
+      }),
+      { numRuns: 500 },
+    );
   });
 
   test("are refused by a typed error, whatever the bytes", () => {
