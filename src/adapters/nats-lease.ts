@@ -47,6 +47,8 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 export class Presence {
   readonly id = crypto.randomUUID();
   readonly leaseMs: number;
+  /** How often to look whether this very process has let go. */
+  readonly lookMs: number;
   readonly #kv: KV;
   readonly #leases = new Set<Lease>();
   /** Leases, and who is about to take one. */
@@ -56,10 +58,13 @@ export class Presence {
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** When the last renewal that has arrived was sent. */
   #sentMs = 0;
+  /** Of other presences, by their ids: whoever waits for the same one shares its watch. */
+  readonly #watches = new Map<string, Watch>();
 
   constructor(kv: KV, leaseMs: number) {
     this.#kv = kv;
     this.leaseMs = leaseMs;
+    this.lookMs = lookMsOf(leaseMs);
   }
 
   /** The entry of a presence. */
@@ -110,6 +115,14 @@ export class Presence {
       // Servers that do not answer are asked again; meanwhile the log says who may write.
     }
     this.#schedule();
+  }
+
+  /** The watch of another presence, shared by all who wait for it here. */
+  watch(id: string): Watch {
+    for (const [other, watch] of this.#watches) if (watch.isStale) this.#watches.delete(other);
+    const watch = this.#watches.get(id) ?? new Watch(this.#kv, id, this.leaseMs);
+    this.#watches.set(id, watch);
+    return watch;
   }
 
   add(lease: Lease): void {
@@ -169,29 +182,30 @@ export class Lease {
   }
 
   static async #acquire(options: LeaseOptions): Promise<Lease> {
-    const { waitMs, signal } = options;
+    const { presence, waitMs, signal } = options;
     const endMs = performance.now() + waitMs;
-    let watch: Watch | undefined;
     for (;;) {
       refuseAborted(signal);
-      const entry = await look(options, keyOf(options));
+      const entry = await look(options);
       const owner = isThere(entry) ? ownerOf(entry) : undefined;
-      if (watch === undefined || watch.id !== owner?.by) watch = owner && new Watch(options, owner.by);
-      const state = (await watch?.look()) ?? "dead";
+      const watch = owner === undefined || owner.by === presence.id ? undefined : presence.watch(owner.by);
+      let state: State = owner === undefined ? "dead" : "alive";
+      if (watch !== undefined) state = await unlessAborted(watch.look(options), signal);
       if (state === "dead") {
         const revision = await take(options, entry?.revision ?? 0);
         if (revision !== undefined) return new Lease(options, revision);
-      } else if (state === "alive" && performance.now() >= endMs) {
+      } else if (state !== "unknown" && performance.now() >= endMs) {
         throw locked(options, owner);
       }
-      await pause(watch?.lookMs ?? 0);
+      await pause(watch?.lookMs ?? presence.lookMs);
     }
   }
 
   /** Looks whether it is still this process's. */
   async check(): Promise<void> {
     const entry = await this.#options.kv.get(keyOf(this.#options));
-    if (this.#isOver || entry?.revision === this.#revision) return;
+    // An older one is what a server says that does not know of its successor yet.
+    if (this.#isOver || entry === null || entry.revision <= this.#revision) return;
     this.#isOver = true;
     this.onLost?.(`another owner has taken ${this.#options.name} over`);
     await this.#leave();
@@ -212,43 +226,98 @@ export class Lease {
   }
 }
 
+type State = "alive" | "dead" | "unknown";
+
 /** Looks at somebody's presence again and again. */
 class Watch {
   readonly id: string;
-  lookMs = LOOK_MS_MAX;
-  readonly #options: LeaseOptions;
+  lookMs: number;
+  readonly #kv: KV;
+  #leaseMs: number;
   #revision = -1;
+  /** When that was first seen, whether it was seen to come, and when it was last looked at. */
   #sinceMs = 0;
+  #isRenewed = false;
+  #lookedMs = Number.NEGATIVE_INFINITY;
+  #looking: Promise<State> | undefined;
 
-  constructor(options: LeaseOptions, id: string) {
-    this.#options = options;
+  /** @param leaseMs of whoever says no other */
+  constructor(kv: KV, id: string, leaseMs: number) {
+    this.#kv = kv;
     this.id = id;
+    this.#leaseMs = leaseMs;
+    this.lookMs = lookMsOf(leaseMs);
   }
 
-  /** `alive` once it was seen to be renewed, `dead` once it was not for a whole lease; `unknown` until then. */
-  async look(): Promise<"alive" | "dead" | "unknown"> {
-    const { presence } = this.#options;
-    if (this.id === presence.id) return "alive";
-    const entry = await look(this.#options, Presence.keyOf(this.id));
-    // He has given back all that he had, and what still names him was left by his end.
-    if (!isThere(entry)) return "dead";
-    const leaseMs = leaseMsOf(entry) ?? presence.leaseMs;
-    this.lookMs = Math.min(leaseMs / LOOKS, LOOK_MS_MAX);
+  /** Whether nobody has looked for so long that it has to begin anew. */
+  get isStale(): boolean {
+    return this.#looking === undefined && performance.now() - this.#lookedMs > this.#leaseMs;
+  }
+
+  /**
+   * `alive` once it was seen to be renewed, `dead` once it was not for a whole lease; `unknown` until then. Time that the servers
+   * did not answer in does not count: whoever lives could not renew it either.
+   */
+  look({ name, patienceMs }: LeaseOptions): Promise<State> {
+    if (performance.now() - this.#lookedMs < this.lookMs) return Promise.resolve(this.#state);
+    this.#looking ??= insist(`Cannot look who has ${name}`, patienceMs, () => this.#look()).finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  async #look(): Promise<State> {
+    const entry = await this.#kv.get(Presence.keyOf(this.id));
     const nowMs = performance.now();
+    const wasAwayMs = nowMs - this.#lookedMs;
+    this.#lookedMs = nowMs;
+    // He has given back all that he had, and what still names him was left by his end.
+    if (!isThere(entry)) {
+      this.#sinceMs = Number.NEGATIVE_INFINITY;
+      return this.#state;
+    }
+    this.#leaseMs = leaseMsOf(entry) ?? this.#leaseMs;
+    this.lookMs = lookMsOf(this.#leaseMs);
     if (entry.revision !== this.#revision) {
-      const isFirst = this.#revision === -1;
+      this.#isRenewed = this.#revision !== -1;
       this.#revision = entry.revision;
       this.#sinceMs = nowMs;
-      return isFirst ? "unknown" : "alive";
+    } else if (wasAwayMs > this.#leaseMs / RENEWALS) {
+      this.#sinceMs = nowMs;
     }
-    return nowMs - this.#sinceMs >= leaseMs ? "dead" : "unknown";
+    return this.#state;
+  }
+
+  get #state(): State {
+    if (this.#lookedMs - this.#sinceMs >= this.#leaseMs) return "dead";
+    return this.#isRenewed ? "alive" : "unknown";
+  }
+}
+
+const lookMsOf = (leaseMs: number): number => Math.min(leaseMs / LOOKS, LOOK_MS_MAX);
+
+/** What a promise gives, unless the signal fires first. @throws HoldfastError `TIMEOUT` by the signal */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  let stop = (): void => {};
+  const aborted = new Promise<void>((resolve) => {
+    stop = resolve;
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    await Promise.race([promise, aborted]);
+    refuseAborted(signal);
+    return await promise;
+  } finally {
+    signal.removeEventListener("abort", stop);
   }
 }
 
 const keyOf = ({ token }: LeaseOptions): string => `run.${token}`;
 
-function look({ kv, name, patienceMs }: LeaseOptions, key: string): Promise<KvEntry | null> {
-  return insist(`Cannot look who has ${name}`, patienceMs, () => kv.get(key));
+function look(options: LeaseOptions): Promise<KvEntry | null> {
+  const { kv, name, patienceMs, signal } = options;
+  return insist(`Cannot look who has ${name}`, patienceMs, () => kv.get(keyOf(options)), signal);
 }
 
 function isThere(entry: KvEntry | null): entry is KvEntry {
@@ -275,7 +344,7 @@ function parsed(entry: KvEntry): Record<string, unknown> {
 
 /** The revision of the entry that was made, nothing where somebody else was faster. */
 async function take(options: LeaseOptions, revision: number): Promise<number | undefined> {
-  const { kv, patienceMs, name, presence } = options;
+  const { kv, patienceMs, name, presence, signal } = options;
   const key = keyOf(options);
   const mine = JSON.stringify({
     by: presence.id,
@@ -283,14 +352,13 @@ async function take(options: LeaseOptions, revision: number): Promise<number | u
     since: new Date().toISOString(),
   } satisfies Owner);
   try {
-    return await insist(`Cannot take ${name}`, patienceMs, () =>
-      revision === 0 ? kv.create(key, mine) : kv.update(key, mine, revision),
-    );
+    const put = () => (revision === 0 ? kv.create(key, mine) : kv.update(key, mine, revision));
+    return await insist(`Cannot take ${name}`, patienceMs, put, signal);
   } catch (error) {
     if (!isWrongLast(error)) throw HoldfastError.is(error) ? error : storeFailed(`Cannot take ${name}`, error);
   }
   // It may have arrived the first time.
-  const entry = await look(options, key);
+  const entry = await look(options);
   return isThere(entry) && entry.string() === mine ? entry.revision : undefined;
 }
 

@@ -377,7 +377,9 @@ export class NatsSession implements StorageSession {
       this.#fold.last = written.last;
       return written;
     } catch (error) {
-      throw error instanceof Overtaken ? this.#loseOwnership(error.message) : error;
+      if (HoldfastError.is(error, "STORAGE_FULL")) throw error;
+      // What was not answered may have arrived, and nothing can be written behind it any more.
+      throw this.#loseOwnership(error instanceof Overtaken ? error.message : textOf(error), error);
     }
   }
 
@@ -400,9 +402,10 @@ export class NatsSession implements StorageSession {
     if (this.#lost !== undefined) throw this.#lost;
   }
 
-  #loseOwnership(reason: string): HoldfastError {
+  #loseOwnership(reason: string, cause?: unknown): HoldfastError {
     if (this.#lost === undefined) {
-      this.#lost = storeFailed(`The database was lost to this session, because ${reason}; open it again`);
+      const what = `The database was lost to this session: ${reason}. Open it again.`;
+      this.#lost = new HoldfastError("STORE_FAILED", what, { cause });
       this.#onLockedOut?.(reason, "STORE_FAILED");
     }
     return this.#lost;
@@ -441,6 +444,10 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
     at += part.byteLength;
   }
   return bytes;
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function synchronous(what: string): HoldfastError {

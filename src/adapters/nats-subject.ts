@@ -10,7 +10,7 @@
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { HoldfastError } from "../errors.js";
-import { storageFull, storeFailed } from "./failures.js";
+import { refuseAborted, storageFull, storeFailed } from "./failures.js";
 import { countAfter, decodeFrame, encodeFrame, FRAME_BYTES, type Frame, type Operation } from "./nats-frames.js";
 
 /** What the server takes besides the bytes: the condition, the reply subject. */
@@ -59,6 +59,12 @@ export function isWrongLast(error: unknown): boolean {
   return WRONG_LAST.includes(apiCode(error));
 }
 
+/** The last sequence that a condition was refused for, as far as the server says. */
+function lastOf(error: unknown): number {
+  const said = /wrong last sequence: (\d+)/.exec(error instanceof Error ? error.message : "");
+  return Number(said?.[1] ?? 0);
+}
+
 /** A typed error of whatever a client's call has failed with. */
 export function failure(what: string, cause: unknown): HoldfastError {
   if (HoldfastError.is(cause)) return cause;
@@ -83,8 +89,16 @@ export interface SubjectPlace {
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Makes a call until it is answered; a refusal is an answer. */
-export async function insist<T>(what: string, patienceMs: number, call: () => Promise<T>): Promise<T> {
+/**
+ * Makes a call until it is answered; a refusal is an answer.
+ * @throws HoldfastError `STORE_FAILED` where none comes, `TIMEOUT` by the signal
+ */
+export async function insist<T>(
+  what: string,
+  patienceMs: number,
+  call: () => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
   const endMs = performance.now() + patienceMs;
   for (let waitMs = RETRY_MS_MIN; ; waitMs = Math.min(2 * waitMs, RETRY_MS_MAX)) {
     try {
@@ -94,6 +108,7 @@ export async function insist<T>(what: string, patienceMs: number, call: () => Pr
       if (performance.now() + waitMs > endMs) throw storeFailed(`${what}: the servers have not answered`, error);
     }
     await pause(waitMs);
+    refuseAborted(signal);
   }
 }
 
@@ -210,7 +225,7 @@ export class Subject {
         } catch (error) {
           if (!isRefusal(error)) isOpen = true;
           if (!isWrongLast(error)) throw error;
-          this.#last = await this.#known(frame);
+          this.#last = await this.#known(frame, lastOf(error));
         }
       });
     } catch (error) {
@@ -219,9 +234,13 @@ export class Subject {
     }
   }
 
-  /** The sequence of a message that had arrived. @throws Overtaken if the last one is somebody else's */
-  async #known({ writer, count }: Frame): Promise<number> {
+  /**
+   * The sequence of a message that had arrived, where the last one has at least that sequence.
+   * @throws Overtaken if the last one is somebody else's
+   */
+  async #known({ writer, count }: Frame, sequence: number): Promise<number> {
     const newest = await this.#newest();
+    if ((newest?.seq ?? 0) < sequence) throw new Error("a server has answered that knows less than another one");
     if (newest !== undefined) {
       const last = decodeFrame(newest.data, newest.seq);
       if (last.writer === writer && last.count === count) return newest.seq;

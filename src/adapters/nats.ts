@@ -56,7 +56,8 @@ const CAPABILITIES: StorageCapabilities = {
   segmentBytesTarget: 16 * 1024 * 1024,
 };
 
-const STREAM = "HOLDFAST";
+/** @internal */
+export const STREAM = "HOLDFAST";
 const LEASE_MS = 10_000;
 const LEASE_MS_MIN = 300;
 const PATIENCE_MS = 30_000;

@@ -8,7 +8,7 @@
  *  - one that is asked for elsewhere is let go at once where nobody here holds it.
  */
 import type { NatsConnection, Subscription } from "@nats-io/nats-core";
-import { type NatsOptions, nats, tokenOf } from "../adapters/nats.js";
+import { type NatsOptions, nats, STREAM, tokenOf } from "../adapters/nats.js";
 import { Database, type DurabilityOption, HoldfastError, type OpenOptions, type Run } from "../index.js";
 
 /** Options of {@link Fleet.open}. */
@@ -25,7 +25,10 @@ export interface FleetOptions extends Omit<NatsOptions, "waitMs"> {
 
 /** Options of {@link Fleet.acquire}. */
 export interface AcquireOptions {
-  /** Milliseconds for which an owner who lives is waited for; 0 if left out. An owner who has died is waited for in any case. */
+  /**
+   * Milliseconds for which a process that holds it and lives is waited for; 0 if left out. One that has died is waited for in any
+   * case, until its lease is over.
+   */
   readonly waitMs?: number | undefined;
   /** Ends the wait. */
   readonly signal?: AbortSignal | undefined;
@@ -35,10 +38,17 @@ export interface AcquireOptions {
 export interface Held {
   /** The database that is this run's own. */
   readonly db: Database;
-  /** Gives it back, with everything committed acknowledged. Idempotent. */
+  /**
+   * Gives it back, with everything committed acknowledged. Idempotent.
+   * @throws HoldfastError `STORAGE_FULL`, `STORE_FAILED`, `COMMIT_INDETERMINATE` if not everything was; it is given back all the same
+   */
   release(): Promise<void>;
-  /** Calls `listener` once if the run is taken away from this process. Returns what ends that. */
+  /**
+   * Calls `listener` once if the run is taken away from this process, or its writes were not answered for too long. Returns what
+   * ends that. Commits in flight are `COMMIT_INDETERMINATE` then, whatever is called later `STORE_FAILED`.
+   */
   onLost(listener: (reason: string) => void): () => void;
+  /** {@link release}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -59,31 +69,45 @@ const MEMORY_BYTES_MAX = 2 ** 30;
 const RUNS_MAX = 1_000;
 /** How often whoever waits asks the owner to let go. */
 const ASK_MS = 250;
+/** How long an owner is given for that who does not hold it any more. */
+const LET_GO_MS = 150;
 
 /** A run that is loaded. */
 interface Loaded {
-  readonly id: string;
+  readonly token: string;
   readonly db: Database;
+  readonly run: Run;
   readonly listeners: Set<(reason: string) => void>;
   holds: number;
+  /** As of the last time that it was taken or given back. */
+  memoryBytes: number;
+  /** Why this process has it no more. */
+  lost: string | undefined;
 }
 
+/** The runs that one process has of all that are on the same servers. */
 export class Fleet implements AsyncDisposable {
   readonly #connection: NatsConnection;
   readonly #options: FleetOptions;
   readonly #wishes: string;
-  /** The least recently used one first. */
+  readonly #memoryBytesMax: number;
+  readonly #runsMax: number;
+  /** By what stands for their ids in a subject; the least recently used one first. */
   readonly #loaded = new Map<string, Loaded>();
-  readonly #loading = new Map<string, Promise<Loaded>>();
+  readonly #loading = new Map<string, Promise<void>>();
   /** Those that are being let go. */
   readonly #leaving = new Map<string, Promise<void>>();
+  #memoryBytes = 0;
   #asked: Subscription | undefined;
   #closing: Promise<void> | undefined;
 
   private constructor(connection: NatsConnection, options: FleetOptions) {
+    const { stream = STREAM, memoryBytesMax = MEMORY_BYTES_MAX, runsMax = RUNS_MAX } = options;
     this.#connection = connection;
     this.#options = options;
-    this.#wishes = `${options.stream ?? "HOLDFAST"}.wanted`;
+    this.#wishes = `${stream}.wanted`;
+    this.#memoryBytesMax = limitOf("memoryBytesMax", memoryBytesMax);
+    this.#runsMax = limitOf("runsMax", runsMax);
   }
 
   /**
@@ -91,9 +115,9 @@ export class Fleet implements AsyncDisposable {
    * @throws HoldfastError `INVALID_ARGUMENT`
    */
   static async open(connection: NatsConnection, options: FleetOptions = {}): Promise<Fleet> {
-    const fleet = new Fleet(connection, options);
     // What is wrong with the options is said here, and not with the first run.
     nats(connection, "options", options);
+    const fleet = new Fleet(connection, options);
     fleet.#listen();
     return fleet;
   }
@@ -101,8 +125,7 @@ export class Fleet implements AsyncDisposable {
   #listen(): void {
     this.#asked = this.#connection.subscribe(`${this.#wishes}.*`, {
       callback: (_, { subject }) => {
-        const token = subject.slice(this.#wishes.length + 1);
-        const found = [...this.#loaded.values()].find(({ id }) => tokenOf(id) === token);
+        const found = this.#loaded.get(subject.slice(this.#wishes.length + 1));
         if (found?.holds === 0) this.#letGo(found).catch(() => {});
       },
     });
@@ -111,52 +134,53 @@ export class Fleet implements AsyncDisposable {
   /**
    * Takes a run, new or not, for this process; loads it where it is not. Whoever takes it again here shares it.
    * @throws HoldfastError `LOCKED` with the owner where another process has it and does not let go, `TIMEOUT` by the signal,
-   *   `CORRUPTION`, `UNSUPPORTED`, `STORE_FULL`, `STORE_FAILED`, `CLOSED`
+   *   `INVALID_ARGUMENT`, `INVALID_KEY`, `CORRUPTION`, `UNSUPPORTED`, `STORE_FULL`, `STORAGE_FULL`, `STORE_FAILED`, `CLOSED`
    */
   async acquire(runId: string, options: AcquireOptions = {}): Promise<FleetRun> {
+    if (typeof runId !== "string" || runId === "") throw invalid("the id of a run must be a non-empty string");
+    const { waitMs = 0 } = options;
+    if (!(waitMs >= 0)) throw invalid("waitMs must be 0 or more");
+    const token = tokenOf(runId);
     for (;;) {
       if (this.#closing !== undefined) throw new HoldfastError("CLOSED", "The fleet is closed. Open another one.");
-      const there = this.#loaded.get(runId);
+      const there = this.#loaded.get(token);
       if (there !== undefined) return this.#hold(there);
-      const leaving = this.#leaving.get(runId);
-      if (leaving !== undefined) {
-        await leaving.catch(() => {});
-        continue;
-      }
-      let loading = this.#loading.get(runId);
-      if (loading === undefined) {
-        loading = this.#load(runId, options).finally(() => this.#loading.delete(runId));
-        this.#loading.set(runId, loading);
-      }
-      const loaded = await loading;
-      if (this.#loaded.get(runId) === loaded) return this.#hold(loaded);
+      // Whoever loads it may wait for a shorter time, or be told to stop.
+      const underWay = this.#leaving.get(token) ?? this.#loading.get(token);
+      if (underWay === undefined) await this.#begin(token, this.#load(runId, token, options));
+      else await unlessAborted(underWay, options.signal);
     }
   }
 
-  async #load(id: string, { waitMs = 0, signal }: AcquireOptions): Promise<Loaded> {
+  #begin(token: string, loading: Promise<void>): Promise<void> {
+    this.#loading.set(token, loading);
+    const end = (): boolean => this.#loading.delete(token);
+    loading.then(end, end);
+    return loading;
+  }
+
+  async #load(id: string, token: string, { waitMs = 0, signal }: AcquireOptions): Promise<void> {
     const { durability = "buffered", wasm } = this.#options;
-    await this.#makeRoom(1);
-    const ask = (): void => this.#connection.publish(`${this.#wishes}.${tokenOf(id)}`);
+    const ask = (): void => this.#connection.publish(`${this.#wishes}.${token}`);
     ask();
     const asking = setInterval(ask, ASK_MS);
     try {
-      const storage = nats(this.#connection, id, { ...this.#options, waitMs });
+      await this.#makeRoom(1);
+      const storage = nats(this.#connection, id, { ...this.#options, waitMs: Math.max(waitMs, LET_GO_MS) });
       const db = await Database.open({ storage, durability, wasm, signal });
-      const loaded: Loaded = { id, db, listeners: new Set(), holds: 0 };
+      const listeners: Loaded["listeners"] = new Set();
+      const loaded: Loaded = { token, db, run: db.run(id), listeners, holds: 0, memoryBytes: 0, lost: undefined };
       db.on("locked-out", (reason) => this.#lose(loaded, reason));
-      this.#loaded.set(id, loaded);
-      return loaded;
+      this.#loaded.set(token, loaded);
     } finally {
       clearInterval(asking);
     }
   }
 
   #hold(loaded: Loaded): FleetRun {
-    const { id, db, listeners } = loaded;
+    const { run, db, listeners } = loaded;
     loaded.holds++;
-    // The one that was used last is the last to go.
-    this.#loaded.delete(id);
-    this.#loaded.set(id, loaded);
+    this.#use(loaded);
     const mine = new Set<(reason: string) => void>();
     let released: Promise<void> | undefined;
     const release = (): Promise<void> => {
@@ -167,6 +191,8 @@ export class Fleet implements AsyncDisposable {
       db,
       release,
       onLost(listener) {
+        const { lost } = loaded;
+        if (lost !== undefined) queueMicrotask(() => mine.has(listener) && listener(lost));
         mine.add(listener);
         listeners.add(listener);
         return () => {
@@ -176,51 +202,69 @@ export class Fleet implements AsyncDisposable {
       },
       [Symbol.asyncDispose]: release,
     };
-    return holdOf(db.run(id), held);
+    return holdOf(run, held);
   }
 
   async #release(loaded: Loaded, listeners: ReadonlySet<(reason: string) => void>): Promise<void> {
     for (const listener of listeners) loaded.listeners.delete(listener);
-    loaded.holds--;
-    if (this.#loaded.get(loaded.id) !== loaded) return;
-    await loaded.db.flush();
-    await this.#makeRoom(0);
+    if (this.#loaded.get(loaded.token) !== loaded) return;
+    try {
+      await loaded.db.flush();
+    } finally {
+      loaded.holds--;
+      if (this.#loaded.get(loaded.token) === loaded) this.#use(loaded);
+      await this.#makeRoom(0);
+    }
+  }
+
+  /** The one that was used last is the last to go. */
+  #use(loaded: Loaded): void {
+    const { memoryBytes } = loaded.db.stats();
+    this.#memoryBytes += memoryBytes - loaded.memoryBytes;
+    loaded.memoryBytes = memoryBytes;
+    this.#loaded.delete(loaded.token);
+    this.#loaded.set(loaded.token, loaded);
   }
 
   /** Lets runs go that nobody holds, the least recently used first, until so many more have room. */
   async #makeRoom(more: number): Promise<void> {
-    const { memoryBytesMax = MEMORY_BYTES_MAX, runsMax = RUNS_MAX } = this.#options;
-    for (const loaded of [...this.#loaded.values()]) {
-      if (this.#loaded.size + more <= runsMax && this.#memoryBytes <= memoryBytesMax) return;
-      if (loaded.holds === 0) await this.#letGo(loaded);
+    const leaving: Promise<void>[] = [];
+    for (const loaded of this.#loaded.values()) {
+      const count = this.#loaded.size + this.#loading.size + more;
+      if (count <= this.#runsMax && this.#memoryBytes <= this.#memoryBytesMax) break;
+      if (loaded.holds === 0) leaving.push(this.#letGo(loaded));
     }
-  }
-
-  get #memoryBytes(): number {
-    let bytes = 0;
-    for (const { db } of this.#loaded.values()) bytes += db.stats().memoryBytes;
-    return bytes;
+    // What it could not write was told to whoever released it.
+    await Promise.allSettled(leaving);
   }
 
   #letGo(loaded: Loaded): Promise<void> {
-    this.#loaded.delete(loaded.id);
-    const leaving = loaded.db.close().finally(() => this.#leaving.delete(loaded.id));
-    this.#leaving.set(loaded.id, leaving);
+    const { token, db } = loaded;
+    this.#loaded.delete(token);
+    this.#memoryBytes -= loaded.memoryBytes;
+    const leaving = db.close().finally(() => this.#leaving.delete(token));
+    this.#leaving.set(token, leaving);
     return leaving;
   }
 
   #lose(loaded: Loaded, reason: string): void {
-    if (this.#loaded.get(loaded.id) === loaded) this.#loaded.delete(loaded.id);
-    for (const listener of loaded.listeners) listener(reason);
+    loaded.lost = reason;
+    if (this.#loaded.get(loaded.token) === loaded) this.#letGo(loaded).catch(() => {});
+    for (const listener of [...loaded.listeners]) listener(reason);
   }
 
   /** What is loaded here. */
   stats(): FleetStats {
-    const held = [...this.#loaded.values()].filter(({ holds }) => holds > 0).length;
-    return { held, idle: this.#loaded.size - held, memoryBytes: this.#memoryBytes };
+    const all = [...this.#loaded.values()];
+    const held = all.filter(({ holds }) => holds > 0).length;
+    const memoryBytes = all.reduce((sum, { db }) => sum + db.stats().memoryBytes, 0);
+    return { held, idle: all.length - held, memoryBytes };
   }
 
-  /** Gives back every run, held or not. Idempotent. */
+  /**
+   * Gives back every run, held or not. Idempotent.
+   * @throws HoldfastError `STORAGE_FULL`, `STORE_FAILED`, `COMMIT_INDETERMINATE` if not everything was acknowledged
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -235,8 +279,37 @@ export class Fleet implements AsyncDisposable {
     if (failed !== undefined) throw failed.reason;
   }
 
+  /** {@link close}, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+}
+
+function invalid(what: string): HoldfastError {
+  return new HoldfastError("INVALID_ARGUMENT", `fleet: ${what}.`);
+}
+
+function limitOf(name: string, value: number): number {
+  if (!(value >= 1)) throw invalid(`${name} must be 1 or more`);
+  return value;
+}
+
+/** Waits until somebody else's attempt is over, however it ends. @throws HoldfastError `TIMEOUT` by the signal */
+async function unlessAborted(attempt: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  let stop = (): void => {};
+  const aborted = new Promise<void>((resolve) => {
+    stop = resolve;
+    signal?.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    await Promise.race([attempt.catch(() => {}), aborted]);
+  } finally {
+    signal?.removeEventListener("abort", stop);
+  }
+  if (signal?.aborted) {
+    throw new HoldfastError("TIMEOUT", "Waiting for the run was given up, because its signal fired.", {
+      cause: signal.reason,
+    });
   }
 }
 

@@ -37,7 +37,7 @@ describeWithServer("over a server of NATS", () => {
   let places = 0;
 
   beforeAll(async () => {
-    cluster = await startNatsServers({ size: 1 });
+    cluster = await startNatsServers({ size: 3 });
     connection = await cluster.connect();
   });
 
