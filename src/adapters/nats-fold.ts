@@ -2,13 +2,15 @@
  * The files of a database as the messages of its subject make them, one after another.
  *
  * What it keeps true:
+ *  - from the message on with which an owner has taken the database over, only his count: a server that was busy with that one may
+ *    have taken another of somebody who was overtaken by it. Nor does one count that stands there twice;
  *  - what goes on in several messages takes effect with the last of them; what was broken off, by a death or for want of room, has
  *    never been there, and whatever comes next goes on from before it;
  *  - messages before the first that still counts may be missing, all or some, once a later one says that they are forgotten;
  *  - a file that is there and lacks bytes is said to be damaged, never read as shorter; so is a log that lacks anything else.
  */
 import { HoldfastError } from "../errors.js";
-import { countAfter, decodeFrame, FRAME_BYTES, type Frame, OPERATIONS } from "./nats-frames.js";
+import { countAfter, decodeFrame, FRAME_BYTES, type Frame, isAfter, OPERATIONS } from "./nats-frames.js";
 
 /** A segment. */
 export interface LogFile {
@@ -70,11 +72,13 @@ export class Fold {
    */
   take(sequence: number, message: Uint8Array): void {
     const frame = decodeFrame(message, sequence);
-    if (this.last > 0 && !this.#isNext(frame)) this.#gapAt = sequence;
+    const isFirst = this.last === 0;
+    this.last = sequence;
+    if (!isFirst && !this.#counts(frame)) return;
+    if (!isFirst && !this.#isNext(frame)) this.#gapAt = sequence;
     this.writer = frame.writer;
     this.#count = frame.count;
-    this.last = sequence;
-    this.epoch = Math.max(this.epoch, frame.epoch);
+    this.epoch = frame.epoch;
     const body = message.subarray(FRAME_BYTES);
     const before = this.#unfinished;
     this.#unfinished = undefined;
@@ -121,6 +125,12 @@ export class Fold {
     throw new HoldfastError("CORRUPTION", `Something is missing before message ${this.#gapAt} of the subject.`, {
       details: { sequence: this.#gapAt },
     });
+  }
+
+  /** Whether it is of the owner, or the next one, and new. */
+  #counts({ epoch, writer, count }: Frame): boolean {
+    if (epoch !== this.epoch) return epoch > this.epoch;
+    return writer === this.writer && isAfter(count, this.#count);
   }
 
   /** Whether nothing is known to stand between the last message and this one. */

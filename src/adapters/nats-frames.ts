@@ -57,6 +57,11 @@ export function countAfter(count: number): number {
   return (count + 1) >>> 0;
 }
 
+/** Whether an owner's count is behind another one of his, which may have come round. */
+export function isAfter(count: number, other: number): boolean {
+  return ((count - other) | 0) > 0;
+}
+
 /** The message of a frame with these bytes. */
 export function encodeFrame(frame: Frame, body: Uint8Array): Uint8Array {
   const message = new Uint8Array(FRAME_BYTES + body.byteLength);

@@ -117,6 +117,11 @@ export class Presence {
     this.#schedule();
   }
 
+  /** Whether nobody can have seen it unrenewed for a whole lease, by this process's clock. */
+  get isFresh(): boolean {
+    return performance.now() - this.#sentMs < this.leaseMs;
+  }
+
   /** The watch of another presence, shared by all who wait for it here. */
   watch(id: string): Watch {
     for (const [other, watch] of this.#watches) if (watch.isStale) this.#watches.delete(other);
@@ -199,6 +204,11 @@ export class Lease {
       }
       await pause(watch?.lookMs ?? presence.lookMs);
     }
+  }
+
+  /** Whether nobody can have taken it meanwhile, as long as clocks run at the same pace. */
+  get isFresh(): boolean {
+    return !this.#isOver && this.#options.presence.isFresh;
   }
 
   /** Looks whether it is still this process's. */

@@ -4,14 +4,25 @@
  * What it keeps true:
  *  - each message is published on condition that the last one of the subject is the one that this writer knows: the log itself keeps
  *    out who has been overtaken, however late he wakes up;
+ *  - servers look at that condition before they agree on a message, and some, or those that have just begun to lead, do not know then
+ *    of another one that is under way. So who takes over looks what has come before him, readers go by epochs (`nats-fold.ts`), and
+ *    an owner whose lease may be over looks whether his message was the next before he believes its acknowledgement;
  *  - a publish whose answer was lost is made again, and known again by its writer and count where it had arrived the first time;
  *  - one is under way at a time, so that none can stand before another that failed.
  */
-import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
+import type { JetStreamClient, JetStreamManager, NextMsgRequest } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { HoldfastError } from "../errors.js";
 import { refuseAborted, storageFull, storeFailed } from "./failures.js";
-import { countAfter, decodeFrame, encodeFrame, FRAME_BYTES, type Frame, type Operation } from "./nats-frames.js";
+import {
+  countAfter,
+  decodeFrame,
+  encodeFrame,
+  FRAME_BYTES,
+  type Frame,
+  OPERATIONS,
+  type Operation,
+} from "./nats-frames.js";
 
 /** What the server takes besides the bytes: the condition, the reply subject. */
 const OVERHEAD_BYTES = 1024;
@@ -57,12 +68,6 @@ export function isMissing(error: unknown): boolean {
 
 export function isWrongLast(error: unknown): boolean {
   return WRONG_LAST.includes(apiCode(error));
-}
-
-/** The last sequence that a condition was refused for, as far as the server says. */
-function lastOf(error: unknown): number {
-  const said = /wrong last sequence: (\d+)/.exec(error instanceof Error ? error.message : "");
-  return Number(said?.[1] ?? 0);
 }
 
 /** A typed error of whatever a client's call has failed with. */
@@ -125,6 +130,8 @@ export class Subject {
   /** The sequence of the last message of the subject, as far as this writer knows. */
   #last = 0;
   epoch = 0;
+  /** Whether nobody can have taken over meanwhile: the lease is not over. */
+  isSure: () => boolean = () => false;
 
   constructor(place: SubjectPlace) {
     this.#place = place;
@@ -221,12 +228,14 @@ export class Subject {
         const expect = { lastSubjectSequence: this.#last, streamName: stream };
         timeout = Math.min(2 * timeout, TIMEOUT_MS_MAX);
         try {
-          this.#last = (await js.publish(subject, message, { expect, timeout })).seq;
+          const { seq } = await js.publish(subject, message, { expect, timeout });
+          if (frame.operation === OPERATIONS.own || !this.isSure()) isOpen = true;
+          else this.#last = seq;
         } catch (error) {
           if (!isRefusal(error)) isOpen = true;
           if (!isWrongLast(error)) throw error;
-          this.#last = await this.#known(frame, lastOf(error));
         }
+        if (this.#last === expect.lastSubjectSequence) await this.#find(frame);
       });
     } catch (error) {
       if (error instanceof Overtaken) throw error;
@@ -235,17 +244,36 @@ export class Subject {
   }
 
   /**
-   * The sequence of a message that had arrived, where the last one has at least that sequence.
-   * @throws Overtaken if the last one is somebody else's
+   * Reads on to the end, in which a message of this writer's has to be.
+   * @throws Overtaken if another owner came before it, or behind it; `Error` if it is not there, so that it can be published again
    */
-  async #known({ writer, count }: Frame, sequence: number): Promise<number> {
-    const newest = await this.#newest();
-    if ((newest?.seq ?? 0) < sequence) throw new Error("a server has answered that knows less than another one");
-    if (newest !== undefined) {
-      const last = decodeFrame(newest.data, newest.seq);
-      if (last.writer === writer && last.count === count) return newest.seq;
+  async #find({ writer, count, operation }: Frame): Promise<void> {
+    let isThere = false;
+    for (let next = await this.#after(this.#last); next !== undefined; next = await this.#after(this.#last)) {
+      const frame = decodeFrame(next.data, next.seq);
+      const isMine = frame.writer === writer;
+      if (!isMine && (operation === OPERATIONS.own || frame.epoch >= this.epoch)) {
+        throw new Overtaken(`another owner has written to ${this.#place.subject}`);
+      }
+      this.#last = next.seq;
+      if (isMine && frame.count === count) isThere = true;
     }
-    throw new Overtaken(`another owner has written to ${this.#place.subject}`);
+    if (isThere) return;
+    if ((await this.#newest()) === undefined) throw new Overtaken(`${this.#place.subject} was removed`);
+    throw new Error("a server has not taken it");
+  }
+
+  /** The first message behind a sequence. */
+  async #after(sequence: number): Promise<{ seq: number; data: Uint8Array } | undefined> {
+    const { jsm, stream, subject } = this.#place;
+    try {
+      // The servers have known this for as long as the one for direct reads, whose type it is.
+      const query: Required<NextMsgRequest> = { seq: sequence + 1, next_by_subj: subject };
+      return (await jsm.streams.getMessage(stream, query)) ?? undefined;
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
   }
 
   /** Takes away the messages before one. */

@@ -225,6 +225,7 @@ async function openSession(
       lease = await Lease.acquire({ kv, presence, token, name, waitMs, patienceMs, signal });
     }
     const { subject, fold } = await takeOver(place, readOnly);
+    subject.isSure = () => lease?.isFresh === true;
     if (readOnly && fold.last === 0) throw notThere(name);
     const epoch = readOnly ? 0 : subject.epoch;
     const session = new NatsSession({ subject, objects, fold, epoch, lease, prefix: token, onLockedOut });

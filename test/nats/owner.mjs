@@ -3,19 +3,24 @@
  *
  *     node test/nats/owner.mjs '{"servers":["127.0.0.1:4222"],"runs":["a"],"owner":1,"leaseMs":600}'
  *
+ *     ready             it begins to take its runs
  *     took <run> <n>    it holds the run, and finds it at commit n
  *     ack <run> <n>     commit n was acknowledged
  *     lost <run>        the run was taken away
- *     refused <code>    a commit has failed
+ *     refused <run> <code>    a commit has failed
  *
  * Commit n of a run changes three primitives together: the key "n" and the cell "n" are n, and there is one more event.
  */
+import { setTimeout as pause } from "node:timers/promises";
 import { connect } from "@nats-io/transport-node";
 import { Fleet } from "../../dist/fleet/fleet.js";
 
-const { servers, runs, owner, leaseMs, waitMs = 60_000, bytes = 40 } = JSON.parse(process.argv[2]);
+const { servers, runs, owner, leaseMs, waitMs = 120_000, bytes = 40, pauseMs = 3 } = JSON.parse(process.argv[2]);
 const say = (line) => process.stdout.write(`${line}\n`);
 const PADDING = "x".repeat(bytes);
+
+// It ends with whoever has started it.
+process.stdin.once("end", () => process.exit(3)).resume();
 
 const connection = await connect({
   servers,
@@ -24,6 +29,7 @@ const connection = await connect({
   waitOnFirstConnect: true,
 });
 const fleet = await Fleet.open(connection, { durability: "strict", leaseMs });
+say("ready");
 
 async function work(id) {
   const run = await fleet.acquire(id, { waitMs });
@@ -42,15 +48,14 @@ async function work(id) {
         tx.state.set("n", next);
         tx.events.append("commit", { n: next, owner, padding: PADDING });
       });
-      n = next;
-      say(`ack ${id} ${n}`);
     } catch (error) {
-      say(`refused ${error.code}`);
+      say(`refused ${id} ${error.code}`);
       return;
     }
+    n = next;
+    say(`ack ${id} ${n}`);
+    await pause(pauseMs);
   }
 }
 
 await Promise.all(runs.map(work));
-await fleet.close();
-await connection.close();

@@ -19,12 +19,21 @@ class PlainFiles {
   readonly files = new Map<number, number[]>();
   #count = 0;
   #sequence = 0;
+  #epoch = 1;
 
   #publish(frame: Pick<Frame, "operation" | "file" | "at"> & { more?: boolean }, body: Uint8Array): void {
     // Others write to the stream, too.
     this.#sequence += 1 + (this.#count % 3);
-    const whole = { more: false, epoch: 1, count: ++this.#count, writer: WRITER, ...frame };
+    const by = { epoch: this.#epoch, count: ++this.#count, writer: WRITER + BigInt(this.#epoch) };
+    const whole = { more: false, ...by, ...frame };
     this.messages.push({ sequence: this.#sequence, message: encodeFrame(whole, body) });
+  }
+
+  /** Another owner takes over. */
+  own(): void {
+    this.#epoch++;
+    this.#count = 0;
+    this.#publish({ operation: OPERATIONS.own, file: 0, at: 0 }, new Uint8Array(0));
   }
 
   write(
@@ -152,6 +161,35 @@ describe("the files of a subject", () => {
         const fold = folded(plain.messages.filter((message) => message !== gone));
         expect(() => fold.refuseTorn()).toThrowError(expect.objectContaining({ code: "CORRUPTION" }));
       }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("are the same where messages stand twice, and where one who was overtaken has still written", () => {
+    fc.assert(
+      fc.property(
+        fc.array(action, { maxLength: 40 }),
+        fc.integer({ min: 1, max: 50 }),
+        fc.nat(),
+        (actions, part, seed) => {
+          const plain = written(actions, part);
+          const from = plain.messages.length;
+          plain.own();
+          for (const [at, size] of [30, 20].entries()) {
+            plain.write(OPERATIONS.create, 100 + at, 0, new Array(size).fill(at), part);
+            plain.files.set(100 + at, new Array(size).fill(at));
+          }
+          const late = plain.messages.map(({ sequence, message }, at) => ({ sequence, message, at }));
+          // Messages of the owner before, and of this one once more, behind any of this one's.
+          const all = late.flatMap((each) => {
+            const again = late[(seed + each.at) % (each.at + 1)] as (typeof late)[number];
+            return each.at < from ? [each] : [each, { ...again, at: each.at }];
+          });
+          const fold = folded(all.map(({ message }, at) => ({ sequence: at + 1, message })));
+          expect(fold.isTorn).toBe(false);
+          expect(contentsOf(fold)).toEqual([...plain.files]);
+        },
+      ),
       { numRuns: 500 },
     );
   });
