@@ -7,7 +7,7 @@ import { resolve } from "node:path";
 import { defineConfig } from "vitest/config";
 import unit from "../../vitest.config.js";
 
-const TEST_TIMEOUT_MS = 240_000;
+const TEST_TIMEOUT_MS = 60_000;
 
 export default defineConfig({
   ...unit,
