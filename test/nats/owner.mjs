@@ -15,7 +15,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { connect } from "@nats-io/transport-node";
 import { Fleet } from "../../dist/fleet/fleet.js";
 
-const { servers, runs, owner, leaseMs, waitMs = 120_000, bytes = 40, pauseMs = 3 } = JSON.parse(process.argv[2]);
+const { servers, runs, owner, leaseMs, waitMs = 120_000, bytes = 40, pauseMs = 10 } = JSON.parse(process.argv[2]);
 const say = (line) => process.stdout.write(`${line}\n`);
 const PADDING = "x".repeat(bytes);
 
@@ -31,8 +31,19 @@ const connection = await connect({
 const fleet = await Fleet.open(connection, { durability: "strict", leaseMs });
 say("ready");
 
+/** Servers may be away for longer than it has patience with them. */
+async function taken(id) {
+  for (;;) {
+    try {
+      return await fleet.acquire(id, { waitMs });
+    } catch (error) {
+      if (error.code !== "STORE_FAILED") throw error;
+    }
+  }
+}
+
 async function work(id) {
-  const run = await fleet.acquire(id, { waitMs });
+  const run = await taken(id);
   let isLost = false;
   run.onLost(() => {
     isLost = true;
