@@ -14,7 +14,7 @@ export const SERVER = "nats-server";
 const READY_MS_MAX = 30_000;
 const NOISE_CHARS = 20_000;
 
-/** The command of the server on this machine, if there is one. */
+/** The command of the server on this machine, if there is one; installing it is `test/runtimes/install.mjs`'s. */
 export function findNatsServer() {
   return [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin"]
     .map((folder) => join(folder, SERVER))
