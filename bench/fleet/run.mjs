@@ -205,13 +205,12 @@ async function recovery(connection, { logs, takeovers }) {
   return rows;
 }
 
-/** A run with a log of so many records. */
+/** A run with a log of so many records, each a message of its own: the longest that such a log can be. */
 async function written(connection, id, records) {
   const fleet = await Fleet.open(connection, { leaseMs: LEASE_MS });
   const run = await fleet.acquire(id);
   for (let at = 0; at < records; at++) {
-    run.kv.put(`key ${at % 10_000}`, VALUE);
-    if (at % 200 === 199) await run.db.flush();
+    await run.transactionAsync((tx) => tx.kv.put(`key ${at % 10_000}`, VALUE), { durability: "strict" });
   }
   await fleet.close();
 }

@@ -218,7 +218,8 @@ export class Lease {
     if (this.#isOver || entry === null || entry.revision <= this.#revision) return;
     this.#isOver = true;
     this.onLost?.(`another owner has taken ${this.#options.name} over`);
-    await this.#leave();
+    // Not waited for: whoever asks is in turn himself.
+    void this.#leave();
   }
 
   async #leave(): Promise<void> {

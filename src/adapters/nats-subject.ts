@@ -10,7 +10,7 @@
  *  - a publish whose answer was lost is made again, and known again by its writer and count where it had arrived the first time;
  *  - one is under way at a time, so that none can stand before another that failed.
  */
-import type { JetStreamClient, JetStreamManager, NextMsgRequest } from "@nats-io/jetstream";
+import type { ConsumerMessages, JetStreamClient, JetStreamManager, JsMsg, NextMsgRequest } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { HoldfastError } from "../errors.js";
 import { refuseAborted, storageFull, storeFailed } from "./failures.js";
@@ -29,8 +29,8 @@ const OVERHEAD_BYTES = 1024;
 /** For how long an answer is waited for at first, and at most: with a connection that breaks what was under way is lost. */
 const TIMEOUT_MS_MIN = 500;
 const TIMEOUT_MS_MAX = 4_000;
-const BATCH = 5_000;
-const BATCH_MS = 5_000;
+/** After so long without a message those that are left are asked for anew. */
+const STALL_MS = 1_000;
 const RETRY_MS_MIN = 20;
 const RETRY_MS_MAX = 500;
 
@@ -161,26 +161,57 @@ export class Subject {
 
   /** Shows `visit` the messages from one sequence to another, in order, as far as they are there. */
   async replay(from: number, to: number, visit: (sequence: number, message: Uint8Array) => void): Promise<void> {
-    const { js, stream, subject, patienceMs } = this.#place;
-    const what = `Cannot read ${subject}`;
     let next = from;
+    const take = ({ seq, data }: JsMsg): boolean => {
+      if (seq >= next && seq <= to) visit(seq, data);
+      next = Math.max(next, seq + 1);
+      return next > to;
+    };
     while (next <= to) {
       const before = next;
-      await insist(what, patienceMs, async () => {
-        const consumer = await js.consumers.get(stream, {
-          filter_subjects: subject,
-          deliver_policy: "by_start_sequence",
-          opt_start_seq: Math.max(next, 1),
-        });
-        const messages = await consumer.fetch({ max_messages: BATCH, expires: BATCH_MS });
-        for await (const { seq, data } of messages) {
-          if (seq >= next && seq <= to) visit(seq, data);
-          next = Math.max(next, seq + 1);
-          if (next > to) break;
-        }
-      });
+      await insist(`Cannot read ${this.#place.subject}`, this.#place.patienceMs, () => this.#deliver(next, take));
       // Nothing came: what was there to the end has been taken away meanwhile, or the server was slow.
       if (next === before && (await this.end()) < next) return;
+    }
+  }
+
+  /** Has messages from a sequence on delivered, until that is enough, or none comes any more. */
+  async #deliver(from: number, take: (message: JsMsg) => boolean): Promise<void> {
+    const { js, stream, subject } = this.#place;
+    // The servers wait where this process does not keep up, however large messages are.
+    const consumer = await js.consumers.getPushConsumer(stream, {
+      filter_subjects: subject,
+      deliver_policy: "by_start_sequence",
+      opt_start_seq: Math.max(from, 1),
+    });
+    let timer: ReturnType<typeof setInterval> | undefined;
+    let messages: ConsumerMessages | undefined;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        let cameMs = performance.now();
+        let isOver = false;
+        timer = setInterval(() => {
+          if (performance.now() - cameMs > STALL_MS) resolve();
+        }, STALL_MS / 4);
+        const callback = (message: JsMsg): void => {
+          if (isOver) return;
+          cameMs = performance.now();
+          try {
+            isOver = take(message);
+            if (isOver) resolve();
+          } catch (error) {
+            isOver = true;
+            reject(error);
+          }
+        };
+        consumer.consume({ callback }).then((begun) => {
+          messages = begun;
+        }, reject);
+      });
+    } finally {
+      clearInterval(timer);
+      messages?.stop();
+      consumer.delete().catch(() => {});
     }
   }
 

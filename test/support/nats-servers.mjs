@@ -9,6 +9,7 @@ import { delimiter, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
+import { boundToThis } from "../../scripts/steps.mjs";
 
 export const SERVER = "nats-server";
 const READY_MS_MAX = 30_000;
@@ -123,7 +124,7 @@ function serverNode(command, config, port) {
     noise: () => noise,
     /** Starts it, again too, on what it has in its files. */
     start() {
-      child = spawn(command, ["-c", config], { stdio: ["ignore", "ignore", "pipe"] });
+      child = boundToThis(spawn(command, ["-c", config], { stdio: ["ignore", "ignore", "pipe"] }));
       child.stderr.on("data", (data) => {
         noise = (noise + data).slice(-NOISE_CHARS);
       });
