@@ -19,6 +19,11 @@ export interface FleetOptions extends Omit<NatsOptions, "waitMs"> {
   readonly memoryBytesMax?: number | undefined;
   /** The most runs that are loaded before those that nobody holds are let go; 1,000 if left out. */
   readonly runsMax?: number | undefined;
+  /**
+   * After so many commits of a run a checkpoint takes the place of its log, in the background, so that whoever takes it over need not
+   * read more; 20,000 if left out, `Infinity` for never.
+   */
+  readonly commitsMax?: number | undefined;
   /** The core, where the package cannot find its own: as in `Database.open`. */
   readonly wasm?: OpenOptions["wasm"];
 }
@@ -67,6 +72,9 @@ export interface FleetStats {
 
 const MEMORY_BYTES_MAX = 2 ** 30;
 const RUNS_MAX = 1_000;
+const COMMITS_MAX = 20_000;
+/** How often is looked for runs with so many commits. */
+const LOOK_MS = 2_000;
 /** How often whoever waits asks the owner to let go. */
 const ASK_MS = 250;
 /** How long an owner is given for that who does not hold it any more. */
@@ -81,6 +89,9 @@ interface Loaded {
   holds: number;
   /** As of the last time that it was taken or given back. */
   memoryBytes: number;
+  /** How many of its commits are in no log any more, since a checkpoint has them; whether one is under way. */
+  commits: number;
+  isCheckpointing: boolean;
   /** Why this process has it no more. */
   lost: string | undefined;
 }
@@ -92,6 +103,7 @@ export class Fleet implements AsyncDisposable {
   readonly #wishes: string;
   readonly #memoryBytesMax: number;
   readonly #runsMax: number;
+  readonly #commitsMax: number;
   /** By what stands for their ids in a subject; the least recently used one first. */
   readonly #loaded = new Map<string, Loaded>();
   readonly #loading = new Map<string, Promise<void>>();
@@ -99,15 +111,22 @@ export class Fleet implements AsyncDisposable {
   readonly #leaving = new Map<string, Promise<void>>();
   #memoryBytes = 0;
   #asked: Subscription | undefined;
+  #looking: ReturnType<typeof setInterval> | undefined;
   #closing: Promise<void> | undefined;
 
   private constructor(connection: NatsConnection, options: FleetOptions) {
-    const { stream = STREAM, memoryBytesMax = MEMORY_BYTES_MAX, runsMax = RUNS_MAX } = options;
+    const {
+      stream = STREAM,
+      memoryBytesMax = MEMORY_BYTES_MAX,
+      runsMax = RUNS_MAX,
+      commitsMax = COMMITS_MAX,
+    } = options;
     this.#connection = connection;
     this.#options = options;
     this.#wishes = `${stream}.wanted`;
     this.#memoryBytesMax = limitOf("memoryBytesMax", memoryBytesMax);
     this.#runsMax = limitOf("runsMax", runsMax);
+    this.#commitsMax = limitOf("commitsMax", commitsMax);
   }
 
   /**
@@ -129,6 +148,25 @@ export class Fleet implements AsyncDisposable {
         if (found?.holds === 0) this.#letGo(found).catch(() => {});
       },
     });
+    this.#looking = setInterval(() => this.#compact(), LOOK_MS);
+    // It must not keep a process alive.
+    if (typeof this.#looking === "object") this.#looking.unref?.();
+  }
+
+  /** Begins a checkpoint of each run whose log has become long. */
+  #compact(): void {
+    for (const loaded of this.#loaded.values()) {
+      const { db } = loaded;
+      const { commits } = db.stats();
+      if (loaded.isCheckpointing || commits - loaded.commits < this.#commitsMax) continue;
+      loaded.commits = commits;
+      loaded.isCheckpointing = true;
+      // Where it fails the log is still there, and longer; what else that means is said by the commits.
+      const end = (): void => {
+        loaded.isCheckpointing = false;
+      };
+      db.checkpoint().then(end, end);
+    }
   }
 
   /**
@@ -169,7 +207,17 @@ export class Fleet implements AsyncDisposable {
       const storage = nats(this.#connection, id, { ...this.#options, waitMs: Math.max(waitMs, LET_GO_MS) });
       const db = await Database.open({ storage, durability, wasm, signal });
       const listeners: Loaded["listeners"] = new Set();
-      const loaded: Loaded = { token, db, run: db.run(id), listeners, holds: 0, memoryBytes: 0, lost: undefined };
+      const loaded: Loaded = {
+        token,
+        db,
+        run: db.run(id),
+        listeners,
+        holds: 0,
+        memoryBytes: 0,
+        commits: db.stats().commits - (db.storageInfo.recovered?.commits ?? 0),
+        isCheckpointing: false,
+        lost: undefined,
+      };
       db.on("locked-out", (reason) => this.#lose(loaded, reason));
       this.#loaded.set(token, loaded);
     } finally {
@@ -272,6 +320,7 @@ export class Fleet implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#asked?.unsubscribe();
+    clearInterval(this.#looking);
     await Promise.allSettled(this.#loading.values());
     const results = await Promise.allSettled([...this.#loaded.values()].map((loaded) => this.#letGo(loaded)));
     await Promise.allSettled(this.#leaving.values());

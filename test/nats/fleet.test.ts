@@ -1,5 +1,6 @@
 /** Runs that processes take, hold, give back and take from one another: here each fleet stands for a process of its own. */
 import { setTimeout as pause } from "node:timers/promises";
+import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { Fleet, type FleetOptions, type FleetRun } from "../../src/fleet/fleet.js";
@@ -176,6 +177,28 @@ describeWithServer("a fleet on a cluster of NATS", () => {
     await second.release();
     const third = await one.acquire("lost", { waitMs: 10_000 });
     expect(third.kv.keys()).toEqual(["a", "c"]);
+  });
+
+  test("makes a checkpoint of what has become long, so that the next owner reads less", async () => {
+    const [one, other] = [await fleetOf({ stream: "LONG", commitsMax: 500 }), await fleetOf({ stream: "LONG" })];
+    const run = await one.acquire("long");
+    const jsm = await jetstreamManager(
+      await cluster.connect().then((connection) => {
+        ends.push(() => connection.close());
+        return connection;
+      }),
+    );
+    const count = async (): Promise<number> => (await jsm.streams.info("LONG")).state.messages;
+    for (let n = 0; n < 600; n++) await strictly(run, `key ${n % 50}`);
+    const before = await count();
+    const endMs = performance.now() + 10_000;
+    while ((await count()) > 50 && performance.now() < endMs) await pause(100);
+    expect(before).toBeGreaterThan(500);
+    expect(await count()).toBeLessThan(50);
+    await run.release();
+    const next = await other.acquire("long", { waitMs: 5_000 });
+    expect(next.kv.count()).toBe(50);
+    expect(next.db.storageInfo.recovered?.commits ?? 0).toBeLessThan(500);
   });
 
   test("refuses what it cannot do by name", async () => {
