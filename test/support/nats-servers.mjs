@@ -9,11 +9,16 @@ import { delimiter, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
-import { boundToThis } from "../../scripts/steps.mjs";
 
 export const SERVER = "nats-server";
 const READY_MS_MAX = 30_000;
 const NOISE_CHARS = 20_000;
+
+/** They end with this process, however that ends. */
+const running = new Set();
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
 
 /** The command of the server on this machine, if there is one; installing it is `test/runtimes/install.mjs`'s. */
 export function findNatsServer() {
@@ -124,7 +129,10 @@ function serverNode(command, config, port) {
     noise: () => noise,
     /** Starts it, again too, on what it has in its files. */
     start() {
-      child = boundToThis(spawn(command, ["-c", config], { stdio: ["ignore", "ignore", "pipe"] }));
+      child = spawn(command, ["-c", config], { stdio: ["ignore", "ignore", "pipe"] });
+      const started = child;
+      running.add(started);
+      started.once("close", () => running.delete(started));
       child.stderr.on("data", (data) => {
         noise = (noise + data).slice(-NOISE_CHARS);
       });
