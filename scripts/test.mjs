@@ -63,8 +63,8 @@ const RUNS_AT_ONCE = 3;
 /** What kills processes has the machine to itself. */
 const KILLS = { ...durabilityRun("kills and system calls", "crash"), filesAtOnce: 2 };
 
-/** So do servers of a cluster, and runs on them. */
-const SERVERS = { ...durabilityRun("runs on servers of NATS", "nats"), filesAtOnce: 2 };
+/** So do servers of a cluster, and runs on them, which wait for leases and elections most of their time. */
+const SERVERS = { ...durabilityRun("runs on servers of NATS", "nats"), filesAtOnce: 3 };
 
 /** A suite in browsers is no test of vitest's: its last line says how many cases it had. */
 async function browserStep(name, storage, script) {
