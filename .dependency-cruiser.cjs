@@ -57,6 +57,11 @@ const opfs = (part) => `^src/adapters/opfs-${part}\\.ts$`;
 const INDEXEDDB = "^src/adapters/indexeddb[^/]*\\.ts$";
 /** The adapter over a Durable Object, likewise. */
 const DURABLE_OBJECT = "^src/adapters/durable-object[^/]*\\.ts$";
+/** The adapter over NATS, likewise, and its clients. */
+const NATS = "^src/adapters/nats[^/]*\\.ts$";
+const NATS_CLIENT = "^(node_modules/)?@nats-io/";
+/** Runs of many processes, which stand on that adapter. */
+const FLEET = "^src/fleet/";
 /** Where the workers start that a storage lives in, with the host's part that writes the log there. */
 const STORAGE_WORKER = "^src/adapters/(opfs|indexeddb)-worker\\.ts$";
 const DRAINER = "^src/host/drainer\\.ts$";
@@ -94,6 +99,13 @@ module.exports = {
       to: { path: PEER },
     },
     {
+      name: "only-nats-knows-its-clients",
+      comment: "The same of the clients of NATS.",
+      severity: "error",
+      from: { path: "^src/", pathNot: [NATS, FLEET] },
+      to: { path: NATS_CLIENT },
+    },
+    {
       name: "src-knows-no-assembly",
       comment: "The host knows the core by its ABI alone; a test compares abi.ts with constants.ts.",
       severity: "error",
@@ -112,7 +124,10 @@ module.exports = {
       comment: "What the package imports must be installed with it.",
       severity: "error",
       from: { path: "^src/" },
-      to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown", "npm-optional", "npm-peer"], pathNot: PEER },
+      to: {
+        dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown", "npm-optional", "npm-peer"],
+        pathNot: [PEER, NATS_CLIENT],
+      },
     },
     {
       name: "src-knows-no-tests",
@@ -125,7 +140,7 @@ module.exports = {
       name: "nobody-imports-the-entry",
       comment: "index.ts is for users; inside, one imports from where a thing is made.",
       severity: "error",
-      from: { path: "^src/", pathNot: ["^src/integrations/", CLI] },
+      from: { path: "^src/", pathNot: ["^src/integrations/", CLI, FLEET] },
       to: { path: ENTRY },
     },
     {
@@ -160,6 +175,20 @@ module.exports = {
       },
     },
     {
+      name: "fleet-knows-the-public-interface-and-nats",
+      comment: "A fleet opens databases as a user would, over one adapter; nothing stands on it.",
+      severity: "error",
+      from: { path: FLEET },
+      to: { path: "^src/", pathNot: [FLEET, ENTRY, "^src/adapters/nats\\.ts$"] },
+    },
+    {
+      name: "nobody-imports-the-fleet",
+      comment: "The store does not know that there is more than one machine.",
+      severity: "error",
+      from: { path: "^src/", pathNot: FLEET },
+      to: { path: FLEET },
+    },
+    {
       name: "nobody-imports-the-cli",
       comment: "It is started, not imported; nothing of it is in what a bundle loads.",
       severity: "error",
@@ -186,6 +215,7 @@ module.exports = {
           opfs("[^/]+"),
           INDEXEDDB,
           DURABLE_OBJECT,
+          NATS,
           "^src/adapters/(failures|shared-[^/]+)\\.ts$",
           "^src/errors\\.ts$",
           NPM,
@@ -220,6 +250,13 @@ module.exports = {
       severity: "error",
       from: { path: "^src/", pathNot: DURABLE_OBJECT },
       to: { path: DURABLE_OBJECT },
+    },
+    {
+      name: "only-nats-knows-its-parts",
+      comment: "How a database stands on a subject is this adapter's alone.",
+      severity: "error",
+      from: { path: "^src/", pathNot: NATS },
+      to: { path: NATS, pathNot: "^src/adapters/nats\\.ts$" },
     },
     {
       name: "only-node-fs-knows-its-lock",

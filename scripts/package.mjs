@@ -20,7 +20,7 @@ const ALWAYS = ["package.json", "README.md", "LICENSE"];
 /** Run by hand, on Node and its like alone. */
 const COMMAND_LINE = /^dist\/cli\//;
 /** What speaks to other people's packages, which whoever uses it has. */
-const INTEGRATION = /^dist\/integrations\//;
+const INTEGRATION = /^dist\/(integrations|fleet)\/|^dist\/adapters\/nats/;
 /** What npm runs where a package is installed, from a registry, a folder or a repository. */
 const INSTALL_SCRIPTS = ["preinstall", "install", "postinstall", "preprepare", "prepare", "postprepare", "prepublish"];
 /** Of these lists of dependencies there is none. */
@@ -69,12 +69,15 @@ function faultOfPackageImport({ path, specifier, isCode }, { dependencies, peers
   return [`${path} imports ${specifier}, which is none of the dependencies.`];
 }
 
+/** Types are enough for what speaks to a package that its user has made an object with. */
+const isUse = ({ path, isCode }) => isCode || INTEGRATION.test(path);
+
 function faultsOfImports(files, { dependencies = {}, peerDependencies: peers = {} }) {
   const imports = [...files].filter(([path]) => /\.(js|d\.ts)$/.test(path)).flatMap(importsOf);
   const within = imports.filter(({ specifier }) => specifier.startsWith("."));
   const foreign = imports.filter(({ specifier }) => !specifier.startsWith("."));
   const lost = within.filter(({ path, specifier }) => !files.has(posix.join(posix.dirname(path), specifier)));
-  const used = new Set(foreign.filter(({ isCode }) => isCode).map(({ specifier }) => packageOf(specifier)));
+  const used = new Set(foreign.filter(isUse).map(({ specifier }) => packageOf(specifier)));
   const unused = Object.keys({ ...dependencies, ...peers }).filter((name) => !used.has(name));
   return [
     ...lost.map(({ path, specifier }) => `${path} imports ${specifier}, which is not in the package.`),

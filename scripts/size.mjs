@@ -32,6 +32,9 @@ export const OPFS_BYTES_MAX = 10 * KIB;
 /** The adapter for Durable Objects with the errors that it throws, which only the edge loads. */
 export const DURABLE_OBJECT_BYTES_MAX = 4.25 * KIB;
 
+/** The adapter for JetStream and the fleet over it, without the clients, which whoever uses it has, and the store. */
+export const FLEET_BYTES_MAX = 14 * KIB;
+
 /** What many workers over one memory need, loaded where memory is shared: a log of another's writing, too. */
 export const SHARING_BYTES_MAX = 7 * KIB;
 
@@ -71,8 +74,8 @@ function sizeOfFile(path, limits) {
   return { name: path, rawBytes: content.length, gzipBytes: gzipBytes(content), ...limits };
 }
 
-/** Bundles a module for browsers, without writing anything. @returns its JavaScript chunks */
-export async function bundleForBrowser(entry) {
+/** Bundles a module for browsers, but for what is `external`, without writing anything. @returns its JavaScript chunks */
+export async function bundleForBrowser(entry, external = []) {
   const { build } = await import("vite");
   const output = await build({
     root: ROOT,
@@ -84,7 +87,7 @@ export async function bundleForBrowser(entry) {
       target: "es2022",
       assetsInlineLimit: 0,
       modulePreload: false,
-      rollupOptions: { input: entry, preserveEntrySignatures: "allow-extension" },
+      rollupOptions: { input: entry, external, preserveEntrySignatures: "allow-extension" },
     },
   });
   return [output].flat().flatMap((result) => result.output.filter((item) => item.type === "chunk"));
@@ -132,6 +135,11 @@ export async function measure() {
       {
         bytesMax: DURABLE_OBJECT_BYTES_MAX,
       },
+    ),
+    sizeOfChunks(
+      "a fleet on JetStream by itself",
+      await bundleForBrowser(join(ROOT, "dist/fleet/fleet.js"), [/^@nats-io\//, join(ROOT, "dist/index.js")]),
+      { bytesMax: FLEET_BYTES_MAX },
     ),
   ];
 }

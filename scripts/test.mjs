@@ -3,7 +3,7 @@
  *
  * Builds release and debug, runs the checks with the unit and model tests, the unit tests again on the debug core, the tests
  * on simulated disks, on damage, of workers that a scheduler steps and of real processes that are killed, other libraries' own
- * tests over the store, the contract suites on every runtime, the packed package in bundles and on runtimes, and browsers that are
+ * tests over the store, the contract suites on every runtime, runs on servers of NATS, the packed package in bundles and on runtimes, and browsers that are
  * killed; installs what it needs and says so. Then one table says what was counted about durability; the last line is the total
  * over all of it.
  */
@@ -14,7 +14,7 @@ import { integrations } from "../test/integrations/run.mjs";
 import { installBundlers } from "../test/package/project.mjs";
 import { packageRuns } from "../test/package/run.mjs";
 import { explainOutcomes, rowsOf, table, totalOf } from "../test/runtimes/collect.mjs";
-import { findChromium, findFirefox, installRuntimes } from "../test/runtimes/install.mjs";
+import { findChromium, findFirefox, findNatsServer, installRuntimes } from "../test/runtimes/install.mjs";
 import { conformanceRuns } from "../test/runtimes/run.mjs";
 import { check, vitest } from "./check.mjs";
 import { clearReports, conclude, faultsOf, readReports } from "./durability.mjs";
@@ -60,8 +60,10 @@ const INTEGRATIONS = { name: "LangGraph.js, Keyv (vitest)", row: "integrations",
 
 /** More than two cores: what runs in browsers, or syncs files, waits for most of its time. */
 const RUNS_AT_ONCE = 4;
-/** What kills processes and browsers has the machine to itself. */
+/** What kills processes, browsers and servers has the machine to itself; the longest first, which waits for leases and elections. */
+const KILLS_AT_ONCE = 2;
 const KILLS = [
+  () => vitestStep({ ...durabilityRun("runs on servers of NATS", "nats"), filesAtOnce: 2 }),
   () => vitestStep({ ...durabilityRun("kills and system calls", "crash"), filesAtOnce: 2 }),
   () => browserStep("killed tabs and browsers", "crash", "test/browser-crash/run.mjs"),
 ];
@@ -118,7 +120,14 @@ async function sideBySide(suites, runtimes) {
 
 /** What has to be fetched comes while the build and the checks keep the processors busy; who needs it reports what fails. */
 function fetchAhead() {
-  return Promise.allSettled([installRuntimes(), installBundlers(), installLibraries(), findChromium(), findFirefox()]);
+  return Promise.allSettled([
+    installRuntimes(),
+    installBundlers(),
+    installLibraries(),
+    findChromium(),
+    findFirefox(),
+    findNatsServer(),
+  ]);
 }
 
 async function main() {
@@ -133,7 +142,7 @@ async function main() {
     const runtimes = [...(await conformance()), ...(await packageRuns())];
     const { further, outcomes: conformed } = await sideBySide(SUITES, runtimes);
     outcomes = conformed;
-    further.push(...(await inParallel(KILLS, KILLS.length, (suite) => suite())));
+    further.push(...(await inParallel(KILLS, KILLS_AT_ONCE, (suite) => suite())));
     for (const { result, row } of further) {
       steps.push(result);
       rows.push(row);

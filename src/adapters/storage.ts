@@ -18,7 +18,7 @@
 
 /** What a storage can do, as data. The host decides by these, never by which storage it is. */
 export interface StorageCapabilities {
-  /** Short name for `db.storageInfo`: `"memory"`, `"files"`, `"indexeddb"`, `"opfs"`, `"durable-object"`. */
+  /** Short name for `db.storageInfo`: `"memory"`, `"files"`, `"indexeddb"`, `"opfs"`, `"durable-object"`, `"nats"`. */
   readonly kind: string;
   /** What makes bytes durable, in the platform's own word: `"fdatasync"`, `"none"`. */
   readonly mechanism: string;
@@ -46,8 +46,11 @@ export interface StorageOpenOptions {
   readonly readOnly: boolean;
   /** Ends a wait for the lock. */
   readonly signal?: AbortSignal | undefined;
-  /** Called at most once if ownership is lost while the session is open (another tab took over, the lock was stolen). */
-  readonly onLockedOut?: ((reason: string) => void) | undefined;
+  /**
+   * Called at most once if ownership is lost while the session is open (another tab took over, the lock was stolen). Whatever is
+   * called on the database from then on throws `code`, which is `CLOSED` if left out.
+   */
+  readonly onLockedOut?: ((reason: string, code?: "CLOSED" | "STORE_FAILED") => void) | undefined;
 }
 
 /** A place where a database can be kept. Creating one touches nothing; {@link Storage.open} does. */

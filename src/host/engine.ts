@@ -1,7 +1,7 @@
 /**
  * What runs, transactions and snapshots share of one open database: its core, its durability, and whether it is open.
  */
-import { HoldfastError } from "../errors.js";
+import { type ErrorCode, HoldfastError } from "../errors.js";
 import { MODE_BUFFERED, MODE_IN_MEMORY, MODE_STRICT } from "./abi.js";
 import type { Core, RunHandle } from "./core.js";
 import type { DurableLog } from "./durability.js";
@@ -47,6 +47,8 @@ export class Engine {
   /** Why nothing new is taken, once closing; and why nothing can be done any more, once closed or locked out. */
   #closing: string | undefined;
   #closed: string | undefined;
+  /** What that is told as. */
+  #closedAs: ErrorCode = "CLOSED";
   /** Asynchronous operations that have begun and not ended. */
   #inFlight = 0;
   readonly #awaitingLanding: (() => void)[] = [];
@@ -98,20 +100,21 @@ export class Engine {
     this.#closing ??= reason;
   }
 
-  /** Refuses everything from now on. */
-  close(reason: string): void {
+  /** Refuses everything from now on, with that code unless it was closed before. */
+  close(reason: string, code: ErrorCode = "CLOSED"): void {
+    if (this.#closing === undefined) this.#closedAs = code;
     this.#closing ??= reason;
     this.#closed ??= reason;
   }
 
-  /** Before new work. @throws HoldfastError `CLOSED`. */
+  /** Before new work. @throws HoldfastError `CLOSED`, or what it was closed with. */
   assertOpen(): void {
-    if (this.#closing !== undefined) throw new HoldfastError("CLOSED", `${this.#closing} Open it again.`);
+    if (this.#closing !== undefined) throw new HoldfastError(this.#closedAs, `${this.#closing} Open it again.`);
   }
 
-  /** Before a step of work that has begun. @throws HoldfastError `CLOSED`. */
+  /** Before a step of work that has begun. @throws HoldfastError as {@link assertOpen}. */
   assertLive(): void {
-    if (this.#closed !== undefined) throw new HoldfastError("CLOSED", `${this.#closed} Open it again.`);
+    if (this.#closed !== undefined) throw new HoldfastError(this.#closedAs, `${this.#closed} Open it again.`);
   }
 
   /** Before a write. @throws HoldfastError `READ_ONLY`, `STORE_FAILED`, `STORAGE_FULL`, `BUSY`; nothing has changed. */

@@ -178,9 +178,9 @@ async function openParts(
   const open: StorageOpenOptions = {
     readOnly,
     signal: options.signal,
-    onLockedOut: (reason) => {
+    onLockedOut: (reason, code) => {
       owned.lost = reason;
-      owned.engine?.close(`The database was taken over: ${reason}.`);
+      owned.engine?.close(`The database was taken over: ${reason}.`, code);
       listeners.emit("locked-out", reason);
       // What is still held of the ownership would keep this very page from opening again.
       queueMicrotask(() => owned.session?.close().catch(() => {}));

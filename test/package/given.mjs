@@ -43,7 +43,9 @@ async function without(names, work) {
 
 async function importAll() {
   const { exports } = JSON.parse(await readFile(url("package.json"), "utf8"));
-  const entries = Object.keys(exports).filter((entry) => !/-worker$|\/langgraph$|\.(wasm|json)$/.test(entry));
+  const entries = Object.keys(exports).filter(
+    (entry) => !/-worker$|\/(langgraph|nats|fleet)$|\.(wasm|json)$/.test(entry),
+  );
   const globals = Reflect.ownKeys(globalThis).length;
   for (const entry of entries) await import(`holdfast${entry.slice(1)}`);
   if (Reflect.ownKeys(globalThis).length !== globals) throw new Error("an import has made a global");

@@ -10,3 +10,4 @@ export declare function installRuntimes(): Promise<void>;
 export declare function serverRuntimes(): readonly ServerRuntimeFound[];
 export declare function edgeRuntime(): Omit<ServerRuntimeFound, "args">;
 export declare function findChromium(): Promise<string | undefined>;
+export declare function findNatsServer(): Promise<string | undefined>;

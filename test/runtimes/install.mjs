@@ -110,6 +110,14 @@ export async function findFirefox() {
   return process.env.FIREFOX_PATH ?? anyOnPath(FIREFOX_NAMES) ?? (await byApt("firefox-esr", FIREFOX_NAMES));
 }
 
+/**
+ * Path of a server of NATS: the one that is on the PATH, or one installed here and now.
+ * @returns `undefined` where there is none and none can be installed
+ */
+export async function findNatsServer() {
+  return anyOnPath(["nats-server"]) ?? (await byApt("nats-server", ["nats-server"]));
+}
+
 function anyOnPath(names) {
   return names.map(onPath).find((path) => path !== undefined);
 }
@@ -138,7 +146,7 @@ async function playwrightChromium() {
 /** The installation under way: they take turns. */
 let installing = Promise.resolve();
 
-/** Installs a package of Debian's as root, and looks for the browser again. */
+/** Installs a package of Debian's as root, and looks for its command again. */
 function byApt(name, executables) {
   if (process.getuid?.() !== 0 || !existsSync("/etc/debian_version")) return undefined;
   const installed = installing.then(() => aptInstall(name, executables));

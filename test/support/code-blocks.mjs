@@ -8,6 +8,7 @@
 /** Pages whose code is run by a suite of its own, as it stands there, and that suite. */
 export const TESTED_ELSEWHERE = {
   "docs/BUNDLERS.md": "test/package/bundlers.mjs",
+  "docs/FLEET.md": "test/nats/docs.test.ts",
   "docs/EDGE.md": "test/unit/example-edge.test.ts",
   "docs/INTEGRATIONS.md": "test/integrations/docs.test.ts",
 };

@@ -29,6 +29,7 @@ const LINKED = [
   "bench/README.md",
   "examples/browser/README.md",
   "examples/edge/README.md",
+  "examples/fleet/README.md",
 ];
 /** Whether the packed package runs the same code on every runtime afterwards, this Node included; types are checked all the same. */
 const IS_RUN_LATER = process.env["HOLDFAST_CONFORMANCE"] === "follows";

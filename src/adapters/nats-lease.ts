@@ -1,0 +1,382 @@
+/**
+ * Who has a database, and whether he lives: entries of the key-value store.
+ *
+ *     run.<name>     the owner, by the id of his presence
+ *     alive.<id>     a process, which renews this as long as it has any database: one entry however many those are
+ *
+ * What it keeps true:
+ *  - leases say whom to wait for, and never who may write: that is the log's own condition (`nats-subject.ts`). So nothing depends on
+ *    clocks that agree: whoever waits watches a presence for as long as its lease is, by his own clock, and takes over where it was
+ *    not renewed meanwhile. Nothing expires on the servers;
+ *  - a process that may have been taken for dead looks, as soon as it can renew again, which of its databases it still has.
+ */
+import type { KV, KvEntry } from "@nats-io/kv";
+import { HoldfastError } from "../errors.js";
+import { refuseAborted, storeFailed } from "./failures.js";
+import { insist, isWrongLast } from "./nats-subject.js";
+
+/** How often a presence is renewed in one lease, and how often one who waits looks. */
+const RENEWALS = 3;
+const LOOKS = 20;
+const LOOK_MS_MAX = 200;
+
+export interface LeaseOptions {
+  readonly kv: KV;
+  readonly presence: Presence;
+  /** Of the database, as one token. */
+  readonly token: string;
+  /** The name of the database, for messages. */
+  readonly name: string;
+  /** For how long an owner who lives is waited for. */
+  readonly waitMs: number;
+  readonly patienceMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** What stands in the entry of a database. */
+interface Owner {
+  readonly by: string;
+  /** Which of all the times that a database was taken this is. */
+  readonly lease: string;
+  readonly since: string;
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** That this process lives, as long as it has a lease. */
+export class Presence {
+  readonly id = crypto.randomUUID();
+  readonly leaseMs: number;
+  /** How often to look whether this very process has let go. */
+  readonly lookMs: number;
+  readonly #kv: KV;
+  readonly #leases = new Set<Lease>();
+  /** Leases, and who is about to take one. */
+  #users = 0;
+  /** What is done with the entry, one after another. */
+  #tail: Promise<void> = Promise.resolve();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** When the last renewal that has arrived was sent. */
+  #sentMs = 0;
+  /** Of other presences, by their ids: whoever waits for the same one shares its watch. */
+  readonly #watches = new Map<string, Watch>();
+
+  constructor(kv: KV, leaseMs: number) {
+    this.#kv = kv;
+    this.leaseMs = leaseMs;
+    this.lookMs = lookMsOf(leaseMs);
+  }
+
+  /** The entry of a presence. */
+  static keyOf(id: string): string {
+    return `alive.${id}`;
+  }
+
+  /** Sees to it that the entry is there, before anything points to it, and until `end`. */
+  async begin(patienceMs: number): Promise<void> {
+    this.#users++;
+    try {
+      await this.#inTurn(async () => {
+        if (this.#timer !== undefined) return;
+        await insist("Cannot say that this process lives", patienceMs, () => this.#put());
+        this.#schedule();
+      });
+    } catch (error) {
+      this.#users--;
+      throw error;
+    }
+  }
+
+  async #put(): Promise<void> {
+    const sentMs = performance.now();
+    await this.#kv.put(Presence.keyOf(this.id), JSON.stringify({ leaseMs: this.leaseMs }), {
+      timeout: Math.max(this.leaseMs / RENEWALS, 100),
+    });
+    this.#sentMs = sentMs;
+  }
+
+  #schedule(): void {
+    this.#timer = setTimeout(() => {
+      this.#inTurn(() => this.#renew()).catch(() => {});
+    }, this.leaseMs / RENEWALS);
+    // It must not keep a process alive.
+    if (typeof this.#timer === "object") this.#timer.unref?.();
+  }
+
+  async #renew(): Promise<void> {
+    if (this.#users === 0) return;
+    const before = this.#sentMs;
+    try {
+      await this.#put();
+      // Whoever watched may have seen nothing for a whole lease.
+      if (performance.now() - before >= this.leaseMs)
+        await Promise.all([...this.#leases].map((lease) => lease.check()));
+    } catch {
+      // Servers that do not answer are asked again; meanwhile the log says who may write.
+    }
+    this.#schedule();
+  }
+
+  /** Whether nobody can have seen it unrenewed for a whole lease, by this process's clock. */
+  get isFresh(): boolean {
+    return performance.now() - this.#sentMs < this.leaseMs;
+  }
+
+  /** The watch of another presence, shared by all who wait for it here. */
+  watch(id: string): Watch {
+    for (const [other, watch] of this.#watches) if (watch.isStale) this.#watches.delete(other);
+    const watch = this.#watches.get(id) ?? new Watch(this.#kv, id, this.leaseMs);
+    this.#watches.set(id, watch);
+    return watch;
+  }
+
+  add(lease: Lease): void {
+    this.#leases.add(lease);
+  }
+
+  forget(lease: Lease): void {
+    this.#leases.delete(lease);
+  }
+
+  /** Without leases there is nothing that anybody could wait for. Never throws. */
+  async end(): Promise<void> {
+    this.#users--;
+    if (this.#users > 0) return;
+    await this.#inTurn(async () => {
+      if (this.#users > 0 || this.#timer === undefined) return;
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+      await this.#kv.delete(Presence.keyOf(this.id)).catch(() => {});
+    });
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#tail.then(work);
+    this.#tail = done.catch(() => {});
+    return done;
+  }
+}
+
+/** That a database is this process's. */
+export class Lease {
+  readonly #options: LeaseOptions;
+  readonly #revision: number;
+  #isOver = false;
+  /** Called once where somebody else has it. */
+  onLost: ((reason: string) => void) | undefined;
+
+  private constructor(options: LeaseOptions, revision: number) {
+    this.#options = options;
+    this.#revision = revision;
+    options.presence.add(this);
+  }
+
+  /**
+   * Takes the lease: at once where nobody has it, and where its owner has not renewed his presence for as long as that is to last.
+   * @throws HoldfastError `LOCKED` with the owner while that one lives, `TIMEOUT` by the signal, `STORE_FAILED`
+   */
+  static async acquire(options: LeaseOptions): Promise<Lease> {
+    const { presence, patienceMs } = options;
+    await presence.begin(patienceMs);
+    try {
+      return await Lease.#acquire(options);
+    } catch (error) {
+      await presence.end();
+      throw error;
+    }
+  }
+
+  static async #acquire(options: LeaseOptions): Promise<Lease> {
+    const { presence, waitMs, signal } = options;
+    const endMs = performance.now() + waitMs;
+    for (;;) {
+      refuseAborted(signal);
+      const entry = await look(options);
+      const owner = isThere(entry) ? ownerOf(entry) : undefined;
+      const watch = owner === undefined || owner.by === presence.id ? undefined : presence.watch(owner.by);
+      let state: State = owner === undefined ? "dead" : "alive";
+      if (watch !== undefined) state = await unlessAborted(watch.look(options), signal);
+      if (state === "dead") {
+        const revision = await take(options, entry?.revision ?? 0);
+        if (revision !== undefined) return new Lease(options, revision);
+      } else if (state !== "unknown" && performance.now() >= endMs) {
+        throw locked(options, owner);
+      }
+      await pause(watch?.lookMs ?? presence.lookMs);
+    }
+  }
+
+  /** Whether nobody can have taken it meanwhile, as long as clocks run at the same pace. */
+  get isFresh(): boolean {
+    return !this.#isOver && this.#options.presence.isFresh;
+  }
+
+  /** Looks whether it is still this process's. */
+  async check(): Promise<void> {
+    const entry = await this.#options.kv.get(keyOf(this.#options));
+    // An older one is what a server says that does not know of its successor yet.
+    if (this.#isOver || entry === null || entry.revision <= this.#revision) return;
+    this.#isOver = true;
+    this.onLost?.(`another owner has taken ${this.#options.name} over`);
+    // Not waited for: whoever asks is in turn himself.
+    void this.#leave();
+  }
+
+  async #leave(): Promise<void> {
+    const { presence } = this.#options;
+    presence.forget(this);
+    await presence.end();
+  }
+
+  /** Gives it back, so that the next owner need not wait. Never throws. */
+  async release(): Promise<void> {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    await this.#options.kv.delete(keyOf(this.#options), { previousSeq: this.#revision }).catch(() => {});
+    await this.#leave();
+  }
+}
+
+type State = "alive" | "dead" | "unknown";
+
+/** Looks at somebody's presence again and again. */
+class Watch {
+  readonly id: string;
+  lookMs: number;
+  readonly #kv: KV;
+  #leaseMs: number;
+  #revision = -1;
+  /** When that was first seen, whether it was seen to come, and when it was last looked at. */
+  #sinceMs = 0;
+  #isRenewed = false;
+  #lookedMs = Number.NEGATIVE_INFINITY;
+  #looking: Promise<State> | undefined;
+
+  /** @param leaseMs of whoever says no other */
+  constructor(kv: KV, id: string, leaseMs: number) {
+    this.#kv = kv;
+    this.id = id;
+    this.#leaseMs = leaseMs;
+    this.lookMs = lookMsOf(leaseMs);
+  }
+
+  /** Whether nobody has looked for so long that it has to begin anew. */
+  get isStale(): boolean {
+    return this.#looking === undefined && performance.now() - this.#lookedMs > this.#leaseMs;
+  }
+
+  /**
+   * `alive` once it was seen to be renewed, `dead` once it was not for a whole lease; `unknown` until then. Time that the servers
+   * did not answer in does not count: whoever lives could not renew it either.
+   */
+  look({ name, patienceMs }: LeaseOptions): Promise<State> {
+    if (performance.now() - this.#lookedMs < this.lookMs) return Promise.resolve(this.#state);
+    this.#looking ??= insist(`Cannot look who has ${name}`, patienceMs, () => this.#look()).finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  async #look(): Promise<State> {
+    const entry = await this.#kv.get(Presence.keyOf(this.id));
+    const nowMs = performance.now();
+    const wasAwayMs = nowMs - this.#lookedMs;
+    this.#lookedMs = nowMs;
+    // He has given back all that he had, and what still names him was left by his end.
+    if (!isThere(entry)) {
+      this.#sinceMs = Number.NEGATIVE_INFINITY;
+      return this.#state;
+    }
+    this.#leaseMs = leaseMsOf(entry) ?? this.#leaseMs;
+    this.lookMs = lookMsOf(this.#leaseMs);
+    if (entry.revision !== this.#revision) {
+      this.#isRenewed = this.#revision !== -1;
+      this.#revision = entry.revision;
+      this.#sinceMs = nowMs;
+    } else if (wasAwayMs > this.#leaseMs / RENEWALS) {
+      this.#sinceMs = nowMs;
+    }
+    return this.#state;
+  }
+
+  get #state(): State {
+    if (this.#lookedMs - this.#sinceMs >= this.#leaseMs) return "dead";
+    return this.#isRenewed ? "alive" : "unknown";
+  }
+}
+
+const lookMsOf = (leaseMs: number): number => Math.min(leaseMs / LOOKS, LOOK_MS_MAX);
+
+/** What a promise gives, unless the signal fires first. @throws HoldfastError `TIMEOUT` by the signal */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  let stop = (): void => {};
+  const aborted = new Promise<void>((resolve) => {
+    stop = resolve;
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    await Promise.race([promise, aborted]);
+    refuseAborted(signal);
+    return await promise;
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+const keyOf = ({ token }: LeaseOptions): string => `run.${token}`;
+
+function look(options: LeaseOptions): Promise<KvEntry | null> {
+  const { kv, name, patienceMs, signal } = options;
+  return insist(`Cannot look who has ${name}`, patienceMs, () => kv.get(keyOf(options)), signal);
+}
+
+function isThere(entry: KvEntry | null): entry is KvEntry {
+  return entry !== null && entry.operation === "PUT";
+}
+
+function ownerOf(entry: KvEntry): Owner | undefined {
+  const value = parsed(entry);
+  return typeof value["by"] === "string" ? (value as unknown as Owner) : undefined;
+}
+
+function leaseMsOf(entry: KvEntry): number | undefined {
+  const { leaseMs } = parsed(entry);
+  return typeof leaseMs === "number" && leaseMs > 0 ? leaseMs : undefined;
+}
+
+function parsed(entry: KvEntry): Record<string, unknown> {
+  try {
+    return entry.json<Record<string, unknown>>() ?? {};
+  } catch {
+    return {};
+  }
+}
+
+/** The revision of the entry that was made, nothing where somebody else was faster. */
+async function take(options: LeaseOptions, revision: number): Promise<number | undefined> {
+  const { kv, patienceMs, name, presence, signal } = options;
+  const key = keyOf(options);
+  const mine = JSON.stringify({
+    by: presence.id,
+    lease: crypto.randomUUID(),
+    since: new Date().toISOString(),
+  } satisfies Owner);
+  try {
+    const put = () => (revision === 0 ? kv.create(key, mine) : kv.update(key, mine, revision));
+    return await insist(`Cannot take ${name}`, patienceMs, put, signal);
+  } catch (error) {
+    if (!isWrongLast(error)) throw HoldfastError.is(error) ? error : storeFailed(`Cannot take ${name}`, error);
+  }
+  // It may have arrived the first time.
+  const entry = await look(options);
+  return isThere(entry) && entry.string() === mine ? entry.revision : undefined;
+}
+
+function locked({ name }: LeaseOptions, owner: Owner | undefined): HoldfastError {
+  return new HoldfastError(
+    "LOCKED",
+    `The database ${name} has an owner who lives. Close it there, or pass waitMs to wait for that.`,
+    { details: { name, owner } },
+  );
+}

@@ -1,0 +1,455 @@
+/**
+ * An open database on a subject of JetStream.
+ *
+ * What it keeps true:
+ *  - a writing call is over when the replicas have acknowledged it; they run one after another, in call order;
+ *  - once an append fails, all behind it fail as well, with the same error, until `truncate`;
+ *  - nothing is taken away from the subject or the object store before it stands in the log that it is not needed any more: whoever
+ *    reads the log, an owner who was overtaken in the middle included, finds all that it speaks of.
+ */
+import { HoldfastError } from "../errors.js";
+import { noSuchFile, openedReadOnly, sessionClosed, storeFailed } from "./failures.js";
+import type { CheckpointObjects, GrowingObject } from "./nats-checkpoints.js";
+import { type CheckpointFile, Fold, type LogFile } from "./nats-fold.js";
+import { OPERATIONS, type Operation } from "./nats-frames.js";
+import type { Lease } from "./nats-lease.js";
+import { failure, Overtaken, type Subject } from "./nats-subject.js";
+import type { CheckpointWriter, SegmentInfo, StorageOpenOptions, StorageSession } from "./storage.js";
+
+export interface NatsSessionParts {
+  readonly subject: Subject;
+  readonly objects: CheckpointObjects;
+  /** What was there. */
+  readonly fold: Fold;
+  /** 0 where it only reads. */
+  readonly epoch: number;
+  readonly lease: Lease | undefined;
+  /** How the names of its objects begin. */
+  readonly prefix: string;
+  readonly onLockedOut: StorageOpenOptions["onLockedOut"];
+}
+
+const encoder = new TextEncoder();
+const NOTHING = new Uint8Array(0);
+/** How often a subject is read again because its owner has taken something away meanwhile. */
+const READS_MAX = 10;
+
+export class NatsSession implements StorageSession {
+  readonly epoch: number;
+  readonly fresh: boolean;
+  /** Servers take nothing away that they were not asked to: the stream refuses what does not fit. */
+  readonly persisted = true;
+  readonly #subject: Subject;
+  readonly #objects: CheckpointObjects;
+  #fold: Fold;
+  readonly #lease: Lease | undefined;
+  readonly #prefix: string;
+  readonly #onLockedOut: StorageOpenOptions["onLockedOut"];
+  /** The last writing call; the next one starts when it is over. */
+  #tail: Promise<unknown> = Promise.resolve();
+  /** The segment that was created last. */
+  #current: LogFile | undefined;
+  /** What an append failed with, until `truncate` makes good for it. */
+  #gap: HoldfastError | undefined;
+  /** Why this session must never write again. */
+  #lost: HoldfastError | undefined;
+  #isCheckpointing = false;
+  #checkpoints = 0;
+  #closing: Promise<void> | undefined;
+
+  constructor({ subject, objects, fold, epoch, lease, prefix, onLockedOut }: NatsSessionParts) {
+    this.epoch = epoch;
+    this.#subject = subject;
+    this.#objects = objects;
+    this.#fold = fold;
+    this.#lease = lease;
+    this.#prefix = prefix;
+    this.#onLockedOut = onLockedOut;
+    this.fresh = fold.segments.size === 0 && ![...fold.checkpoints.values()].some(({ state }) => state === "there");
+    if (lease !== undefined) lease.onLost = (reason) => this.#loseOwnership(reason);
+  }
+
+  // Segments.
+
+  async segments(): Promise<readonly SegmentInfo[]> {
+    this.#refuseClosed("segments");
+    await this.#catchUp();
+    return inOrder(this.#fold.segments.values());
+  }
+
+  async read(segment: number, offset: number, into: Uint8Array): Promise<number> {
+    this.#refuseClosed("read");
+    if (offset + into.byteLength > (this.#fold.segments.get(segment)?.byteLength ?? 0)) await this.#catchUp();
+    let bytes: Uint8Array;
+    try {
+      bytes = await this.#bytesOf(segment);
+    } catch (error) {
+      if (this.epoch > 0 || !HoldfastError.is(error, "CORRUPTION")) throw error;
+      // Its owner may have removed it meanwhile.
+      await this.#catchUp();
+      bytes = await this.#bytesOf(segment);
+    }
+    const part = bytes.subarray(offset, offset + into.byteLength);
+    into.set(part);
+    return part.byteLength;
+  }
+
+  /** Where it only reads, what its owner has written meanwhile is looked for. */
+  #catchUp(): Promise<void> {
+    if (this.epoch > 0) return Promise.resolve();
+    const done = this.#tail.then(() => this.#readOn());
+    this.#tail = done.catch(() => {});
+    return done;
+  }
+
+  async #readOn(): Promise<void> {
+    try {
+      const end = await this.#subject.end();
+      const { last, writer } = this.#fold;
+      if (end === last) return;
+      await this.#subject.replay(last + 1, end, (sequence, message) => this.#fold.take(sequence, message));
+      // What another owner has taken away, and the messages that say so, may be gone.
+      if (!this.#fold.isTorn && !this.#fold.isDamaged && this.#fold.writer === writer) return;
+      this.#fold = await readSubject(this.#subject, 0);
+    } catch (error) {
+      throw failure("Cannot look for what is new", error);
+    }
+  }
+
+  /** All bytes of a segment; where they were not kept they are fetched, and those of another one let go. */
+  async #bytesOf(segment: number): Promise<Uint8Array> {
+    const file = this.#fold.segment(segment);
+    if (file === undefined) throw noSuchFile("segment", segment);
+    if (file.parts === undefined) {
+      this.#letGo();
+      const again = new Fold((number) => number === file.number);
+      try {
+        await this.#subject.replay(file.first, file.last, (sequence, message) => again.take(sequence, message));
+      } catch (error) {
+        throw failure("read", error);
+      }
+      const found = again.segment(file.number);
+      if (found?.parts === undefined) throw noSuchFile("segment", file.number);
+      file.parts = found.parts;
+    }
+    if (file.parts.length !== 1) file.parts = [joined(file.parts)];
+    return file.parts[0] as Uint8Array;
+  }
+
+  #letGo(): void {
+    for (const file of this.#fold.segments.values()) file.parts = undefined;
+  }
+
+  createSegment(number: number, content: Uint8Array): Promise<void> {
+    const copied = content.slice();
+    return this.#enqueue("createSegment", async () => {
+      if (!Number.isSafeInteger(number) || number < 0) {
+        throw storeFailed(`createSegment: ${number} is no segment number`);
+      }
+      this.#refuseGap();
+      const { segments } = this.#fold;
+      if (segments.has(number)) throw storeFailed(`createSegment: segment ${number} is already there`);
+      this.#letGo();
+      const { first, last } = await this.#write(OPERATIONS.create, number, 0, copied);
+      const byteLength = copied.byteLength;
+      this.#current = { number, first, last, byteLength, parts: undefined, damagedAt: undefined };
+      segments.set(number, this.#current);
+    });
+  }
+
+  append(bytes: Uint8Array): Promise<void> {
+    const copied = bytes.slice();
+    return this.#enqueue("append", async () => {
+      this.#refuseGap();
+      const file = this.#segment("append");
+      try {
+        const { last } = await this.#write(OPERATIONS.append, file.number, file.byteLength, copied);
+        file.last = last;
+      } catch (error) {
+        this.#gap = failure("append", error);
+        throw this.#gap;
+      }
+      file.byteLength += copied.byteLength;
+      file.parts = undefined;
+    });
+  }
+
+  /** What is acknowledged is durable. */
+  appendDurably(bytes: Uint8Array): Promise<void> {
+    return this.append(bytes);
+  }
+
+  flush(): Promise<void> {
+    return this.#enqueue("flush", async () => this.#refuseGap());
+  }
+
+  truncate(byteLength: number): Promise<void> {
+    return this.#enqueue("truncate", async () => {
+      const file = this.#segment("truncate");
+      const { number } = file;
+      if (!Number.isSafeInteger(byteLength) || byteLength < 0 || byteLength > file.byteLength) {
+        throw storeFailed(
+          `truncate: segment ${number} has ${file.byteLength} bytes and cannot be cut to ${byteLength}`,
+        );
+      }
+      // Where there is no room for an append there is none for a cut, and need not be: nothing of it is there.
+      if (byteLength < file.byteLength) {
+        const { last } = await this.#write(OPERATIONS.cut, number, byteLength, NOTHING);
+        file.last = last;
+        file.byteLength = byteLength;
+        file.parts = undefined;
+      }
+      this.#gap = undefined;
+    });
+  }
+
+  removeSegment(number: number): Promise<void> {
+    return this.#enqueue("removeSegment", async () => {
+      if (!this.#fold.segments.has(number)) return;
+      await this.#write(OPERATIONS.remove, number, 0, NOTHING);
+      this.#fold.segments.delete(number);
+      if (this.#current?.number === number) this.#current = undefined;
+      await this.#purge();
+    });
+  }
+
+  // Checkpoints.
+
+  async checkpoints(): Promise<readonly SegmentInfo[]> {
+    this.#refuseClosed("checkpoints");
+    await this.#catchUp();
+    return inOrder(this.#there());
+  }
+
+  #there(): CheckpointFile[] {
+    return [...this.#fold.checkpoints.values()].filter(({ state }) => state === "there");
+  }
+
+  async readCheckpoint(checkpoint: number, offset: number, into: Uint8Array): Promise<number> {
+    this.#refuseClosed("readCheckpoint");
+    const file = this.#there().find(({ number }) => number === checkpoint);
+    if (file === undefined) throw noSuchFile("checkpoint", checkpoint);
+    try {
+      const found = await this.#objects.read(file.name, offset, into);
+      if (found === undefined) throw noSuchFile("checkpoint", checkpoint);
+      return found;
+    } catch (error) {
+      throw failure("readCheckpoint", error);
+    }
+  }
+
+  async beginCheckpoint(number: number): Promise<CheckpointWriter> {
+    if (this.#isCheckpointing) throw storeFailed("beginCheckpoint: another checkpoint is being written");
+    this.#isCheckpointing = true;
+    const name = `${this.#prefix}/${this.epoch}-${++this.#checkpoints}`;
+    const body = encoder.encode(name);
+    let object: GrowingObject | undefined;
+    let byteLength = 0;
+    try {
+      await this.#enqueue("beginCheckpoint", async () => {
+        if (this.#there().some((each) => each.number === number)) {
+          throw storeFailed(`beginCheckpoint: checkpoint ${number} is already there`);
+        }
+        const { first } = await this.#write(OPERATIONS.begin, number, 0, body);
+        this.#fold.checkpoints.set(name, { number, first, name, byteLength: 0, state: "begun" });
+      });
+      object = this.#objects.begin(name);
+    } finally {
+      if (object === undefined) this.#isCheckpointing = false;
+    }
+    const growing = object;
+    return {
+      write: async (bytes) => {
+        this.#refuseWriting("Cannot write the checkpoint");
+        byteLength += bytes.byteLength;
+        try {
+          await growing.write(bytes);
+        } catch (error) {
+          throw failure("Cannot write the checkpoint", error);
+        }
+      },
+      commit: async () => {
+        try {
+          await growing.end();
+          await this.#enqueue("Cannot finish the checkpoint", async () => {
+            await this.#write(OPERATIONS.finish, number, byteLength, body);
+            Object.assign(this.#fold.checkpoints.get(name) as CheckpointFile, { byteLength, state: "there" });
+          });
+        } catch (error) {
+          throw failure("Cannot finish the checkpoint", error);
+        } finally {
+          this.#isCheckpointing = false;
+        }
+      },
+      abandon: async () => {
+        if (!this.#isCheckpointing) return;
+        this.#isCheckpointing = false;
+        await growing.abandon();
+        this.#fold.checkpoints.delete(name);
+      },
+    };
+  }
+
+  removeCheckpoint(number: number): Promise<void> {
+    return this.#enqueue("removeCheckpoint", async () => {
+      const file = this.#there().find((each) => each.number === number);
+      if (file === undefined) return;
+      await this.#write(OPERATIONS.drop, number, 0, encoder.encode(file.name));
+      file.state = "removed";
+      await this.removeLeftOvers();
+      await this.#purge();
+    });
+  }
+
+  /** Removes the objects of checkpoints that were removed, or never finished by an owner before. */
+  async removeLeftOvers(): Promise<void> {
+    for (const { name, state } of [...this.#fold.checkpoints.values()]) {
+      const isMine = name.startsWith(`${this.#prefix}/${this.epoch}-`);
+      if (state === "there" || (state === "begun" && isMine)) continue;
+      await this.#objects.remove(name);
+      this.#fold.checkpoints.delete(name);
+    }
+  }
+
+  /** Takes away the messages that nothing needs any more. */
+  async #purge(): Promise<void> {
+    const { first } = this.#fold;
+    await this.#write(OPERATIONS.forget, 0, first, NOTHING);
+    await this.#subject.purge(first);
+  }
+
+  // Synchronously nothing can be done.
+
+  createSegmentSync(): void {
+    throw synchronous("createSegmentSync");
+  }
+
+  appendSync(): void {
+    throw synchronous("appendSync");
+  }
+
+  flushSync(): void {
+    throw synchronous("flushSync");
+  }
+
+  truncateSync(): void {
+    throw synchronous("truncateSync");
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#tail;
+    await this.#objects.endReading();
+    await this.#lease?.release();
+  }
+
+  /** Runs a writing call when all that were made before it are over. */
+  #enqueue(what: string, work: () => Promise<void>): Promise<void> {
+    try {
+      this.#refuseWriting(what);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const done = this.#tail.then(async () => {
+      if (this.#lost !== undefined) throw this.#lost;
+      try {
+        await work();
+      } catch (error) {
+        throw this.#lost ?? failure(what, error);
+      }
+    });
+    this.#tail = done.catch(() => {});
+    return done;
+  }
+
+  async #write(
+    operation: Operation,
+    file: number,
+    at: number,
+    body: Uint8Array,
+  ): Promise<{ readonly first: number; readonly last: number }> {
+    try {
+      const written = await this.#subject.write(operation, file, at, body);
+      this.#fold.last = written.last;
+      return written;
+    } catch (error) {
+      if (HoldfastError.is(error, "STORAGE_FULL")) throw error;
+      // What was not answered may have arrived, and nothing can be written behind it any more.
+      throw this.#loseOwnership(error instanceof Overtaken ? error.message : textOf(error), error);
+    }
+  }
+
+  #segment(what: string): LogFile {
+    if (this.#current === undefined) throw storeFailed(`${what}: this session has not created a segment yet`);
+    return this.#current;
+  }
+
+  #refuseGap(): void {
+    if (this.#gap !== undefined) throw this.#gap;
+  }
+
+  #refuseClosed(what: string): void {
+    if (this.#closing !== undefined) throw sessionClosed(what);
+  }
+
+  #refuseWriting(what: string): void {
+    this.#refuseClosed(what);
+    if (this.epoch === 0) throw openedReadOnly(what);
+    if (this.#lost !== undefined) throw this.#lost;
+  }
+
+  #loseOwnership(reason: string, cause?: unknown): HoldfastError {
+    if (this.#lost === undefined) {
+      const what = `The database was lost to this session: ${reason}. Open it again.`;
+      this.#lost = new HoldfastError("STORE_FAILED", what, { cause });
+      this.#onLockedOut?.(reason, "STORE_FAILED");
+    }
+    return this.#lost;
+  }
+}
+
+/**
+ * Reads a subject from its beginning to its end, with the bytes of so many segments.
+ * @throws HoldfastError `CORRUPTION`, `UNSUPPORTED`, `STORE_FAILED`
+ */
+export async function readSubject(subject: Subject, keptMax: number): Promise<Fold> {
+  for (let attempt = 1; ; attempt++) {
+    let kept = 0;
+    const fold = new Fold(() => kept++ < keptMax);
+    const end = await subject.end();
+    if (end > 0) await subject.replay(1, end, (sequence, message) => fold.take(sequence, message));
+    // Its owner may have taken something away meanwhile.
+    const isWhole = !fold.isTorn && !fold.isDamaged;
+    if (isWhole || attempt === READS_MAX || (await subject.end()) === end) {
+      fold.refuseTorn();
+      fold.last = end;
+      return fold;
+    }
+  }
+}
+
+function inOrder(files: Iterable<{ readonly number: number; readonly byteLength: number }>): SegmentInfo[] {
+  return [...files].map(({ number, byteLength }) => ({ number, byteLength })).sort((a, b) => a.number - b.number);
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.byteLength;
+  }
+  return bytes;
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function synchronous(what: string): HoldfastError {
+  return new HoldfastError("SYNC_COMMIT_UNSUPPORTED", `${what}: servers are asked asynchronously only.`);
+}

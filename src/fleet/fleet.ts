@@ -1,0 +1,384 @@
+/**
+ * Runs that outlive the machine they run on: each is a database of its own on JetStream, which one process has at a time.
+ *
+ * What it keeps true:
+ *  - a run that is held is loaded, and stays so until it is released or taken away;
+ *  - one that was released stays loaded, and this process its owner, until memory is short or another process asks for it: whoever
+ *    comes back to it need not read its log again;
+ *  - one that is asked for elsewhere is let go at once where nobody here holds it.
+ */
+import type { NatsConnection, Subscription } from "@nats-io/nats-core";
+import { type NatsOptions, nats, STREAM, tokenOf } from "../adapters/nats.js";
+import { Database, type DurabilityOption, HoldfastError, type OpenOptions, type Run } from "../index.js";
+
+/** Options of {@link Fleet.open}. */
+export interface FleetOptions extends Omit<NatsOptions, "waitMs"> {
+  /** In which mode runs are written unless a write says otherwise; `"buffered"` if left out. */
+  readonly durability?: DurabilityOption | undefined;
+  /** The most bytes of memory that all runs may take together before those that nobody holds are let go; 1 GiB if left out. */
+  readonly memoryBytesMax?: number | undefined;
+  /** The most runs that are loaded before those that nobody holds are let go; 1,000 if left out. */
+  readonly runsMax?: number | undefined;
+  /**
+   * After so many commits of a run a checkpoint takes the place of its log, in the background, so that whoever takes it over need not
+   * read more; 20,000 if left out, `Infinity` for never.
+   */
+  readonly commitsMax?: number | undefined;
+  /** The core, where the package cannot find its own: as in `Database.open`. */
+  readonly wasm?: OpenOptions["wasm"];
+}
+
+/** Options of {@link Fleet.acquire}. */
+export interface AcquireOptions {
+  /**
+   * Milliseconds for which a process that holds it and lives is waited for; 0 if left out. One that has died is waited for in any
+   * case, until its lease is over.
+   */
+  readonly waitMs?: number | undefined;
+  /** Ends the wait. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A run that this process holds. */
+export interface Held {
+  /** The database that is this run's own. */
+  readonly db: Database;
+  /**
+   * Gives it back, with everything committed acknowledged. Idempotent.
+   * @throws HoldfastError `STORAGE_FULL`, `STORE_FAILED`, `COMMIT_INDETERMINATE` if not everything was; it is given back all the same
+   */
+  release(): Promise<void>;
+  /**
+   * Calls `listener` once if the run is taken away from this process, or its writes were not answered for too long. Returns what
+   * ends that. Commits in flight are `COMMIT_INDETERMINATE` then, whatever is called later `STORE_FAILED`.
+   */
+  onLost(listener: (reason: string) => void): () => void;
+  /** {@link release}, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** A run, with everything that runs have, and how to give it back. */
+export type FleetRun = Run & Held;
+
+/** What a fleet has loaded. */
+export interface FleetStats {
+  /** Runs that somebody holds. */
+  readonly held: number;
+  /** Runs that are loaded and that nobody holds. */
+  readonly idle: number;
+  /** Bytes of memory of all of them. */
+  readonly memoryBytes: number;
+}
+
+const MEMORY_BYTES_MAX = 2 ** 30;
+const RUNS_MAX = 1_000;
+const COMMITS_MAX = 20_000;
+/** How often is looked for runs with so many commits. */
+const LOOK_MS = 2_000;
+/** How often whoever waits asks the owner to let go. */
+const ASK_MS = 250;
+/** How long an owner is given for that who does not hold it any more. */
+const LET_GO_MS = 150;
+
+/** A run that is loaded. */
+interface Loaded {
+  readonly token: string;
+  readonly db: Database;
+  readonly run: Run;
+  readonly listeners: Set<(reason: string) => void>;
+  holds: number;
+  /** As of the last time that it was taken or given back. */
+  memoryBytes: number;
+  /** How many of its commits are in no log any more, since a checkpoint has them; whether one is under way. */
+  commits: number;
+  isCheckpointing: boolean;
+  /** Why this process has it no more. */
+  lost: string | undefined;
+}
+
+/** The runs that one process has of all that are on the same servers. */
+export class Fleet implements AsyncDisposable {
+  readonly #connection: NatsConnection;
+  readonly #options: FleetOptions;
+  readonly #wishes: string;
+  readonly #memoryBytesMax: number;
+  readonly #runsMax: number;
+  readonly #commitsMax: number;
+  /** By what stands for their ids in a subject; the least recently used one first. */
+  readonly #loaded = new Map<string, Loaded>();
+  readonly #loading = new Map<string, Promise<void>>();
+  /** Those that are being let go. */
+  readonly #leaving = new Map<string, Promise<void>>();
+  #memoryBytes = 0;
+  #asked: Subscription | undefined;
+  #looking: ReturnType<typeof setInterval> | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(connection: NatsConnection, options: FleetOptions) {
+    const {
+      stream = STREAM,
+      memoryBytesMax = MEMORY_BYTES_MAX,
+      runsMax = RUNS_MAX,
+      commitsMax = COMMITS_MAX,
+    } = options;
+    this.#connection = connection;
+    this.#options = options;
+    this.#wishes = `${stream}.wanted`;
+    this.#memoryBytesMax = limitOf("memoryBytesMax", memoryBytesMax);
+    this.#runsMax = limitOf("runsMax", runsMax);
+    this.#commitsMax = limitOf("commitsMax", commitsMax);
+  }
+
+  /**
+   * A fleet over a connection, which stays the caller's: close it after the fleet.
+   * @throws HoldfastError `INVALID_ARGUMENT`
+   */
+  static async open(connection: NatsConnection, options: FleetOptions = {}): Promise<Fleet> {
+    // What is wrong with the options is said here, and not with the first run.
+    nats(connection, "options", options);
+    const fleet = new Fleet(connection, options);
+    fleet.#listen();
+    return fleet;
+  }
+
+  #listen(): void {
+    this.#asked = this.#connection.subscribe(`${this.#wishes}.*`, {
+      callback: (_, { subject }) => {
+        const found = this.#loaded.get(subject.slice(this.#wishes.length + 1));
+        if (found?.holds === 0) this.#letGo(found).catch(() => {});
+      },
+    });
+    this.#looking = setInterval(() => this.#compact(), LOOK_MS);
+    // It must not keep a process alive.
+    if (typeof this.#looking === "object") this.#looking.unref?.();
+  }
+
+  /** Begins a checkpoint of each run whose log has become long. */
+  #compact(): void {
+    for (const loaded of this.#loaded.values()) {
+      const { db } = loaded;
+      const { commits } = db.stats();
+      if (loaded.isCheckpointing || commits - loaded.commits < this.#commitsMax) continue;
+      loaded.commits = commits;
+      loaded.isCheckpointing = true;
+      // Where it fails the log is still there, and longer; what else that means is said by the commits.
+      const end = (): void => {
+        loaded.isCheckpointing = false;
+      };
+      db.checkpoint().then(end, end);
+    }
+  }
+
+  /**
+   * Takes a run, new or not, for this process; loads it where it is not. Whoever takes it again here shares it.
+   * @throws HoldfastError `LOCKED` with the owner where another process has it and does not let go, `TIMEOUT` by the signal,
+   *   `INVALID_ARGUMENT`, `INVALID_KEY`, `CORRUPTION`, `UNSUPPORTED`, `STORE_FULL`, `STORAGE_FULL`, `STORE_FAILED`, `CLOSED`
+   */
+  async acquire(runId: string, options: AcquireOptions = {}): Promise<FleetRun> {
+    if (typeof runId !== "string" || runId === "") throw invalid("the id of a run must be a non-empty string");
+    const { waitMs = 0 } = options;
+    if (!(waitMs >= 0)) throw invalid("waitMs must be 0 or more");
+    const token = tokenOf(runId);
+    for (;;) {
+      if (this.#closing !== undefined) throw new HoldfastError("CLOSED", "The fleet is closed. Open another one.");
+      const there = this.#loaded.get(token);
+      if (there !== undefined) return this.#hold(there);
+      // Whoever loads it may wait for a shorter time, or be told to stop.
+      const underWay = this.#leaving.get(token) ?? this.#loading.get(token);
+      if (underWay === undefined) await this.#begin(token, this.#load(runId, token, options));
+      else await unlessAborted(underWay, options.signal);
+    }
+  }
+
+  #begin(token: string, loading: Promise<void>): Promise<void> {
+    this.#loading.set(token, loading);
+    const end = (): boolean => this.#loading.delete(token);
+    loading.then(end, end);
+    return loading;
+  }
+
+  async #load(id: string, token: string, { waitMs = 0, signal }: AcquireOptions): Promise<void> {
+    const { durability = "buffered", wasm } = this.#options;
+    const ask = (): void => this.#connection.publish(`${this.#wishes}.${token}`);
+    ask();
+    const asking = setInterval(ask, ASK_MS);
+    try {
+      await this.#makeRoom(1);
+      const storage = nats(this.#connection, id, { ...this.#options, waitMs: Math.max(waitMs, LET_GO_MS) });
+      const db = await Database.open({ storage, durability, wasm, signal });
+      const listeners: Loaded["listeners"] = new Set();
+      const loaded: Loaded = {
+        token,
+        db,
+        run: db.run(id),
+        listeners,
+        holds: 0,
+        memoryBytes: 0,
+        commits: db.stats().commits - (db.storageInfo.recovered?.commits ?? 0),
+        isCheckpointing: false,
+        lost: undefined,
+      };
+      db.on("locked-out", (reason) => this.#lose(loaded, reason));
+      this.#loaded.set(token, loaded);
+    } finally {
+      clearInterval(asking);
+    }
+  }
+
+  #hold(loaded: Loaded): FleetRun {
+    const { run, db, listeners } = loaded;
+    loaded.holds++;
+    this.#use(loaded);
+    const mine = new Set<(reason: string) => void>();
+    let released: Promise<void> | undefined;
+    const release = (): Promise<void> => {
+      released ??= this.#release(loaded, mine);
+      return released;
+    };
+    const held: Held = {
+      db,
+      release,
+      onLost(listener) {
+        const { lost } = loaded;
+        if (lost !== undefined) queueMicrotask(() => mine.has(listener) && listener(lost));
+        mine.add(listener);
+        listeners.add(listener);
+        return () => {
+          mine.delete(listener);
+          listeners.delete(listener);
+        };
+      },
+      [Symbol.asyncDispose]: release,
+    };
+    return holdOf(run, held);
+  }
+
+  async #release(loaded: Loaded, listeners: ReadonlySet<(reason: string) => void>): Promise<void> {
+    for (const listener of listeners) loaded.listeners.delete(listener);
+    if (this.#loaded.get(loaded.token) !== loaded) return;
+    try {
+      await loaded.db.flush();
+    } finally {
+      loaded.holds--;
+      if (this.#loaded.get(loaded.token) === loaded) this.#use(loaded);
+      await this.#makeRoom(0);
+    }
+  }
+
+  /** The one that was used last is the last to go. */
+  #use(loaded: Loaded): void {
+    const { memoryBytes } = loaded.db.stats();
+    this.#memoryBytes += memoryBytes - loaded.memoryBytes;
+    loaded.memoryBytes = memoryBytes;
+    this.#loaded.delete(loaded.token);
+    this.#loaded.set(loaded.token, loaded);
+  }
+
+  /** Lets runs go that nobody holds, the least recently used first, until so many more have room. */
+  async #makeRoom(more: number): Promise<void> {
+    const leaving: Promise<void>[] = [];
+    for (const loaded of this.#loaded.values()) {
+      const count = this.#loaded.size + this.#loading.size + more;
+      if (count <= this.#runsMax && this.#memoryBytes <= this.#memoryBytesMax) break;
+      if (loaded.holds === 0) leaving.push(this.#letGo(loaded));
+    }
+    // What it could not write was told to whoever released it.
+    await Promise.allSettled(leaving);
+  }
+
+  #letGo(loaded: Loaded): Promise<void> {
+    const { token, db } = loaded;
+    this.#loaded.delete(token);
+    this.#memoryBytes -= loaded.memoryBytes;
+    const leaving = db.close().finally(() => this.#leaving.delete(token));
+    this.#leaving.set(token, leaving);
+    return leaving;
+  }
+
+  #lose(loaded: Loaded, reason: string): void {
+    loaded.lost = reason;
+    if (this.#loaded.get(loaded.token) === loaded) this.#letGo(loaded).catch(() => {});
+    for (const listener of [...loaded.listeners]) listener(reason);
+  }
+
+  /** What is loaded here. */
+  stats(): FleetStats {
+    const all = [...this.#loaded.values()];
+    const held = all.filter(({ holds }) => holds > 0).length;
+    const memoryBytes = all.reduce((sum, { db }) => sum + db.stats().memoryBytes, 0);
+    return { held, idle: all.length - held, memoryBytes };
+  }
+
+  /**
+   * Gives back every run, held or not. Idempotent.
+   * @throws HoldfastError `STORAGE_FULL`, `STORE_FAILED`, `COMMIT_INDETERMINATE` if not everything was acknowledged
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#asked?.unsubscribe();
+    clearInterval(this.#looking);
+    await Promise.allSettled(this.#loading.values());
+    const results = await Promise.allSettled([...this.#loaded.values()].map((loaded) => this.#letGo(loaded)));
+    await Promise.allSettled(this.#leaving.values());
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  /** {@link close}, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+function invalid(what: string): HoldfastError {
+  return new HoldfastError("INVALID_ARGUMENT", `fleet: ${what}.`);
+}
+
+function limitOf(name: string, value: number): number {
+  if (!(value >= 1)) throw invalid(`${name} must be 1 or more`);
+  return value;
+}
+
+/** Waits until somebody else's attempt is over, however it ends. @throws HoldfastError `TIMEOUT` by the signal */
+async function unlessAborted(attempt: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  let stop = (): void => {};
+  const aborted = new Promise<void>((resolve) => {
+    stop = resolve;
+    signal?.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    await Promise.race([attempt.catch(() => {}), aborted]);
+  } finally {
+    signal?.removeEventListener("abort", stop);
+  }
+  if (signal?.aborted) {
+    throw new HoldfastError("TIMEOUT", "Waiting for the run was given up, because its signal fired.", {
+      cause: signal.reason,
+    });
+  }
+}
+
+/**
+ * The run with what a hold adds to it: an object of its own for each hold, so that none is given back twice. Whatever the run has
+ * itself is asked of it, since only it can see its own private parts; what stands in it is copied, and so costs no more than there.
+ */
+function holdOf(run: Run, held: Held): FleetRun {
+  const hold: object = { ...held };
+  for (let from: object = run; from !== Object.prototype; from = Object.getPrototypeOf(from)) {
+    for (const key of Reflect.ownKeys(from)) {
+      if (key === "constructor" || Object.hasOwn(hold, key)) continue;
+      const { value, get, enumerable = false } = Object.getOwnPropertyDescriptor(from, key) as PropertyDescriptor;
+      const bound = typeof value === "function" ? value.bind(run) : value;
+      Object.defineProperty(
+        hold,
+        key,
+        get === undefined ? { value: bound, enumerable } : { get: get.bind(run), enumerable },
+      );
+    }
+  }
+  return hold as FleetRun;
+}

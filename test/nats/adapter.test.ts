@@ -1,0 +1,195 @@
+/** What only a storage on JetStream has to keep: its fence, answers that are lost, a stream that is full, and what it leaves behind. */
+import { setTimeout as pause } from "node:timers/promises";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { Objm } from "@nats-io/obj";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { type NatsOptions, nats, removeNats } from "../../src/adapters/nats.js";
+import { Database, HoldfastError } from "../../src/index.js";
+import { type NatsServers, startNatsServers } from "../support/nats-servers.mjs";
+import { Wire } from "./proxy.js";
+import { describeWithServer } from "./server.js";
+
+const LEASE_MS = 400;
+const OPTIONS: NatsOptions = { leaseMs: LEASE_MS, patienceMs: 5_000 };
+
+describeWithServer("a database on a server of NATS", () => {
+  let cluster: NatsServers;
+  let connection: NatsConnection;
+  let names = 0;
+  const ends: (() => Promise<unknown>)[] = [];
+
+  beforeAll(async () => {
+    cluster = await startNatsServers({ size: 1 });
+    connection = await cluster.connect();
+  });
+
+  afterEach(async () => {
+    for (const end of ends.splice(0).reverse()) await Promise.resolve(end()).catch(() => {});
+  });
+
+  afterAll(async () => {
+    await connection?.close();
+    await cluster?.close();
+  });
+
+  const open = async (
+    name: string,
+    over: NatsConnection = connection,
+    options: NatsOptions = {},
+  ): Promise<Database> => {
+    const db = await Database.open({ storage: nats(over, name, { ...OPTIONS, ...options }) });
+    ends.push(() => db.close());
+    return db;
+  };
+
+  /** A connection over a wire of its own. */
+  const overWire = async (): Promise<{ wire: Wire; wired: NatsConnection }> => {
+    const wire = await Wire.to(cluster.nodes[0]?.port as number);
+    const wired = await connect({ servers: wire.address, maxReconnectAttempts: -1, reconnectTimeWait: 20 });
+    ends.push(() => {
+      wire.close();
+      return wired.close();
+    });
+    return { wire, wired };
+  };
+
+  const strictly = async (db: Database): Promise<unknown> =>
+    db.run("r").transactionAsync((tx) => tx.kv.put("n", 1), { durability: "strict" });
+
+  const codeOf = (promise: Promise<unknown>): Promise<string> =>
+    promise.then(
+      () => "nothing",
+      (error: unknown) => (HoldfastError.is(error) ? error.code : String(error)),
+    );
+
+  test("an owner who was cut off and comes back writes nothing, and is told", async () => {
+    const name = `cut-${++names}`;
+    const { wire, wired } = await overWire();
+    const first = await open(name, wired);
+    const told: string[] = [];
+    first.on("locked-out", (reason) => told.push(reason));
+    await strictly(first);
+    wire.silence();
+    const inFlight = codeOf(first.run("r").transactionAsync((tx) => tx.kv.put("stale", 1), { durability: "strict" }));
+    const second = await open(name);
+    expect(second.run("r").kv.get("n")).toBe(1);
+    second.run("r").kv.put("fresh", 1);
+    await second.flush();
+    wire.cut();
+    expect(await inFlight).toBe("COMMIT_INDETERMINATE");
+    expect(told).toHaveLength(1);
+    expect(await codeOf(strictly(first))).toBe("STORE_FAILED");
+    expect(() => first.run("r").kv.put("n", 2)).toThrowError(expect.objectContaining({ code: "STORE_FAILED" }));
+    await second.close();
+    const third = await open(name);
+    expect(
+      third
+        .run("r")
+        .kv.list()
+        .map(([key]) => key),
+    ).toEqual(["fresh", "n"]);
+  });
+
+  test("an owner who was away for a lease and writes nothing is told as well", async () => {
+    const name = `idle-${++names}`;
+    const { wire, wired } = await overWire();
+    const first = await open(name, wired);
+    const told: string[] = [];
+    first.on("locked-out", (reason) => told.push(reason));
+    wire.silence();
+    await open(name);
+    wire.cut();
+    const endMs = performance.now() + 10 * LEASE_MS;
+    while (told.length === 0 && performance.now() < endMs) await pause(20);
+    expect(told).toHaveLength(1);
+  });
+
+  test("an owner who was away for a lease and whom nobody has replaced goes on", async () => {
+    const { wire, wired } = await overWire();
+    const db = await open(`away-${++names}`, wired);
+    wire.silence();
+    await pause(2 * LEASE_MS);
+    wire.cut();
+    await strictly(db);
+    await pause(LEASE_MS);
+    await strictly(db);
+  });
+
+  test("what had arrived and was not answered is there once", async () => {
+    const name = `answers-${++names}`;
+    const { wire, wired } = await overWire();
+    const db = await open(name, wired, { leaseMs: 10_000 });
+    const run = db.run("r");
+    for (let n = 0; n < 20; n++) {
+      const committed = run.transactionAsync((tx) => tx.events.append("n", n), { durability: "strict" });
+      if (n % 2 === 0) {
+        wire.loseAnswers();
+        await pause(10);
+        wire.cut();
+      }
+      await committed;
+    }
+    await db.close();
+    const again = await open(name);
+    expect([...again.run("r").events.range()].map(({ payload }) => payload)).toEqual(
+      Array.from({ length: 20 }, (_, n) => n),
+    );
+  });
+
+  test("a stream that is full refuses, loses nothing, and takes more when there is room", async () => {
+    const options = { stream: "FULL", maxBytes: 512 * 1024 };
+    const other = await open("other", connection, options);
+    other.run("r").kv.put("much", "x".repeat(100_000));
+    await other.close();
+    const db = await open("full", connection, options);
+    const run = db.run("r");
+    let written = 0;
+    let code = "nothing";
+    for (; code === "nothing"; written++) {
+      code = await codeOf(
+        run.transactionAsync((tx) => tx.kv.put(`key ${written}`, "x".repeat(10_000)), { durability: "strict" }),
+      );
+    }
+    expect(code).toBe("STORAGE_FULL");
+    expect(written).toBeGreaterThan(10);
+    expect(run.kv.count()).toBe(written - 1);
+    await removeNats(connection, "other", options);
+    await run.transactionAsync((tx) => tx.kv.put("more", 1), { durability: "strict" });
+    await db.close();
+    const again = await open("full", connection, options);
+    expect(again.run("r").kv.count()).toBe(written);
+    expect(again.run("r").kv.get("more")).toBe(1);
+  });
+
+  test("a checkpoint takes the place of the messages before it, and of the checkpoint before", async () => {
+    const options = { stream: "CHECKPOINTED" };
+    const db = await open("db", connection, options);
+    const run = db.run("r");
+    const jsm = await jetstreamManager(connection);
+    const store = await new Objm(connection).open("CHECKPOINTED");
+    for (let round = 0; round < 3; round++) {
+      for (let i = 0; i < 50; i++) {
+        run.kv.put(`key ${i}`, "x".repeat(1_000));
+        await db.flush();
+      }
+      await db.checkpoint();
+      const { state } = await jsm.streams.info("CHECKPOINTED");
+      expect(state.messages).toBeLessThan(10);
+      expect(await store.list()).toHaveLength(1);
+    }
+    await db.close();
+    const again = await open("db", connection, options);
+    expect(again.run("r").kv.count()).toBe(50);
+  });
+
+  test("a record larger than a message is whole or not there", async () => {
+    const name = `large-${++names}`;
+    const db = await open(name);
+    const large = new Uint8Array(5_000_000).map((_, at) => (at * 31) & 255);
+    await db.run("r").transactionAsync((tx) => tx.kv.put("large", large), { durability: "strict" });
+    await db.close();
+    const again = await open(name);
+    expect(Buffer.compare(again.run("r").kv.get("large") as Uint8Array, large)).toBe(0);
+  });
+});

@@ -1,0 +1,217 @@
+/** Runs that processes take, hold, give back and take from one another: here each fleet stands for a process of its own. */
+import { setTimeout as pause } from "node:timers/promises";
+import { jetstreamManager } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { Fleet, type FleetOptions, type FleetRun } from "../../src/fleet/fleet.js";
+import { HoldfastError } from "../../src/index.js";
+import { type NatsServers, startNatsServers } from "../support/nats-servers.mjs";
+import { Wire } from "./proxy.js";
+import { describeWithServer } from "./server.js";
+
+const LEASE_MS = 600;
+
+describeWithServer("a fleet on a cluster of NATS", () => {
+  let cluster: NatsServers;
+  let ends: (() => Promise<unknown>)[] = [];
+
+  beforeAll(async () => {
+    cluster = await startNatsServers({ size: 3 });
+  });
+
+  afterEach(async () => {
+    for (const end of ends.reverse()) await end().catch(() => {});
+    ends = [];
+  });
+
+  afterAll(() => cluster?.close());
+
+  const fleetOf = async (options: FleetOptions = {}, given?: NatsConnection): Promise<Fleet> => {
+    const connection = given ?? (await cluster.connect());
+    const fleet = await Fleet.open(connection, { leaseMs: LEASE_MS, ...options });
+    ends.push(
+      () => connection.close(),
+      () => fleet.close(),
+    );
+    return fleet;
+  };
+
+  const codeOf = (promise: Promise<unknown>): Promise<string> =>
+    promise.then(
+      () => "nothing",
+      (error: unknown) => (HoldfastError.is(error) ? error.code : String(error)),
+    );
+
+  const strictly = (run: FleetRun, key: string): Promise<unknown> =>
+    run.transactionAsync((tx) => tx.kv.put(key, 1), { durability: "strict" });
+
+  test("gives a run with everything that runs have, and takes it back at the end of a block", async () => {
+    const [one, other] = [await fleetOf(), await fleetOf()];
+    let node: number;
+    {
+      await using run = await one.acquire("whole");
+      expect(run.id).toBe("whole");
+      run.kv.put("a", 1);
+      run.transaction((tx) => tx.events.append("b", { c: 1 }));
+      await run.transactionAsync((tx) => tx.state.set("d", 2));
+      run.traces.record({ type: "thought", content: "f" });
+      node = run.graph.addNode("h");
+      using snapshot = run.snapshot();
+      run.kv.put("a", 2);
+      expect([snapshot.kv.get("a"), run.kv.get("a")]).toEqual([1, 2]);
+      expect(run.version).toBeGreaterThan(0);
+    }
+    const run = await other.acquire("whole");
+    expect(run.kv.get("a")).toBe(2);
+    expect(run.events.length).toBe(1);
+    expect(run.state.read("d")?.value).toBe(2);
+    expect(run.graph.getNode(node)?.labels).toEqual(["h"]);
+  });
+
+  test("has one owner of a run, says who that is, and waits for him as long as it is told", async () => {
+    const [one, other] = [await fleetOf(), await fleetOf()];
+    const held = await one.acquire("held");
+    const error = await other.acquire("held").catch((reason: unknown) => reason as HoldfastError);
+    expect(error).toMatchObject({ code: "LOCKED", details: { owner: { by: expect.any(String) } } });
+    const began = performance.now();
+    expect(await codeOf(other.acquire("held", { waitMs: 500 }))).toBe("LOCKED");
+    expect(performance.now() - began).toBeGreaterThanOrEqual(500);
+    const waiting = other.acquire("held", { waitMs: 10_000 });
+    held.kv.put("a", 1);
+    await held.release();
+    const run = await waiting;
+    expect(run.kv.get("a")).toBe(1);
+    expect(one.stats()).toMatchObject({ held: 0, idle: 0 });
+  });
+
+  test("stops waiting by its signal, alone and beside others who wait", async () => {
+    const [one, other] = [await fleetOf(), await fleetOf()];
+    const held = await one.acquire("signalled");
+    const controller = new AbortController();
+    const patient = other.acquire("signalled", { waitMs: 10_000 });
+    const stopped = codeOf(other.acquire("signalled", { waitMs: 10_000, signal: controller.signal }));
+    const first = new AbortController();
+    const alone = codeOf((await fleetOf()).acquire("signalled", { waitMs: 10_000, signal: first.signal }));
+    await pause(100);
+    controller.abort();
+    first.abort();
+    expect(await stopped).toBe("TIMEOUT");
+    expect(await alone).toBe("TIMEOUT");
+    await held.release();
+    await patient;
+  });
+
+  test("shares a run within the process, and lets go once nobody holds it and somebody asks", async () => {
+    const [one, other] = [await fleetOf(), await fleetOf()];
+    const [a, b] = await Promise.all([one.acquire("shared"), one.acquire("shared")]);
+    a.kv.put("by", "a");
+    expect(b.kv.get("by")).toBe("a");
+    await a.release();
+    await a.release();
+    expect(await codeOf(other.acquire("shared"))).toBe("LOCKED");
+    await b.release();
+    expect(one.stats()).toMatchObject({ held: 0, idle: 1 });
+    const again = await one.acquire("shared");
+    await again.release();
+    expect((await other.acquire("shared")).kv.get("by")).toBe("a");
+  });
+
+  test("lets those go that were used least recently where there is no room, and loads them again", async () => {
+    const fleet = await fleetOf({ runsMax: 10 });
+    for (let n = 0; n < 30; n++) {
+      await using run = await fleet.acquire(`many-${n}`);
+      run.kv.put("n", n);
+      await using kept = await fleet.acquire("many-0");
+      kept.kv.put("used", n);
+    }
+    expect(fleet.stats().idle).toBeLessThanOrEqual(10);
+    for (let n = 0; n < 30; n++) {
+      await using run = await fleet.acquire(`many-${n}`);
+      expect(run.kv.get("n")).toBe(n);
+    }
+    const small = await fleetOf({ memoryBytesMax: 1 });
+    for (let n = 0; n < 3; n++) await (await small.acquire(`small-${n}`)).release();
+    expect(small.stats().idle).toBe(0);
+  });
+
+  test("has thousands of runs at once", async () => {
+    const fleet = await fleetOf({ runsMax: 10_000, leaseMs: 10_000 });
+    const ids = Array.from({ length: 2_000 }, (_, n) => `thousand-${n}`);
+    const runs: FleetRun[] = [];
+    for (let at = 0; at < ids.length; at += 100) {
+      runs.push(...(await Promise.all(ids.slice(at, at + 100).map((id) => fleet.acquire(id)))));
+    }
+    for (const run of runs) run.kv.put("mine", run.id);
+    expect(fleet.stats()).toMatchObject({ held: 2_000, idle: 0 });
+    expect(fleet.stats().memoryBytes / 2_000).toBeLessThan(1_000_000);
+    await fleet.close();
+    const next = await fleetOf();
+    for (const id of ["thousand-0", "thousand-1234", "thousand-1999"]) {
+      await using run = await next.acquire(id);
+      expect(run.kv.get("mine")).toBe(id);
+    }
+  });
+
+  test("tells whoever has lost a run, once, what becomes of his commits, and gets it back when it is free", async () => {
+    const wire = await Wire.to(cluster.nodes[0]?.port as number);
+    const { connect } = await import("@nats-io/transport-node");
+    const cut = await connect({ servers: wire.address, maxReconnectAttempts: -1, reconnectTimeWait: 20 });
+    ends.push(async () => wire.close());
+    const [one, other] = [await fleetOf({}, cut), await fleetOf()];
+    const first = await one.acquire("lost");
+    const reasons: string[] = [];
+    first.onLost((reason) => reasons.push(reason));
+    first.onLost(() => reasons.push("not me"))();
+    await strictly(first, "a");
+    wire.silence();
+    const inFlight = codeOf(strictly(first, "b"));
+    const second = await other.acquire("lost", { waitMs: 10_000 });
+    await strictly(second, "c");
+    wire.cut();
+    expect(await inFlight).toBe("COMMIT_INDETERMINATE");
+    expect(reasons).toHaveLength(1);
+    const late = new Promise((resolve) => first.onLost(resolve));
+    expect(await late).toBe(reasons[0]);
+    expect(() => first.kv.put("d", 1)).toThrowError(expect.objectContaining({ code: "STORE_FAILED" }));
+    await first.release();
+    await second.release();
+    const third = await one.acquire("lost", { waitMs: 10_000 });
+    expect(third.kv.keys()).toEqual(["a", "c"]);
+  });
+
+  test("makes a checkpoint of what has become long, so that the next owner reads less", async () => {
+    const [one, other] = [await fleetOf({ stream: "LONG", commitsMax: 500 }), await fleetOf({ stream: "LONG" })];
+    const run = await one.acquire("long");
+    const jsm = await jetstreamManager(
+      await cluster.connect().then((connection) => {
+        ends.push(() => connection.close());
+        return connection;
+      }),
+    );
+    const count = async (): Promise<number> => (await jsm.streams.info("LONG")).state.messages;
+    for (let n = 0; n < 600; n++) await strictly(run, `key ${n % 50}`);
+    const before = await count();
+    const endMs = performance.now() + 10_000;
+    while ((await count()) > 50 && performance.now() < endMs) await pause(100);
+    expect(before).toBeGreaterThan(500);
+    expect(await count()).toBeLessThan(50);
+    await run.release();
+    const next = await other.acquire("long", { waitMs: 5_000 });
+    expect(next.kv.count()).toBe(50);
+    expect(next.db.storageInfo.recovered?.commits ?? 0).toBeLessThan(500);
+  });
+
+  test("refuses what it cannot do by name", async () => {
+    const fleet = await fleetOf();
+    expect(await codeOf(fleet.acquire(""))).toBe("INVALID_ARGUMENT");
+    expect(await codeOf(fleet.acquire(7 as unknown as string))).toBe("INVALID_ARGUMENT");
+    expect(await codeOf(fleet.acquire("a", { waitMs: -1 }))).toBe("INVALID_ARGUMENT");
+    const connection = await cluster.connect();
+    ends.push(() => connection.close());
+    const wrong = [{ runsMax: 0 }, { memoryBytesMax: Number.NaN }, { leaseMs: 1 }, { stream: "a.b" }, { replicas: 7 }];
+    for (const options of wrong) expect(await codeOf(Fleet.open(connection, options))).toBe("INVALID_ARGUMENT");
+    expect(await codeOf(Fleet.open({} as NatsConnection))).toBe("INVALID_ARGUMENT");
+    await fleet.close();
+    expect(await codeOf(fleet.acquire("a"))).toBe("CLOSED");
+  });
+});

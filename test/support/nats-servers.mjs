@@ -1,0 +1,153 @@
+/**
+ * Servers of NATS with JetStream, as plain processes on this machine: one by itself, or several that form a cluster.
+ */
+import { spawn } from "node:child_process";
+import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
+
+export const SERVER = "nats-server";
+const READY_MS_MAX = 30_000;
+const NOISE_CHARS = 20_000;
+
+/** They end with this process, however that ends. */
+const running = new Set();
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
+/** The command of the server on this machine, if there is one; installing it is `test/runtimes/install.mjs`'s. */
+export function findNatsServer() {
+  return [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin"]
+    .map((folder) => join(folder, SERVER))
+    .find(isExecutable);
+}
+
+function isExecutable(path) {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function freePorts(count) {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+/** The lines that configure one of several servers. */
+function configuration({ at, port, store, bytesMax, routePorts }) {
+  const lines = [
+    `server_name: "n${at}"`,
+    `listen: "127.0.0.1:${port}"`,
+    `jetstream { store_dir: "${store}", max_file_store: ${bytesMax} }`,
+  ];
+  if (routePorts.length > 1) {
+    const routes = routePorts.map((each) => `"nats-route://127.0.0.1:${each}"`).join(", ");
+    lines.push(`cluster { name: holdfast, listen: "127.0.0.1:${routePorts[at]}", routes: [${routes}] }`);
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+/** Starts so many servers and waits until JetStream answers. */
+export async function startNatsServers({ size, bytesMax = 2 ** 30, command = findNatsServer() }) {
+  if (command === undefined) throw new Error(`There is no ${SERVER} on the PATH: apt-get install ${SERVER}`);
+  const folder = mkdtempSync(join(tmpdir(), "holdfast-nats-"));
+  const ports = await freePorts(2 * size);
+  const routePorts = ports.slice(size);
+  const nodes = ports.slice(0, size).map((port, at) => {
+    const config = join(folder, `${at}.conf`);
+    const store = join(folder, String(at));
+    mkdirSync(store);
+    writeFileSync(config, configuration({ at, port, store, bytesMax, routePorts }));
+    return serverNode(command, config, port);
+  });
+  const servers = nodes.map(({ port }) => `127.0.0.1:${port}`);
+  const cluster = {
+    nodes,
+    servers,
+    connect: () =>
+      connect({ servers, maxReconnectAttempts: -1, reconnectTimeWait: 100, timeout: 2_000, waitOnFirstConnect: true }),
+    ready: () => untilReady(cluster),
+    async close() {
+      await Promise.all(nodes.map((node) => node.kill()));
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+  for (const node of nodes) node.start();
+  try {
+    await cluster.ready();
+  } catch (error) {
+    const noise = nodes.map((node) => node.noise()).join("\n");
+    await cluster.close();
+    throw new Error(`The servers have not come up:\n${noise}`, { cause: error });
+  }
+  return cluster;
+}
+
+/** Until a stream can be made on all of them. */
+async function untilReady({ nodes, connect: open }) {
+  const endMs = performance.now() + READY_MS_MAX;
+  const connection = await open();
+  try {
+    for (;;) {
+      try {
+        const jsm = await jetstreamManager(connection);
+        const name = `ready-${Math.random().toString(36).slice(2)}`;
+        await jsm.streams.add({ name, subjects: [name], num_replicas: nodes.length });
+        await jsm.streams.delete(name);
+        return;
+      } catch (error) {
+        if (performance.now() > endMs) throw error;
+      }
+      await pause(100);
+    }
+  } finally {
+    await connection.close();
+  }
+}
+
+function serverNode(command, config, port) {
+  let child;
+  let noise = "";
+  return {
+    port,
+    noise: () => noise,
+    /** Starts it, again too, on what it has in its files. */
+    start() {
+      child = spawn(command, ["-c", config], { stdio: ["ignore", "ignore", "pipe"] });
+      const started = child;
+      running.add(started);
+      started.once("close", () => running.delete(started));
+      child.stderr.on("data", (data) => {
+        noise = (noise + data).slice(-NOISE_CHARS);
+      });
+    },
+    /** Ends it at once, wherever it is. */
+    async kill() {
+      const dying = child;
+      child = undefined;
+      if (dying === undefined || dying.exitCode !== null || dying.signalCode !== null) return;
+      const over = new Promise((resolve) => dying.once("exit", resolve));
+      dying.kill("SIGKILL");
+      await over;
+    },
+    /** Stops it from running, and lets it go on. */
+    freeze: () => child?.kill("SIGSTOP"),
+    thaw: () => child?.kill("SIGCONT"),
+  };
+}
