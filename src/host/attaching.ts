@@ -43,7 +43,7 @@ export async function attachDatabase(given: unknown, givenOptions: unknown): Pro
 
 async function attach(handle: DatabaseHandle, options: AttachOptions): Promise<Opened> {
   const environment = options.environment ?? platformEnvironment();
-  const bare = instantiateCore(handle.module, handle.memory);
+  const bare = await instantiateCore(handle.module, handle.memory);
   const exports = options.trace?.attach(bare, false).exports ?? bare;
   const { core, letGo } = await enter(exports, handle, canWait());
   const listeners = new Listeners();

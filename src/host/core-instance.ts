@@ -1,11 +1,8 @@
 /**
  * The core of another worker, instantiated here over its memory: apart from where the core's bytes come from, which whoever was
  * given a module need not know.
- *
- * A module that is compiled is instantiated synchronously, here and there: that takes a tenth of a millisecond, and a process with
- * nothing else to do need not wait for its engine.
  */
-import { instantiateSync } from "@assemblyscript/loader";
+import { instantiate } from "@assemblyscript/loader";
 import { HoldfastError } from "../errors.js";
 
 /** The raw exports of the core. */
@@ -15,9 +12,9 @@ export type CoreExports = Record<string, (...numbers: number[]) => number>;
  * Instantiates the core of another worker over its memory.
  * @throws HoldfastError `INVALID_ARGUMENT` if the module is no core for shared memory.
  */
-export function instantiateCore(module: WebAssembly.Module, memory: WebAssembly.Memory): CoreExports {
+export async function instantiateCore(module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<CoreExports> {
   try {
-    return instantiateSync(module, { env: { memory } }).instance.exports as CoreExports;
+    return (await instantiate(module, { env: { memory } })).instance.exports as CoreExports;
   } catch (cause) {
     throw new HoldfastError("INVALID_ARGUMENT", "The handle's module is no core over shared memory.", { cause });
   }

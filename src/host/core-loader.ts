@@ -3,7 +3,7 @@
  *
  * Platform globals are looked up here when a database is opened, never when the package is imported.
  */
-import { instantiateSync } from "@assemblyscript/loader";
+import { instantiate } from "@assemblyscript/loader";
 import { coreFile } from "../core-files.js";
 import { HoldfastError } from "../errors.js";
 import type { CoreExports } from "./core-instance.js";
@@ -52,7 +52,7 @@ export async function loadCore(
 ): Promise<LoadedCore> {
   try {
     const module = await compile(source, shared);
-    const { instance } = instantiateSync(module, { env: { memory } });
+    const { instance } = await instantiate(module, { env: { memory } });
     return { exports: instance.exports as CoreExports, module };
   } catch (cause) {
     const name = shared ? "shared.wasm" : "single.wasm";
