@@ -59,7 +59,7 @@ function durabilityRun(name, folder) {
 const INTEGRATIONS = { name: "LangGraph.js, Keyv (vitest)", row: "integrations", core: "release", run: integrations };
 
 /** More than two cores: what runs in browsers, or syncs files, waits for most of its time. */
-const RUNS_AT_ONCE = 4;
+const RUNS_AT_ONCE = 3;
 /** What kills processes, browsers and servers has the machine to itself; the longest first, which waits for leases and elections. */
 const KILLS_AT_ONCE = 2;
 const KILLS = [
