@@ -2,13 +2,14 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { SCALE } from "../support/durability-report.js";
 import { type NatsServers, startNatsServers } from "../support/nats-servers.mjs";
 import { Ledger } from "./ledger.js";
 import { check, endOwners, Owner } from "./owners.js";
 import { describeWithServer } from "./server.js";
 
 const LEASE_MS = 600;
-const KILLS = 100;
+const KILLS = Math.ceil(100 * SCALE);
 /** Side by side: most of the time is spent waiting for leases. */
 const LANES = 4;
 const RUNS_PER_LANE = 3;

@@ -2,13 +2,14 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { afterEach, expect, test } from "vitest";
+import { SCALE } from "../support/durability-report.js";
 import { type NatsServers, startNatsServers } from "../support/nats-servers.mjs";
 import { Ledger } from "./ledger.js";
 import { check, endOwners, Owner } from "./owners.js";
 import { describeWithServer } from "./server.js";
 
 const LEASE_MS = 1_000;
-const KILLS = 50;
+const KILLS = Math.ceil(50 * SCALE);
 /** Side by side: most of the time is spent waiting for servers to agree on who leads. */
 const CLUSTERS = 4;
 const RUNS = 3;
