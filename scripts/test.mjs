@@ -59,16 +59,13 @@ function durabilityRun(name, folder) {
 const INTEGRATIONS = { name: "LangGraph.js, Keyv (vitest)", row: "integrations", core: "release", run: integrations };
 
 /** More than two cores: what runs in browsers, or syncs files, waits for most of its time. */
-const RUNS_AT_ONCE = 3;
-/** What kills processes and browsers has the machine to itself: it waits for most of its time. */
-const KILLS = [
-  () => vitestStep({ ...durabilityRun("kills and system calls", "crash"), filesAtOnce: 2 }),
-  () => browserStep("killed tabs and browsers", "crash", "test/browser-crash/run.mjs"),
-];
+const RUNS_AT_ONCE = 4;
+/** What kills processes has the machine to itself. */
+const KILLS = { ...durabilityRun("kills and system calls", "crash"), filesAtOnce: 2 };
 
 /**
- * So have servers of a cluster, and runs on them. Here with a fifth of the kills and without planted faults, for want of time;
- * `npm run test:fleet` has all of them.
+ * Servers of a cluster, and runs on them, which wait for leases and elections. Here with a fifth of the kills and without planted
+ * faults, for want of time; `npm run test:fleet` has all of them.
  */
 const SERVERS = {
   ...durabilityRun("runs on servers of NATS", "nats"),
@@ -89,6 +86,12 @@ async function browserStep(name, storage, script) {
   });
   return { result, row: { runtime: "browsers", storage, ...numbers } };
 }
+
+/** What runs last, side by side. */
+const LAST = [
+  () => browserStep("killed tabs and browsers", "crash", "test/browser-crash/run.mjs"),
+  () => vitestStep(SERVERS),
+];
 
 /** What runs side by side with the suites on every runtime, longest first. */
 const SUITES = [
@@ -150,8 +153,8 @@ async function main() {
     const runtimes = [...(await conformance()), ...(await packageRuns())];
     const { further, outcomes: conformed } = await sideBySide(SUITES, runtimes);
     outcomes = conformed;
-    further.push(...(await inParallel(KILLS, KILLS.length, (suite) => suite())));
-    further.push(await vitestStep(SERVERS));
+    further.push(await vitestStep(KILLS));
+    further.push(...(await inParallel(LAST, LAST.length, (suite) => suite())));
     for (const { result, row } of further) {
       steps.push(result);
       rows.push(row);
