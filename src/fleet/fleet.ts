@@ -176,8 +176,11 @@ export class Fleet implements AsyncDisposable {
    */
   async acquire(runId: string, options: AcquireOptions = {}): Promise<FleetRun> {
     if (typeof runId !== "string" || runId === "") throw invalid("the id of a run must be a non-empty string");
-    const { waitMs = 0 } = options;
+    if (typeof options !== "object" || options === null)
+      throw invalid("pass the options as an object, or leave them out");
+    const { waitMs = 0, signal } = options;
     if (!(waitMs >= 0)) throw invalid("waitMs must be 0 or more");
+    if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid("signal must be an AbortSignal");
     const token = tokenOf(runId);
     for (;;) {
       if (this.#closing !== undefined) throw new HoldfastError("CLOSED", "The fleet is closed. Open another one.");
@@ -239,6 +242,7 @@ export class Fleet implements AsyncDisposable {
       db,
       release,
       onLost(listener) {
+        if (typeof listener !== "function") throw invalid("onLost takes a function");
         const { lost } = loaded;
         if (lost !== undefined) queueMicrotask(() => mine.has(listener) && listener(lost));
         mine.add(listener);

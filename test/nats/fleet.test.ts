@@ -207,6 +207,11 @@ describeWithServer("a fleet on a cluster of NATS", () => {
     expect(await codeOf(fleet.acquire(""))).toBe("INVALID_ARGUMENT");
     expect(await codeOf(fleet.acquire(7 as unknown as string))).toBe("INVALID_ARGUMENT");
     expect(await codeOf(fleet.acquire("a", { waitMs: -1 }))).toBe("INVALID_ARGUMENT");
+    expect(await codeOf(fleet.acquire("a", null as never))).toBe("INVALID_ARGUMENT");
+    expect(await codeOf(fleet.acquire("a", { signal: {} as AbortSignal }))).toBe("INVALID_ARGUMENT");
+    const held = await fleet.acquire("a");
+    expect(() => held.onLost(7 as never)).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
+    await held.release();
     const connection = await cluster.connect();
     ends.push(() => connection.close());
     const wrong = [{ runsMax: 0 }, { memoryBytesMax: Number.NaN }, { leaseMs: 1 }, { stream: "a.b" }, { replicas: 7 }];
