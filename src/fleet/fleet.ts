@@ -302,7 +302,12 @@ export class Fleet implements AsyncDisposable {
   #lose(loaded: Loaded, reason: string): void {
     loaded.lost = reason;
     if (this.#loaded.get(loaded.token) === loaded) this.#letGo(loaded).catch(() => {});
-    for (const listener of [...loaded.listeners]) listener(reason);
+    for (const listener of [...loaded.listeners]) {
+      // As with a database's own listeners: one that throws is in nobody's way.
+      try {
+        listener(reason);
+      } catch {}
+    }
   }
 
   /** What is loaded here. */

@@ -160,6 +160,9 @@ describeWithServer("a fleet on a cluster of NATS", () => {
     const [one, other] = [await fleetOf({}, cut), await fleetOf()];
     const first = await one.acquire("lost");
     const reasons: string[] = [];
+    first.onLost(() => {
+      throw new Error("a listener's own");
+    });
     first.onLost((reason) => reasons.push(reason));
     first.onLost(() => reasons.push("not me"))();
     await strictly(first, "a");
