@@ -58,8 +58,8 @@ function durabilityRun(name, folder) {
 /** Other libraries' own tests over the built package. */
 const INTEGRATIONS = { name: "LangGraph.js, Keyv (vitest)", row: "integrations", core: "release", run: integrations };
 
-/** More than two cores: what runs in browsers, or syncs files, waits for most of its time. */
-const RUNS_AT_ONCE = 4;
+/** One more than two cores: what runs in browsers, or syncs files, waits for most of its time. */
+const RUNS_AT_ONCE = 3;
 /** What kills processes has the machine to itself. */
 const KILLS = { ...durabilityRun("kills and system calls", "crash"), filesAtOnce: 2 };
 
