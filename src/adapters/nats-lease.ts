@@ -266,8 +266,9 @@ class Watch {
   }
 
   /**
-   * `alive` once it was seen to be renewed, `dead` once it was not for a whole lease; `unknown` until then. Time that the servers
-   * did not answer in does not count: whoever lives could not renew it either.
+   * `alive` once it was seen to be renewed, `dead` once it was not for a whole lease; `unknown` until then. Of the time between two
+   * answers of the servers no more counts than that between two renewals: whoever lives could not renew it either while they do not
+   * answer, and yet servers that are always slow let somebody take over in the end.
    */
   look({ name, patienceMs }: LeaseOptions): Promise<State> {
     if (performance.now() - this.#lookedMs < this.lookMs) return Promise.resolve(this.#state);
@@ -293,8 +294,8 @@ class Watch {
       this.#isRenewed = this.#revision !== -1;
       this.#revision = entry.revision;
       this.#sinceMs = nowMs;
-    } else if (wasAwayMs > this.#leaseMs / RENEWALS) {
-      this.#sinceMs = nowMs;
+    } else {
+      this.#sinceMs += Math.max(0, wasAwayMs - this.#leaseMs / RENEWALS);
     }
     return this.#state;
   }

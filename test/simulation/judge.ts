@@ -10,6 +10,7 @@
 import * as abi from "../../src/host/abi.js";
 import type { Database } from "../../src/index.js";
 import { crc32c, parseSegment } from "../support/log-oracle.js";
+import { recyclingMemories } from "../support/recycled-memories.js";
 import { SeededEnvironment, turn } from "../support/seeded-environment.js";
 import { faultIn } from "./primitives.js";
 import { mixed, Odometer, Random } from "./random.js";
@@ -112,7 +113,11 @@ async function recoveryCutShort(
 }
 
 /** Judges one state of a disk. */
-export async function judgeState(
+export function judgeState(...state: Parameters<typeof judgeIt>): Promise<void> {
+  return recyclingMemories(() => judgeIt(...state));
+}
+
+async function judgeIt(
   subject: Subject,
   point: Point,
   crash: Crash,
