@@ -18,7 +18,7 @@ export function ok(condition: boolean, what: string): asserts condition {
 
 /** Fails unless both are the same value of the value model, at every depth. */
 export function deepEqual(actual: unknown, expected: unknown, what = "value"): void {
-  const path = difference(actual, expected, "");
+  const path = difference(actual, expected);
   if (path === undefined) return;
   throw new Error(`${what}${path}: expected ${show(expected)}, got ${show(actual)}`);
 }
@@ -51,33 +51,35 @@ function requireCode(code: string, error: unknown): HoldfastError {
   return error;
 }
 
-/** The path to the first difference, `undefined` if there is none. */
-function difference(a: unknown, b: unknown, path: string): string | undefined {
+/** The path to the first difference, `undefined` if there is none. It is put together on the way back only: there seldom is one. */
+function difference(a: unknown, b: unknown): string | undefined {
   if (Object.is(a, b)) return undefined;
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return path;
-  if (a instanceof Uint8Array || b instanceof Uint8Array) return differentBytes(a, b) ? path : undefined;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return "";
+  if (a instanceof Uint8Array || b instanceof Uint8Array) return sameBytes(a, b) ? undefined : "";
   if (Array.isArray(a) || Array.isArray(b)) {
-    if (!Array.isArray(a) || !Array.isArray(b) || a.length !== b.length) return path;
-    return firstOf(a.keys(), (i) => difference(a[i], b[i], `${path}[${i}]`));
+    return Array.isArray(a) && Array.isArray(b) && a.length === b.length ? differentItem(a, b) : "";
   }
-  const [left, right] = [new Map(Object.entries(a)), new Map(Object.entries(b))];
-  if (left.size !== right.size) return path;
-  return firstOf(left.keys(), (key) =>
-    right.has(key) ? difference(left.get(key), right.get(key), `${path}.${key}`) : `${path}.${key}`,
-  );
-}
-
-function differentBytes(a: object, b: object): boolean {
-  if (!(a instanceof Uint8Array) || !(b instanceof Uint8Array) || a.byteLength !== b.byteLength) return true;
-  return a.some((byte, i) => byte !== b[i]);
-}
-
-function firstOf<T>(items: Iterable<T>, find: (item: T) => string | undefined): string | undefined {
-  for (const item of items) {
-    const found = find(item);
-    if (found !== undefined) return found;
+  const [left, right] = [Object.entries(a), new Map(Object.entries(b))];
+  if (left.length !== right.size) return "";
+  for (const [key, value] of left) {
+    const path = right.has(key) ? difference(value, right.get(key)) : "";
+    if (path !== undefined) return `.${key}${path}`;
   }
   return undefined;
+}
+
+function differentItem(a: readonly unknown[], b: readonly unknown[]): string | undefined {
+  for (let i = 0; i < a.length; i++) {
+    const path = difference(a[i], b[i]);
+    if (path !== undefined) return `[${i}]${path}`;
+  }
+  return undefined;
+}
+
+function sameBytes(a: object, b: object): boolean {
+  if (!(a instanceof Uint8Array) || !(b instanceof Uint8Array) || a.byteLength !== b.byteLength) return false;
+  for (let i = 0; i < a.byteLength; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 const SHOWN_LENGTH_MAX = 300;

@@ -878,9 +878,19 @@ function unsupported(what: string): HoldfastError {
   return new HoldfastError("SYNC_COMMIT_UNSUPPORTED", `${what}: this simulated storage cannot do that`);
 }
 
+/** Buffers with room behind what stands in them, each of which has one owner, who appends to it. */
+const roomy = new WeakSet<ArrayBufferLike>();
+
+/** The two, one behind the other; in the room behind `head` where there is such. */
 function joined(head: Uint8Array, tail: Uint8Array): Uint8Array {
-  const whole = new Uint8Array(head.byteLength + tail.byteLength);
-  whole.set(head);
+  const length = head.byteLength + tail.byteLength;
+  let { buffer } = head;
+  if (!roomy.has(buffer) || buffer.byteLength < length) {
+    buffer = new ArrayBuffer(2 * length);
+    roomy.add(buffer);
+    new Uint8Array(buffer).set(head);
+  }
+  const whole = new Uint8Array(buffer, 0, length);
   whole.set(tail, head.byteLength);
   return whole;
 }
