@@ -26,13 +26,28 @@ async function bytesAt(url: URL): Promise<ArrayBuffer | Uint8Array> {
   return response.arrayBuffer();
 }
 
-async function compile(source: WasmSource | undefined, shared: boolean): Promise<WebAssembly.Module> {
-  if (source instanceof WebAssembly.Module) return source;
-  if (source !== undefined && typeof source !== "string" && !(source instanceof URL)) {
-    return WebAssembly.compile(source as BufferSource);
-  }
-  const url = source === undefined ? coreFile(shared) : new URL(source, globalThis.location?.href);
+async function compileAt(url: URL): Promise<WebAssembly.Module> {
   return WebAssembly.compile((await bytesAt(url)) as BufferSource);
+}
+
+/** The package's own cores, for memory that is shared and that is not: reading and compiling one is most of what an open costs. */
+const own = new Map<boolean, Promise<WebAssembly.Module>>();
+
+function compileOwn(shared: boolean): Promise<WebAssembly.Module> {
+  const known = own.get(shared);
+  if (known !== undefined) return known;
+  const compiling = compileAt(coreFile(shared));
+  own.set(shared, compiling);
+  // The next open tries again.
+  compiling.catch(() => own.delete(shared));
+  return compiling;
+}
+
+async function compile(source: WasmSource | undefined, shared: boolean): Promise<WebAssembly.Module> {
+  if (source === undefined) return compileOwn(shared);
+  if (source instanceof WebAssembly.Module) return source;
+  if (typeof source === "string" || source instanceof URL) return compileAt(new URL(source, globalThis.location?.href));
+  return WebAssembly.compile(source as BufferSource);
 }
 
 /** The core, and what it was instantiated from, which other workers are given. */
