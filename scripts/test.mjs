@@ -141,6 +141,29 @@ function fetchAhead() {
   ]);
 }
 
+/** How much of each failure stands once more at the end, for who sees no more than the end of a long log. */
+const BRIEF_LINES = 6;
+const BRIEF_CHARACTERS = 200;
+
+/** What has failed, in a few lines each; what all of it was stands above. */
+function sayBriefly(steps, outcomes) {
+  const ofSteps = steps.filter(({ ok }) => !ok).map(({ name, output }) => [name, telling(output)]);
+  const ofOutcomes = outcomes
+    .filter(({ ok }) => !ok)
+    .map(({ runtime, storage, suite, name, error }) => [`${runtime} / ${storage} / ${suite} / ${name}`, [error]]);
+  for (const [name, lines] of [...ofSteps, ...ofOutcomes]) {
+    const brief = lines.slice(0, BRIEF_LINES).map((line) => `  ${line.trim().slice(0, BRIEF_CHARACTERS)}\n`);
+    console.log(`FAILED ${name}\n${brief.join("")}`);
+  }
+}
+
+/** The lines of an output that name a failure, and if none does its last ones. */
+function telling(output) {
+  const lines = output.split("\n").filter((line) => line.trim() !== "");
+  const named = lines.filter((line) => /\bFAIL(ED)?\b|Error: /.test(line));
+  return named.length > 0 ? [...new Set(named)] : lines.slice(-BRIEF_LINES);
+}
+
 async function main() {
   const fetched = fetchAhead();
   mkdirSync(join(ROOT, "build/results"), { recursive: true });
@@ -174,7 +197,9 @@ async function main() {
     skipped: 0,
   });
   const { passed, failed, skipped } = totalOf(rows);
-  console.log(`\n${table(rows)}\n\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+  console.log(`\n${table(rows)}\n`);
+  sayBriefly(steps, outcomes);
+  console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
   return failed > 0 ? 1 : 0;
 }
 
