@@ -7,7 +7,7 @@
 import { pathToFileURL } from "node:url";
 import { defineConfig, type Plugin } from "vitest/config";
 
-const TEST_TIMEOUT_MS = 30_000;
+const TEST_TIMEOUT_MS = 60_000;
 
 const core = process.env.HOLDFAST_CORE === "debug" ? "debug" : "release";
 

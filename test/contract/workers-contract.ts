@@ -14,7 +14,7 @@ import { COUNTED_RUNS, type Counting, countOnce, openAccounts, patternOf, stopJo
 /** How long jobs run beside one another. */
 const TOGETHER_MS = 300;
 /** Longer than clearing up behind a dead worker takes, once it is known to be dead. */
-const BURIED_MS_MAX = 5000;
+const BURIED_MS_MAX = 20_000;
 /** Time in which is looked for dead workers more than once. */
 const SEVERAL_LOOKS_MS = 1700;
 const PATTERN_SIZES = [0, 1, 7, 100, 4096, 32_768, 40_000, 300_000, 1_048_576];

@@ -15,7 +15,7 @@ const LANES = 4;
 const RUNS_PER_LANE = 3;
 /** For how long an owner writes before it is killed. */
 const LIFE_MS_MAX = 250;
-const MS_MAX = 240_000;
+const MS_MAX = 600_000;
 
 describeWithServer("a cluster of three servers of NATS", () => {
   let cluster: NatsServers;

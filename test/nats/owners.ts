@@ -5,7 +5,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { Fleet } from "../../src/fleet/fleet.js";
 import type { Ledger } from "./ledger.js";
 
-const OPEN_MS_MAX = 60_000;
+const OPEN_MS_MAX = 120_000;
 
 export interface OwnerSettings {
   readonly servers: readonly string[];

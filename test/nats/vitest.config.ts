@@ -9,7 +9,7 @@ import { defineConfig, type Plugin } from "vitest/config";
 import unit from "../../vitest.config.js";
 import { PLANTS } from "./plants.js";
 
-const TEST_TIMEOUT_MS = 60_000;
+const TEST_TIMEOUT_MS = 240_000;
 
 const changes = PLANTS[Number(process.env.HOLDFAST_PLANT ?? Number.NaN)]?.changes ?? [];
 

@@ -15,7 +15,7 @@ import { Collector } from "./collect.mjs";
 
 const ENTRY = join(ROOT, "build/runtimes/test/runtimes/entry.js");
 const SITE = join(ROOT, "build/browser");
-const SILENCE_MS_MAX = 30_000;
+const SILENCE_MS_MAX = 120_000;
 const MEMORY_FOLDER = "/dev/shm";
 /** More than all profiles at a time have ever taken. */
 const PROFILE_BYTES_MAX = 4 * 1024 ** 3;

@@ -14,7 +14,7 @@ import { startWorker } from "./hire.js";
 import { detectRuntime, isInWorker, type Mount, mountsOf } from "./mounts.js";
 import { OF_NO_STORAGE, type Suite, suites } from "./suites.js";
 
-const CASE_TIMEOUT_MS = 10_000;
+const CASE_TIMEOUT_MS = 25_000;
 
 /** The outcome of one case. */
 export interface Outcome {
