@@ -54,15 +54,16 @@ export class Fold {
   last = 0;
   /** Who has written that. */
   writer = 0n;
-  readonly #keepsBytes: (segment: number) => boolean;
+  readonly #keepsBytes: (segment: number, keptBytes: number) => boolean;
+  #keptBytes = 0;
   #unfinished: Unfinished | undefined;
   /** The count of the last message, by its writer. */
   #count = 0;
   /** The last message before which one is missing. */
   #gapAt = 0;
 
-  /** @param keepsBytes whether the bytes of a segment are kept */
-  constructor(keepsBytes: (segment: number) => boolean) {
+  /** @param keepsBytes whether the bytes of a segment are kept, where so many of others are */
+  constructor(keepsBytes: (segment: number, keptBytes: number) => boolean) {
     this.#keepsBytes = keepsBytes;
   }
 
@@ -183,7 +184,9 @@ export class Fold {
     made: { first: number; last: number; byteLength: number; bodies: Uint8Array[]; damagedAt: number | undefined },
   ): void {
     const { bodies, ...rest } = made;
-    this.segments.set(number, { number, ...rest, parts: this.#keepsBytes(number) ? bodies : undefined });
+    const isKept = this.#keepsBytes(number, this.#keptBytes);
+    if (isKept) this.#keptBytes += made.byteLength;
+    this.segments.set(number, { number, ...rest, parts: isKept ? bodies : undefined });
   }
 
   #append(
@@ -200,7 +203,9 @@ export class Fold {
     if (file.byteLength !== at) file.damagedAt ??= first;
     file.byteLength = at + byteLength;
     file.last = last;
-    file.parts?.push(...bodies);
+    if (file.parts === undefined) return;
+    file.parts.push(...bodies);
+    this.#keptBytes += byteLength;
   }
 
   #cut(number: number, at: number, last: number): void {

@@ -31,6 +31,8 @@ export interface NatsSessionParts {
 
 const encoder = new TextEncoder();
 const NOTHING = new Uint8Array(0);
+/** How many bytes of segments are kept once they were read, so that the subject need not be read twice; with the last of them more. */
+const KEPT_BYTES_MAX = 64 * 1024 * 1024;
 /** How often a subject is read again because its owner has taken something away meanwhile. */
 const READS_MAX = 10;
 
@@ -116,24 +118,41 @@ export class NatsSession implements StorageSession {
     }
   }
 
-  /** All bytes of a segment; where they were not kept they are fetched, and those of another one let go. */
+  /** All bytes of a segment; where they were not kept they are fetched, and those of others let go. */
   async #bytesOf(segment: number): Promise<Uint8Array> {
     const file = this.#fold.segment(segment);
     if (file === undefined) throw noSuchFile("segment", segment);
-    if (file.parts === undefined) {
-      this.#letGo();
-      const again = new Fold((number) => number === file.number);
-      try {
-        await this.#subject.replay(file.first, file.last, (sequence, message) => again.take(sequence, message));
-      } catch (error) {
-        throw failure("read", error);
-      }
-      const found = again.segment(file.number);
-      if (found?.parts === undefined) throw noSuchFile("segment", file.number);
-      file.parts = found.parts;
-    }
+    if (file.parts === undefined) await this.#fetch(file);
+    if (file.parts === undefined) throw noSuchFile("segment", file.number);
     if (file.parts.length !== 1) file.parts = [joined(file.parts)];
     return file.parts[0] as Uint8Array;
+  }
+
+  /** Fetches the bytes of a segment, and of those behind it as far as there is room: who reads one reads on, and each costs a question. */
+  async #fetch(file: LogFile): Promise<void> {
+    this.#letGo();
+    const wanted: LogFile[] = [];
+    let bytes = 0;
+    for (const { number } of inOrder(this.#fold.segments.values())) {
+      if (number < file.number || bytes >= KEPT_BYTES_MAX) continue;
+      const each = this.#fold.segments.get(number) as LogFile;
+      wanted.push(each);
+      bytes += each.byteLength;
+    }
+    const numbers = new Set(wanted.map(({ number }) => number));
+    const again = new Fold((number) => numbers.has(number));
+    const last = Math.max(...wanted.map((each) => each.last));
+    try {
+      await this.#subject.replay(file.first, last, (sequence, message) => again.take(sequence, message));
+    } catch (error) {
+      throw failure("read", error);
+    }
+    file.parts = again.segment(file.number)?.parts;
+    for (const each of wanted) {
+      const found = again.segments.get(each.number);
+      // What was appended meanwhile is not among them.
+      if (found?.damagedAt === undefined && found?.byteLength === each.byteLength) each.parts ??= found.parts;
+    }
   }
 
   #letGo(): void {
@@ -413,13 +432,12 @@ export class NatsSession implements StorageSession {
 }
 
 /**
- * Reads a subject from its beginning to its end, with the bytes of so many segments.
+ * Reads a subject from its beginning to its end, with the bytes of segments as far as they are kept.
  * @throws HoldfastError `CORRUPTION`, `UNSUPPORTED`, `STORE_FAILED`
  */
-export async function readSubject(subject: Subject, keptMax: number): Promise<Fold> {
+export async function readSubject(subject: Subject, bytesMax = KEPT_BYTES_MAX): Promise<Fold> {
   for (let attempt = 1; ; attempt++) {
-    let kept = 0;
-    const fold = new Fold(() => kept++ < keptMax);
+    const fold = new Fold((_, keptBytes) => keptBytes < bytesMax);
     const end = await subject.end();
     if (end > 0) await subject.replay(1, end, (sequence, message) => fold.take(sequence, message));
     // Its owner may have taken something away meanwhile.

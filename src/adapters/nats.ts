@@ -65,8 +65,6 @@ const REPLICAS_MAX = 5;
 const EPOCH_MAX = 2 ** 32 - 1;
 const NAME_TAKEN = 10058;
 const NOTHING = new Uint8Array(0);
-/** How many segments are kept as they are read first, so that the subject need not be read twice. */
-const KEPT_SEGMENTS_MAX = 4;
 /** How often an opening begins again because somebody who was overtaken has still written meanwhile. */
 const ATTEMPTS_MAX = 10;
 
@@ -241,7 +239,7 @@ async function openSession(
 async function takeOver(place: Place, readOnly: boolean): Promise<{ subject: Subject; fold: Fold }> {
   for (let attempt = 1; ; attempt++) {
     const subject = new Subject(place);
-    const fold = await readSubject(subject, KEPT_SEGMENTS_MAX);
+    const fold = await readSubject(subject);
     if (readOnly) return { subject, fold };
     if (fold.epoch >= EPOCH_MAX) throw new Error("The database has used up its epochs; export it and import it anew");
     subject.follow(fold.last, fold.epoch + 1);
