@@ -10,8 +10,8 @@ import { describeWithServer } from "./server.js";
 
 const LEASE_MS = 600;
 const KILLS = Math.ceil(100 * SCALE);
-/** Side by side: more of them would wait for processors, and no longer for leases. */
-const LANES = 2;
+/** Side by side: most of the time is spent waiting for leases. */
+const LANES = 4;
 const RUNS_PER_LANE = 3;
 /** For how long an owner writes before it is killed. */
 const LIFE_MS_MAX = 250;
