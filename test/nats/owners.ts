@@ -62,7 +62,10 @@ export class Owner {
     const endMs = performance.now() + msMax;
     while (!isSo()) {
       if (this.child.exitCode !== null) throw new Error(`an owner has ended with ${this.child.exitCode}`);
-      if (performance.now() > endMs) throw new Error(`an owner has not ${what} within ${msMax} ms`);
+      if (performance.now() > endMs) {
+        const ended = [...this.lost.map((run) => `${run} was lost`), ...this.refused].join(", ");
+        throw new Error(`an owner has not ${what} within ${msMax} ms; ${ended || "nothing was refused"}`);
+      }
       await pause(5);
     }
   }
