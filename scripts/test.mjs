@@ -150,7 +150,10 @@ function sayBriefly(steps, outcomes) {
   const ofSteps = steps.filter(({ ok }) => !ok).map(({ name, output }) => [name, telling(output)]);
   const ofOutcomes = outcomes
     .filter(({ ok }) => !ok)
-    .map(({ runtime, storage, suite, name, error }) => [`${runtime} / ${storage} / ${suite} / ${name}`, [error]]);
+    .map(({ runtime, storage, suite, name, error }) => [
+      `${runtime} / ${storage} / ${suite} / ${name}`,
+      String(error).split("\n"),
+    ]);
   for (const [name, lines] of [...ofSteps, ...ofOutcomes]) {
     const brief = lines.slice(0, BRIEF_LINES).map((line) => `  ${line.trim().slice(0, BRIEF_CHARACTERS)}\n`);
     console.log(`FAILED ${name}\n${brief.join("")}`);

@@ -30,17 +30,16 @@ async function compileAt(url: URL): Promise<WebAssembly.Module> {
   return WebAssembly.compile((await bytesAt(url)) as BufferSource);
 }
 
-/** The package's own cores, for memory that is shared and that is not: reading and compiling one is most of what an open costs. */
-const own = new Map<boolean, Promise<WebAssembly.Module>>();
+/**
+ * The package's own cores, for memory that is shared and that is not: reading and compiling one is most of what an open costs. Only what
+ * is compiled is kept: on what another open waits for, which may never come, none may depend.
+ */
+const own = new Map<boolean, WebAssembly.Module>();
 
-function compileOwn(shared: boolean): Promise<WebAssembly.Module> {
-  const known = own.get(shared);
-  if (known !== undefined) return known;
-  const compiling = compileAt(coreFile(shared));
-  own.set(shared, compiling);
-  // The next open tries again.
-  compiling.catch(() => own.delete(shared));
-  return compiling;
+async function compileOwn(shared: boolean): Promise<WebAssembly.Module> {
+  const module = own.get(shared) ?? (await compileAt(coreFile(shared)));
+  own.set(shared, module);
+  return module;
 }
 
 async function compile(source: WasmSource | undefined, shared: boolean): Promise<WebAssembly.Module> {
