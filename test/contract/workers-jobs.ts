@@ -2,7 +2,8 @@
  * What workers are asked to do by the suite of many workers: plain functions over a database, called by name in a worker that
  * has attached to it.
  *
- * Those that go on until they are told to stop look for a key in a run of its own, which is a use of the database too.
+ * Those that go on until they are told to stop look, once they have done a little, for a key in a run of its own, which is a
+ * use of the database too.
  */
 import { type Database, HoldfastError, type Snapshot, type Transaction } from "../../src/index.js";
 import { type Part, playPart } from "../histories/part.js";
@@ -30,8 +31,12 @@ function patiently<T>(act: () => T): T {
   }
 }
 
-function isStopped(db: Database): boolean {
-  return db.run(CONTROL).kv.has(STOP);
+/** What a job does at least: a busy machine may hardly have let it begin by the time it is told to stop. */
+const ROUNDS_MIN = 10;
+
+/** Whether a job that has come so far is told to stop, and may. */
+function isOver(db: Database, rounds: number): boolean {
+  return rounds >= ROUNDS_MIN && db.run(CONTROL).kv.has(STOP);
 }
 
 export const COUNTED_RUNS = ["counted a", "counted b"] as const;
@@ -207,7 +212,7 @@ export const jobs = {
   churnGraph(db: Database, run: string, hub: number) {
     const { graph } = db.run(run);
     let rounds = 0;
-    for (; !isStopped(db); rounds++) {
+    for (; !isOver(db, rounds); rounds++) {
       db.run(run).transaction((tx) => tx.graph.addEdge(hub, tx.graph.addNode("leaf", { i: rounds % 7 }), "t"), RETRY);
       const leaves = graph.neighbors(hub, { limit: 40 });
       const { node } = leaves[rounds % leaves.length] ?? {};
@@ -222,7 +227,7 @@ export const jobs = {
   watchGraph(db: Database, run: string, hub: number) {
     const wrong: string[] = [];
     let looks = 0;
-    for (; !isStopped(db); looks++) {
+    for (; !isOver(db, looks); looks++) {
       const { nodes, degree, walked, found, problems } = patiently(() => lookAtGraph(db, run, hub));
       const isWhole = degree === nodes - 1 && walked === nodes && found === degree && problems.length === 0;
       if (!isWhole && wrong.length < 10) wrong.push(`${nodes} ${degree} ${walked} ${found} ${problems}`);
@@ -249,7 +254,7 @@ export const jobs = {
   writePatterns(db: Database, run: string, key: string, sizes: readonly number[], first: number) {
     const { kv } = db.run(run);
     let writes = 0;
-    for (; !isStopped(db); writes++)
+    for (; !isOver(db, writes); writes++)
       kv.put(key, patternOf(first + (writes % 2), sizes[writes % sizes.length] as number));
     return writes;
   },
@@ -264,7 +269,7 @@ export const jobs = {
       reads++;
     };
     const { kv } = db.run(run);
-    while (!isStopped(db)) {
+    while (!isOver(db, reads)) {
       look("get", kv.get(key));
       look("getVersioned", kv.getVersioned(key)?.value);
       look("getMany", kv.getMany([key])[0]);
@@ -283,7 +288,7 @@ export const jobs = {
   /** Moves amounts between accounts until it is told to stop; how often. */
   transfer(db: Database, run: string, accounts: number) {
     let moves = 0;
-    for (; !isStopped(db); moves++) {
+    for (; !isOver(db, moves); moves++) {
       const from = account(moves % accounts);
       const to = account((moves * 7 + 3) % accounts);
       if (from === to) continue;
@@ -306,7 +311,7 @@ export const jobs = {
     };
     const { kv } = db.run(run);
     const whole = accounts * 100;
-    while (!isStopped(db)) {
+    while (!isOver(db, audits)) {
       look("list", sum(kv.list({ prefix: "account-" }).map(([, value]) => value)), whole);
       look("getMany", sum(kv.getMany(names)), whole);
       look("count", kv.count("account-"), accounts);
@@ -330,7 +335,7 @@ export const jobs = {
   growRings(db: Database, run: string, hub: number) {
     const given: number[] = [];
     const rings: number[][] = [];
-    for (let round = 0; !isStopped(db); round++) {
+    for (let round = 0; !isOver(db, round); round++) {
       const ring = db.run(run).transaction(({ graph }) => {
         const nodes = [0, 1, 2].map((place) => graph.addNode("ring", { place }));
         given.push(...nodes);
@@ -367,7 +372,7 @@ export const jobs = {
       }
       walks++;
     };
-    while (!isStopped(db)) {
+    while (!isOver(db, walks)) {
       look("run", graph, false);
       const snapshot = db.run(run).snapshot();
       look("snapshot", snapshot.graph, true);
@@ -380,7 +385,7 @@ export const jobs = {
   /** Puts and deletes the same keys in single commits until it is told to stop, so that none or all are there. */
   flicker(db: Database, run: string, keys: number) {
     let turns = 0;
-    for (; !isStopped(db); turns++) {
+    for (; !isOver(db, turns); turns++) {
       db.run(run).transaction((tx) => {
         for (let i = 0; i < keys; i++) {
           if (turns % 2 === 0) tx.kv.put(`flicker-${i}`, turns);
@@ -396,7 +401,7 @@ export const jobs = {
     const wrong: string[] = [];
     let looks = 0;
     const { kv } = db.run(run);
-    for (; !isStopped(db); looks++) {
+    for (; !isOver(db, looks); looks++) {
       const entries = kv.list({ prefix: "flicker-" });
       const commits = new Set(entries.map(([, value]) => value)).size;
       const counted = kv.count("flicker-");
@@ -409,7 +414,7 @@ export const jobs = {
   /** Makes and deletes runs of the same names until it is told to stop; how often. */
   churn(db: Database, runs: number, who: number) {
     let turns = 0;
-    for (; !isStopped(db); turns++) {
+    for (; !isOver(db, turns); turns++) {
       const id = `churned-${(turns + who) % runs}`;
       db.run(id).transaction(
         (tx) => {
@@ -428,7 +433,7 @@ export const jobs = {
   watchChurn(db: Database, runs: number) {
     const wrong: string[] = [];
     let looks = 0;
-    for (; !isStopped(db); looks++) {
+    for (; !isOver(db, looks); looks++) {
       const id = `churned-${looks % runs}`;
       const got = db.run(id).kv.getMany(["a", "b"]);
       const listed = db.run(id).kv.list();

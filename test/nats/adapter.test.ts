@@ -123,6 +123,22 @@ describeWithServer("a database on a server of NATS", () => {
     expect(told).toHaveLength(1);
   });
 
+  test("a dead owner is followed by one whose every look takes longer than a third of the lease", async () => {
+    const name = `slow-${++names}`;
+    const dead = await overWire();
+    const first = await open(name, dead.wired);
+    await strictly(first);
+    dead.wire.silence();
+    const { wire, wired } = await overWire();
+    // Whoever cannot even say in that time that he lives opens nothing.
+    await open(`before ${name}`, wired);
+    wire.delayAnswers(LEASE_MS * 0.4);
+    const second = await open(name, wired);
+    wire.delayAnswers(0);
+    dead.wire.cut();
+    expect(second.run("r").kv.get("n")).toBe(1);
+  });
+
   test("an owner who was away for a lease and whom nobody has replaced goes on", async () => {
     const { wire, wired } = await overWire();
     const db = await open(`away-${++names}`, wired);

@@ -1,4 +1,4 @@
-/** A wire to a server that can be made silent in either direction, and cut. */
+/** A wire to a server that can be made slow, silent in either direction, and cut. */
 import { createServer, connect as dial, type Server, type Socket } from "node:net";
 
 export class Wire {
@@ -8,6 +8,7 @@ export class Wire {
   /** What the server says is thrown away. */
   #losesAnswers = false;
   #isSilent = false;
+  #answersLateMs = 0;
 
   private constructor(server: Server, port: number) {
     this.#server = server;
@@ -35,11 +36,19 @@ export class Wire {
     const server = dial(this.#port, "127.0.0.1");
     const pair = [client, server] as const;
     this.#pairs.add(pair);
+    const late: Buffer[] = [];
+    const arrive = (): void => {
+      const next = late.shift();
+      if (next !== undefined) client.write(next);
+    };
     client.on("data", (data) => {
       if (!this.#isSilent) server.write(data);
     });
     server.on("data", (data) => {
-      if (!this.#isSilent && !this.#losesAnswers) client.write(data);
+      if (this.#isSilent || this.#losesAnswers) return;
+      late.push(data);
+      if (this.#answersLateMs === 0) while (late.length > 0) arrive();
+      else setTimeout(arrive, this.#answersLateMs);
     });
     const end = (): void => {
       this.#pairs.delete(pair);
@@ -47,6 +56,11 @@ export class Wire {
       server.destroy();
     };
     for (const socket of pair) socket.on("close", end).on("error", end);
+  }
+
+  /** From now on what the server says arrives so much later. */
+  delayAnswers(ms: number): void {
+    this.#answersLateMs = ms;
   }
 
   /** From now on what clients say arrives, and what they are answered does not. */
