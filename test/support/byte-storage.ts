@@ -4,6 +4,7 @@
  */
 import type { Storage, StorageCapabilities, StorageSession } from "../../src/adapters/storage.js";
 import { HoldfastError } from "../../src/errors.js";
+import { appended } from "./appended-bytes.js";
 
 /** The bytes of each segment by its number, ascending. */
 export type Segments = ReadonlyMap<number, Uint8Array>;
@@ -60,11 +61,7 @@ export class ByteStorage implements Storage {
     };
     const append = (bytes: Uint8Array): void => {
       if (isKilled()) return;
-      const before = segments.get(current) as Uint8Array;
-      const after = new Uint8Array(before.length + bytes.length);
-      after.set(before);
-      after.set(bytes, before.length);
-      segments.set(current, after);
+      segments.set(current, appended(segments.get(current) as Uint8Array, bytes));
     };
     return {
       epoch,
@@ -86,13 +83,13 @@ export class ByteStorage implements Storage {
       checkpoints: async () => listed(checkpoints),
       readCheckpoint: async (number, offset, into) => copied(checkpoints, number, offset, into),
       beginCheckpoint: async (number) => {
-        const pieces: Uint8Array[] = [];
+        let written: Uint8Array = new Uint8Array(0);
         return {
           write: async (bytes) => {
-            pieces.push(bytes.slice());
+            written = appended(written, bytes);
           },
           commit: async () => {
-            checkpoints.set(number, joined(pieces));
+            checkpoints.set(number, written);
           },
           abandon: async () => {},
         };
@@ -103,16 +100,6 @@ export class ByteStorage implements Storage {
       close: async () => {},
     };
   }
-}
-
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }
 
 function listed(files: Segments): { number: number; byteLength: number }[] {

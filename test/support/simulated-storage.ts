@@ -25,6 +25,7 @@ import type {
   StorageSession,
 } from "../../src/adapters/storage.js";
 import { type ErrorCode, HoldfastError } from "../../src/errors.js";
+import { appended } from "./appended-bytes.js";
 
 /** A method of a session; synchronous and asynchronous forms count as methods of their own. */
 export type DiskMethod =
@@ -427,7 +428,7 @@ export class SimulatedDisk {
     const whole = failure === undefined && fits === bytes.byteLength;
     const count = whole || !atomic ? fits : 0;
     const start = segment.cache.byteLength;
-    segment.cache = joined(segment.cache, bytes.subarray(0, count));
+    segment.cache = appended(segment.cache, bytes.subarray(0, count));
     if (count > 0) segment.dirty.push({ start, end: start + count });
     this.room -= count;
     if (whole) return;
@@ -466,7 +467,7 @@ export class SimulatedDisk {
     const length = segment.cache.byteLength;
     const end = Math.min(length, Math.max(segment.durableLength, ...ranges.map((range) => range.end)));
     if (segment.platter.byteLength < end)
-      segment.platter = joined(segment.platter, new Uint8Array(end - segment.platter.byteLength));
+      segment.platter = appended(segment.platter, new Uint8Array(end - segment.platter.byteLength));
     for (const range of ranges) {
       const until = Math.min(range.end, length);
       if (range.start < until) segment.platter.set(segment.cache.subarray(range.start, until), range.start);
@@ -694,7 +695,7 @@ class SimulatedSession implements StorageSession {
           if (failure !== undefined) throw new HoldfastError(failure.code, "writeCheckpoint: simulated failure");
           if (copied.byteLength > this.#disk.room) throw full("writeCheckpoint", 0);
           this.#disk.room -= copied.byteLength;
-          written = joined(written, copied) as Uint8Array<ArrayBuffer>;
+          written = appended(written, copied) as Uint8Array<ArrayBuffer>;
         });
       },
       commit: () =>
@@ -876,23 +877,6 @@ function full(what: string, appendedBytes: number): HoldfastError {
 
 function unsupported(what: string): HoldfastError {
   return new HoldfastError("SYNC_COMMIT_UNSUPPORTED", `${what}: this simulated storage cannot do that`);
-}
-
-/** Buffers with room behind what stands in them, each of which has one owner, who appends to it. */
-const roomy = new WeakSet<ArrayBufferLike>();
-
-/** The two, one behind the other; in the room behind `head` where there is such. */
-function joined(head: Uint8Array, tail: Uint8Array): Uint8Array {
-  const length = head.byteLength + tail.byteLength;
-  let { buffer } = head;
-  if (!roomy.has(buffer) || buffer.byteLength < length) {
-    buffer = new ArrayBuffer(2 * length);
-    roomy.add(buffer);
-    new Uint8Array(buffer).set(head);
-  }
-  const whole = new Uint8Array(buffer, 0, length);
-  whole.set(tail, head.byteLength);
-  return whole;
 }
 
 function shorten(segment: Segment, length: number): void {
