@@ -142,12 +142,13 @@ class LogReader {
     return this.report(this.#bytesTotal - this.#bytesDone);
   }
 
-  /** Restores a checkpoint. */
-  async checkpoint(number: number): Promise<CheckpointHeader> {
+  /** Restores a checkpoint of so many bytes. */
+  async checkpoint(number: number, byteLength: number): Promise<CheckpointHeader> {
     let offset = 0;
     const header = await restoreCheckpoint(this.#core, number, async (most) => {
       this.#options.signal?.throwIfAborted();
-      const into = new Uint8Array(most);
+      const into = new Uint8Array(Math.min(most, byteLength - offset));
+      if (into.length === 0) return into;
       const read = await this.#session.readCheckpoint(number, offset, into);
       offset += read;
       await this.report(read);
@@ -262,7 +263,8 @@ export async function beginReading(
   const reader = new LogReader(session, core, options, files);
   const headers: Header[] = [];
   for (const { number } of files.segments) headers.push(await reader.header(number));
-  const checkpoint = files.checkpoint === undefined ? undefined : await reader.checkpoint(files.checkpoint.number);
+  const { checkpoint: file } = files;
+  const checkpoint = file && (await reader.checkpoint(file.number, file.byteLength));
   for (const [i, header] of headers.entries()) checkSuccession(headers[i - 1] ?? checkpoint, header);
   return { reader, headers, checkpoint };
 }
@@ -315,7 +317,8 @@ export async function salvageLog(
 ): Promise<SalvagedInfo | undefined> {
   const files = listed ?? (await listFiles(session));
   const reader = new LogReader(session, core, options, files);
-  const checkpoint = files.checkpoint === undefined ? undefined : await reader.checkpoint(files.checkpoint.number);
+  const { checkpoint: file } = files;
+  const checkpoint = file && (await reader.checkpoint(file.number, file.byteLength));
   const found = await soundHeaders(reader, files, checkpoint);
   let { damage } = found;
   for (const [i, header] of found.headers.entries()) {
