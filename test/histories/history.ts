@@ -66,7 +66,8 @@ const WORKERS_MIN = 2;
 /** Commits that wait for the log at once, at most, and the value of each: together more than one chunk of the queue. */
 const WAITING = 1000;
 const FILLER = "x".repeat(100);
-const DIARY_BYTES = 16 * 1024 * 1024;
+/** Some times what the longest have come to: whoever is to be killed writes on until then. */
+const DIARY_BYTES = 4 * 1024 * 1024;
 const STALL_MS = 10_000;
 const LOOK_MS = 20;
 /** For clearing up, judging, closing and opening again. */
