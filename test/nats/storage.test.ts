@@ -3,33 +3,18 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type NatsOptions, nats, removeNats } from "../../src/adapters/nats.js";
 import { Database } from "../../src/index.js";
-import type { Case, Context, OpenOptions } from "../contract/context.js";
-import { durabilityContract } from "../contract/durability-contract.js";
-import { eventsContract } from "../contract/events-contract.js";
-import { graphContract } from "../contract/graph-contract.js";
-import { kvContract } from "../contract/kv-contract.js";
-import { portableContract } from "../contract/portable-contract.js";
-import { runsContract } from "../contract/runs-contract.js";
-import { stateContract } from "../contract/state-contract.js";
+import type { Context, OpenOptions } from "../contract/context.js";
 import { storageContract } from "../contract/storage-contract.js";
-import { tracesContract } from "../contract/traces-contract.js";
-import { transactionContract } from "../contract/transaction-contract.js";
+import { suites } from "../runtimes/suites.js";
 import { type NatsServers, startNatsServers } from "../support/nats-servers.mjs";
 import { describeWithServer } from "./server.js";
 
 const OPTIONS: NatsOptions = { leaseMs: 600, patienceMs: 10_000 };
 
-const SUITES: Record<string, () => readonly Case[]> = {
-  kv: kvContract,
-  transaction: transactionContract,
-  events: eventsContract,
-  state: stateContract,
-  traces: tracesContract,
-  graph: graphContract,
-  runs: runsContract,
-  portable: portableContract,
-  durability: durabilityContract,
-};
+/** What opens databases over memory of its own. */
+const SUITES = suites.flatMap(({ name, opens, shares, cases }) =>
+  opens && !shares && cases !== undefined ? [{ name, cases }] : [],
+);
 
 describeWithServer("over a server of NATS", () => {
   let cluster: NatsServers;
@@ -58,7 +43,7 @@ describeWithServer("over a server of NATS", () => {
     }
   });
 
-  for (const [suite, cases] of Object.entries(SUITES)) {
+  for (const { name: suite, cases } of SUITES) {
     describe(suite, () => {
       for (const item of cases()) {
         if (item.needs?.(capabilities) === false) continue;

@@ -10,4 +10,5 @@ export declare function installRuntimes(): Promise<void>;
 export declare function serverRuntimes(): readonly ServerRuntimeFound[];
 export declare function edgeRuntime(): Omit<ServerRuntimeFound, "args">;
 export declare function findChromium(): Promise<string | undefined>;
+export declare function findFirefox(): Promise<string | undefined>;
 export declare function findNatsServer(): Promise<string | undefined>;

@@ -4,6 +4,8 @@ export const SERVER: string;
 
 export interface ServerNode {
   readonly port: number;
+  /** Where it takes clients over WebSockets. */
+  readonly webSocketPort: number;
   kill(): Promise<void>;
   start(): void;
   freeze(): void;

@@ -50,10 +50,11 @@ async function freePorts(count) {
 }
 
 /** The lines that configure one of several servers. */
-function configuration({ at, port, store, bytesMax, routePorts }) {
+function configuration({ at, port, webSocketPort, store, bytesMax, routePorts }) {
   const lines = [
     `server_name: "n${at}"`,
     `listen: "127.0.0.1:${port}"`,
+    `websocket { listen: "127.0.0.1:${webSocketPort}", no_tls: true }`,
     `jetstream { store_dir: "${store}", max_file_store: ${bytesMax} }`,
   ];
   if (routePorts.length > 1) {
@@ -67,14 +68,15 @@ function configuration({ at, port, store, bytesMax, routePorts }) {
 export async function startNatsServers({ size, bytesMax = 2 ** 30, command = findNatsServer() }) {
   if (command === undefined) throw new Error(`There is no ${SERVER} on the PATH: apt-get install ${SERVER}`);
   const folder = mkdtempSync(join(tmpdir(), "holdfast-nats-"));
-  const ports = await freePorts(2 * size);
-  const routePorts = ports.slice(size);
+  const ports = await freePorts(3 * size);
+  const routePorts = ports.slice(size, 2 * size);
   const nodes = ports.slice(0, size).map((port, at) => {
     const config = join(folder, `${at}.conf`);
     const store = join(folder, String(at));
     mkdirSync(store);
-    writeFileSync(config, configuration({ at, port, store, bytesMax, routePorts }));
-    return serverNode(command, config, port);
+    const webSocketPort = ports[2 * size + at];
+    writeFileSync(config, configuration({ at, port, webSocketPort, store, bytesMax, routePorts }));
+    return { ...serverNode(command, config), port, webSocketPort };
   });
   const servers = nodes.map(({ port }) => `127.0.0.1:${port}`);
   const cluster = {
@@ -121,11 +123,10 @@ async function untilReady({ nodes, connect: open }) {
   }
 }
 
-function serverNode(command, config, port) {
+function serverNode(command, config) {
   let child;
   let noise = "";
   return {
-    port,
     noise: () => noise,
     /** Starts it, again too, on what it has in its files. */
     start() {
