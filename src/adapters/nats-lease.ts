@@ -31,6 +31,8 @@ export interface LeaseOptions {
   readonly waitMs: number;
   readonly patienceMs: number;
   readonly signal: AbortSignal | undefined;
+  /** Called, more than once perhaps, while an owner is waited for who seems to be dead: most likely this will be taken soon. */
+  readonly onDoubt?: (() => void) | undefined;
 }
 
 /** What stands in the entry of a database. */
@@ -196,6 +198,7 @@ export class Lease {
       const watch = owner === undefined || owner.by === presence.id ? undefined : presence.watch(owner.by);
       let state: State = owner === undefined ? "dead" : "alive";
       if (watch !== undefined) state = await unlessAborted(watch.look(options), signal);
+      if (watch?.isDoubtful) options.onDoubt?.();
       if (state === "dead") {
         const revision = await take(options, entry?.revision ?? 0);
         if (revision !== undefined) return new Lease(options, revision);
@@ -300,8 +303,17 @@ class Watch {
     return this.#state;
   }
 
+  /** Whether a renewal is long overdue. */
+  get isDoubtful(): boolean {
+    return this.#silenceMs >= (1.5 * this.#leaseMs) / RENEWALS;
+  }
+
+  get #silenceMs(): number {
+    return this.#lookedMs - this.#sinceMs;
+  }
+
   get #state(): State {
-    if (this.#lookedMs - this.#sinceMs >= this.#leaseMs) return "dead";
+    if (this.#silenceMs >= this.#leaseMs) return "dead";
     return this.#isRenewed ? "alive" : "unknown";
   }
 }

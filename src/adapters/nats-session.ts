@@ -106,13 +106,7 @@ export class NatsSession implements StorageSession {
 
   async #readOn(): Promise<void> {
     try {
-      const end = await this.#subject.end();
-      const { last, writer } = this.#fold;
-      if (end === last) return;
-      await this.#subject.replay(last + 1, end, (sequence, message) => this.#fold.take(sequence, message));
-      // What another owner has taken away, and the messages that say so, may be gone.
-      if (!this.#fold.isTorn && !this.#fold.isDamaged && this.#fold.writer === writer) return;
-      this.#fold = await readSubject(this.#subject, 0);
+      this.#fold = await readOn(this.#subject, this.#fold, 0);
     } catch (error) {
       throw failure("Cannot look for what is new", error);
     }
@@ -448,6 +442,17 @@ export async function readSubject(subject: Subject, bytesMax = KEPT_BYTES_MAX): 
       return fold;
     }
   }
+}
+
+/** What there is now, by what was read of it before; only where that does not do, all is read again. */
+export async function readOn(subject: Subject, fold: Fold, bytesMax = KEPT_BYTES_MAX): Promise<Fold> {
+  const end = await subject.end();
+  const { last, writer } = fold;
+  if (end === last) return fold;
+  await subject.replay(last + 1, end, (sequence, message) => fold.take(sequence, message));
+  // What another owner has taken away, and the messages that say so, may be gone; so may the whole subject.
+  const isWhole = end > last && !fold.isTorn && !fold.isDamaged && fold.writer === writer;
+  return isWhole ? fold : readSubject(subject, bytesMax);
 }
 
 function inOrder(files: Iterable<{ readonly number: number; readonly byteLength: number }>): SegmentInfo[] {

@@ -24,7 +24,7 @@ import { CheckpointObjects } from "./nats-checkpoints.js";
 import { Fold } from "./nats-fold.js";
 import { OPERATIONS } from "./nats-frames.js";
 import { Lease, Presence } from "./nats-lease.js";
-import { NatsSession, readSubject } from "./nats-session.js";
+import { NatsSession, readOn, readSubject } from "./nats-session.js";
 import { apiCode, failure, insist, isMissing, Overtaken, Subject } from "./nats-subject.js";
 import type { Storage, StorageCapabilities, StorageOpenOptions, StorageSession } from "./storage.js";
 
@@ -213,6 +213,7 @@ async function openSession(
 ): Promise<StorageSession> {
   refuseAborted(signal);
   let lease: Lease | undefined;
+  let ahead: Promise<Fold | undefined> | undefined;
   try {
     const place = await placeOf(connection, name, settings, !readOnly);
     const { kv, objects } = place;
@@ -220,9 +221,13 @@ async function openSession(
     if (!readOnly) {
       const { waitMs, patienceMs } = settings;
       const presence = presenceOf(connection, kv, settings);
-      lease = await Lease.acquire({ kv, presence, token, name, waitMs, patienceMs, signal });
+      // Until the lease of a dead owner is over there is time to read what he has left.
+      const onDoubt = (): void => {
+        ahead ??= readSubject(new Subject(place)).catch(() => undefined);
+      };
+      lease = await Lease.acquire({ kv, presence, token, name, waitMs, patienceMs, signal, onDoubt });
     }
-    const { subject, fold } = await takeOver(place, readOnly);
+    const { subject, fold } = await takeOver(place, readOnly, await ahead);
     subject.isSure = () => lease?.isFresh === true;
     if (readOnly && fold.last === 0) throw notThere(name);
     const epoch = readOnly ? 0 : subject.epoch;
@@ -235,11 +240,15 @@ async function openSession(
   }
 }
 
-/** What is there, read to an end behind which nobody else can write any more. */
-async function takeOver(place: Place, readOnly: boolean): Promise<{ subject: Subject; fold: Fold }> {
+/** What is there, read to an end behind which nobody else can write any more; `ahead` was read before. */
+async function takeOver(
+  place: Place,
+  readOnly: boolean,
+  ahead: Fold | undefined,
+): Promise<{ subject: Subject; fold: Fold }> {
   for (let attempt = 1; ; attempt++) {
     const subject = new Subject(place);
-    const fold = await readSubject(subject);
+    const fold = await (attempt === 1 && ahead !== undefined ? readOn(subject, ahead) : readSubject(subject));
     if (readOnly) return { subject, fold };
     if (fold.epoch >= EPOCH_MAX) throw new Error("The database has used up its epochs; export it and import it anew");
     subject.follow(fold.last, fold.epoch + 1);

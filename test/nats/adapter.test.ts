@@ -1,6 +1,7 @@
 /** What only a storage on JetStream has to keep: its fence, answers that are lost, a stream that is full, and what it leaves behind. */
 import { setTimeout as pause } from "node:timers/promises";
 import { jetstreamManager } from "@nats-io/jetstream";
+import { Kvm } from "@nats-io/kv";
 import { Objm } from "@nats-io/obj";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
@@ -107,6 +108,41 @@ describeWithServer("a database on a server of NATS", () => {
     }
     // The first one finds nothing. Presence is renewed by the clock.
     expect(asked.at(-1)).toBeLessThanOrEqual((asked[2] as number) + 4);
+  });
+
+  test("what a dead owner has left is read before his lease is over", async () => {
+    const name = `left-${++names}`;
+    const leaseMs = 3_000;
+    const { wire, wired } = await overWire();
+    const first = await open(name, wired, { leaseMs });
+    const run = first.run("r");
+    const committed: Promise<unknown>[] = [];
+    for (let n = 0; n < 500; n++) {
+      committed.push(run.transactionAsync((tx) => tx.kv.put(`${n}`, n), { durability: "strict" }));
+      if (n % 5 === 0) await Promise.all(committed.splice(0));
+    }
+    await Promise.all(committed);
+    const leases = await new Kvm(connection).open("HOLDFAST");
+    const before = (await leases.get(`run.${name}`))?.revision;
+    const messages = (
+      await (await jetstreamManager(connection)).streams.info("HOLDFAST", { subjects_filter: `*.log.${name}` })
+    ).state.subjects?.[`HOLDFAST.log.${name}`] as number;
+    expect(messages).toBeGreaterThan(100);
+    wire.silence();
+    const over = await cluster.connect();
+    ends.push(() => over.close());
+    let second: Database | undefined;
+    const opening = open(name, over, { leaseMs }).then((db) => {
+      second = db;
+    });
+    let got = 0;
+    while ((await leases.get(`run.${name}`))?.revision === before && second === undefined) {
+      got = over.stats().inMsgs;
+      await pause(10);
+    }
+    await opening;
+    expect(got, "messages that came while the lease ran out").toBeGreaterThan(messages);
+    expect(second?.run("r").kv.count()).toBe(500);
   });
 
   test("an owner who was away for a lease and writes nothing is told as well", async () => {
