@@ -121,7 +121,10 @@ export class Output {
   }
 }
 
+/** What a writer is told once nobody reads: a pipe is broken, and one between sockets is reset where something was left unread. */
+const GONE: readonly unknown[] = ["EPIPE", "ECONNRESET", "ERR_STREAM_DESTROYED"];
+
 function isGone(error: Error): boolean {
   const { code, name } = error as { readonly code?: unknown; readonly name?: unknown };
-  return code === "EPIPE" || code === "ERR_STREAM_DESTROYED" || name === "BrokenPipe";
+  return GONE.includes(code) || name === "BrokenPipe" || name === "ConnectionReset";
 }

@@ -370,6 +370,9 @@ describe("beside a live owner", () => {
   });
 });
 
+/** Time in which a command has filled the pipe to somebody who does not read. */
+const WAITING_MS = 600;
+
 describe("other runtimes", () => {
   const found = serverRuntimes();
 
@@ -388,6 +391,16 @@ describe("other runtimes", () => {
       const ended = outcomeOf(child);
       child.stdout.once("data", () => child.stdout.destroy());
       expect(await ended).toMatchObject({ code: 0, stderr: "" });
+      // One that goes while the command waits for it leaves something unread.
+      const waiting = run("dump", "large");
+      let stderr = "";
+      waiting.stderr.on("data", (data) => {
+        stderr += data;
+      });
+      const left = new Promise((resolve) => waiting.once("close", resolve));
+      waiting.stdout.once("readable", () => setTimeout(() => waiting.stdout.destroy(), WAITING_MS));
+      expect(await left).toBe(0);
+      expect(stderr).toBe("");
     });
 });
 
