@@ -11,7 +11,7 @@ import { HoldfastError } from "../errors.js";
 import { noSuchFile, openedReadOnly, sessionClosed, storeFailed } from "./failures.js";
 import type { CheckpointObjects, GrowingObject } from "./nats-checkpoints.js";
 import { type CheckpointFile, Fold, type LogFile } from "./nats-fold.js";
-import { OPERATIONS, type Operation } from "./nats-frames.js";
+import { decodeFrame, OPERATIONS, type Operation } from "./nats-frames.js";
 import type { Lease } from "./nats-lease.js";
 import { failure, Overtaken, type Subject } from "./nats-subject.js";
 import type { CheckpointWriter, SegmentInfo, StorageOpenOptions, StorageSession } from "./storage.js";
@@ -449,9 +449,13 @@ export async function readOn(subject: Subject, fold: Fold, bytesMax = KEPT_BYTES
   const end = await subject.end();
   const { last, writer } = fold;
   if (end === last) return fold;
-  await subject.replay(last + 1, end, (sequence, message) => fold.take(sequence, message));
-  // What another owner has taken away, and the messages that say so, may be gone; so may the whole subject.
-  const isWhole = end > last && !fold.isTorn && !fold.isDamaged && fold.writer === writer;
+  let isOfOne = true;
+  await subject.replay(last + 1, end, (sequence, message) => {
+    if (decodeFrame(message, sequence).writer !== writer) isOfOne = false;
+    fold.take(sequence, message);
+  });
+  // What another owner has taken away, and the messages that say so, may be gone; so may the whole subject, and have begun anew.
+  const isWhole = end > last && !fold.isTorn && !fold.isDamaged && isOfOne;
   return isWhole ? fold : readSubject(subject, bytesMax);
 }
 
