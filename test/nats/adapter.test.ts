@@ -1,11 +1,14 @@
 /** What only a storage on JetStream has to keep: its fence, answers that are lost, a stream that is full, and what it leaves behind. */
 import { setTimeout as pause } from "node:timers/promises";
-import { jetstreamManager } from "@nats-io/jetstream";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { Kvm } from "@nats-io/kv";
 import { Objm } from "@nats-io/obj";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { type NatsOptions, nats, removeNats } from "../../src/adapters/nats.js";
+import type { Fold } from "../../src/adapters/nats-fold.js";
+import { readOn, readSubject } from "../../src/adapters/nats-session.js";
+import { Subject } from "../../src/adapters/nats-subject.js";
 import { Database, HoldfastError } from "../../src/index.js";
 import { type NatsServers, startNatsServers } from "../support/nats-servers.mjs";
 import { Wire } from "./proxy.js";
@@ -143,6 +146,36 @@ describeWithServer("a database on a server of NATS", () => {
     await opening;
     expect(got, "messages that came while the lease ran out").toBeGreaterThan(messages);
     expect(second?.run("r").kv.count()).toBe(500);
+  });
+
+  test.each([
+    ["and not made again", 0],
+    ["and made again with less", 1],
+    ["and made again with more", 40],
+    ["and made again, and had several owners", 3, 4],
+  ])("what was read of a database before it was removed %s does not come back", async (_, puts, owners = 1) => {
+    const name = `anew-${++names}`;
+    const writes = async (key: string, count: number): Promise<void> => {
+      const db = await open(name);
+      for (let n = 0; n < count; n++) await db.run("r").transactionAsync((tx) => tx.kv.put(`${key} ${n}`, n));
+      await db.flush();
+      await db.close();
+    };
+    const stream = "HOLDFAST";
+    const place = { stream, subject: `${stream}.log.${name}`, connection, patienceMs: 5_000 };
+    const subject = new Subject({ ...place, js: jetstream(connection), jsm: await jetstreamManager(connection) });
+    await writes("old", 10);
+    const ahead = await readSubject(subject);
+    await removeNats(connection, name);
+    for (let owner = 0; puts > 0 && owner < owners; owner++) await writes(`new ${owner}`, puts);
+    const found = await readOn(subject, ahead);
+    const anew = await readSubject(subject);
+    const filesOf = ({ segments }: Fold): unknown =>
+      [...segments.values()].map(({ number, byteLength, parts }) => ({ number, byteLength, parts }));
+    expect(found.epoch).toBe(anew.epoch);
+    expect(found.last).toBe(anew.last);
+    expect(filesOf(found)).toEqual(filesOf(anew));
+    expect(anew.segments.size > 0, "there is something to compare").toBe(puts > 0);
   });
 
   test("an owner who was away for a lease and writes nothing is told as well", async () => {
