@@ -1,7 +1,9 @@
-/** Owners and servers that are stopped and go on, and servers that all start anew. */
+/** Owners and servers that are stopped and go on, servers that all start anew, and a stream of theirs that is full. */
 import { setTimeout as pause } from "node:timers/promises";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { afterAll, describe, expect, test } from "vitest";
+import { type NatsOptions, nats, removeNats } from "../../src/adapters/nats.js";
+import { Database, HoldfastError } from "../../src/index.js";
 import { type NatsServers, startNatsServers } from "../support/nats-servers.mjs";
 import { Ledger } from "./ledger.js";
 import { check, endOwners, Owner } from "./owners.js";
@@ -11,6 +13,7 @@ const LEASE_MS = 1_000;
 /** What a write may have to wait for: two elections, each of which is begun anew where processors are busy with other things. */
 const ELECTIONS_MS_MAX = 90_000;
 const MS_MAX = 300_000;
+const IN_FLIGHT = 16;
 
 describeWithServer("a cluster of three servers of NATS", () => {
   const clusters: NatsServers[] = [];
@@ -123,6 +126,54 @@ describeWithServer("a cluster of three servers of NATS", () => {
         await second.kill();
         await first.kill();
         expect(await judge(cluster, ledger, runs)).toBeGreaterThan(40);
+      },
+      MS_MAX,
+    );
+
+    test(
+      "their stream is full, with many writes under way, and there is room again",
+      async () => {
+        const cluster = await start();
+        const connection = await cluster.connect();
+        const options: NatsOptions = { stream: "FULL", maxBytes: 1024 * 1024, leaseMs: LEASE_MS };
+        const open = (name: string): Promise<Database> =>
+          Database.open({ storage: nats(connection, name, { ...options, waitMs: MS_MAX }) });
+        const other = await open("other");
+        other.run("r").kv.put("much", "x".repeat(300_000));
+        await other.close();
+        const acknowledged = new Set<string>();
+        for (let round = 0; round < 3; round++) {
+          const db = await open("full");
+          const run = db.run("r");
+          expect(run.kv.keys()).toEqual(expect.arrayContaining([...acknowledged]));
+          const codes: string[] = [];
+          for (let n = 0; codes.length === 0; n++) {
+            const keys = Array.from({ length: IN_FLIGHT }, (_, at) => `${round} ${n} ${at}`);
+            const writes = keys.map((key) =>
+              run
+                .transactionAsync((tx) => tx.kv.put(key, "x".repeat(5_000)), { durability: "strict" })
+                .then(
+                  () => acknowledged.add(key),
+                  (error) => codes.push(HoldfastError.is(error) ? error.code : String(error)),
+                ),
+            );
+            await Promise.all(writes);
+          }
+          expect(new Set(codes), `${acknowledged.size} writes were acknowledged before`).toEqual(
+            new Set(["STORAGE_FULL"]),
+          );
+          // What has freed room: another database that goes, then this one's own log behind a checkpoint.
+          if (round === 0) await removeNats(connection, "other", options);
+          else await db.checkpoint();
+          await run.transactionAsync((tx) => tx.kv.put(`more ${round}`, 1), { durability: "strict" });
+          acknowledged.add(`more ${round}`);
+          await db.close();
+        }
+        const again = await open("full");
+        expect(acknowledged.size).toBeGreaterThan(4 * IN_FLIGHT);
+        expect(new Set(again.run("r").kv.keys())).toEqual(acknowledged);
+        await again.close();
+        await connection.close();
       },
       MS_MAX,
     );
