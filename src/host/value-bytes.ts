@@ -6,17 +6,27 @@ import { decodeValue, encodeValue, type Scratch, type Source, type Value } from 
 
 /** Room for keys in a scratch, as in the core's. */
 const KEY_BYTES = 4096;
-/** A buffer of this size is kept for the next value; a larger one is given back. */
+/** A buffer of this size is kept for the next value; a larger one is not. */
 const SPARE_BYTES_MAX = 64 * 1024;
+/** As many are in use at once where nobody's Proxy encodes further values in between. */
+const SPARES_MAX = 2;
 /** Far from what the largest value holds. */
 const TEXT_CHECKED_CHARS_MAX = 65_536;
 
-class PrivateScratch implements Scratch {
+/** A value as bytes in memory that is lent: with 4 KiB before it that may be written to as well. */
+export interface LentBytes extends Source {
+  /** Where the value begins. */
+  readonly valueOffset: number;
+  readonly byteLength: number;
+}
+
+class PrivateScratch implements Scratch, LentBytes {
   bytes = new Uint8Array(KEY_BYTES + SPARE_BYTES_MAX);
   view = new DataView(this.bytes.buffer);
   readonly keyOffset = 0;
   readonly valueOffset = KEY_BYTES;
   readonly shared = false;
+  byteLength = 0;
 
   get valueCapacity(): number {
     return this.bytes.length - this.valueOffset;
@@ -31,20 +41,36 @@ class PrivateScratch implements Scratch {
   renew(): void {}
 }
 
-let spare: PrivateScratch | undefined;
+const spares: PrivateScratch[] = [];
+
+/**
+ * The bytes that `value` is stored as, lent until they are given back: memory of their own beyond 64 bytes costs as much as several
+ * reads of the store.
+ * @throws HoldfastError `INVALID_VALUE` with `details.path`; `VALUE_TOO_LARGE` with `details.limit`.
+ */
+export function lendBytes(value: unknown): LentBytes {
+  // Nobody else's while this is under way: a Proxy in the value may come back here.
+  const scratch = spares.pop() ?? new PrivateScratch();
+  scratch.byteLength = encodeValue(value, scratch);
+  return scratch;
+}
+
+/** Gives back what was lent, once; nobody looks at it any more. */
+export function giveBack(lent: LentBytes): void {
+  const scratch = lent as PrivateScratch;
+  if (scratch.valueCapacity <= SPARE_BYTES_MAX && spares.length < SPARES_MAX) spares.push(scratch);
+}
 
 /**
  * The bytes that `value` is stored as, in memory of their own.
  * @throws HoldfastError `INVALID_VALUE` with `details.path`; `VALUE_TOO_LARGE` with `details.limit`.
  */
 export function encodeToBytes(value: unknown): Uint8Array {
-  const scratch = spare ?? new PrivateScratch();
-  // A Proxy in the value may come back here while this is under way.
-  spare = undefined;
-  const byteLength = encodeValue(value, scratch);
-  const bytes = scratch.bytes.slice(scratch.valueOffset, scratch.valueOffset + byteLength);
-  if (scratch.valueCapacity <= SPARE_BYTES_MAX) spare = scratch;
-  return bytes;
+  const lent = lendBytes(value);
+  const { bytes, valueOffset, byteLength } = lent;
+  const own = bytes.slice(valueOffset, valueOffset + byteLength);
+  giveBack(lent);
+  return own;
 }
 
 /** The value that {@link encodeToBytes} has encoded. @throws HoldfastError `CORRUPTION` where the bytes are not one. */
@@ -62,5 +88,8 @@ export function copyValue(value: unknown): Value {
   if (typeof value === "number" || typeof value === "boolean" || value === null) return value;
   // Texts cannot change, and what one of them may not have is found at once.
   if (typeof value === "string" && value.length <= TEXT_CHECKED_CHARS_MAX && value.isWellFormed()) return value;
-  return decodeFromBytes(encodeToBytes(value));
+  const lent = lendBytes(value);
+  const copy = decodeValue(lent, lent.valueOffset, lent.byteLength);
+  giveBack(lent);
+  return copy;
 }

@@ -17,7 +17,7 @@ import { describe, readOptions, refuseArgument, withPath } from "../arguments.js
 import type { Value } from "../codec.js";
 import { checkName, DIGITS, fixedWidth, inGroup } from "../names.js";
 import type { Reader, StepOptions, Writer } from "../reader-writer.js";
-import { decodeFromBytes, encodeToBytes } from "../value-bytes.js";
+import { decodeFromBytes, encodeToBytes, giveBack, type LentBytes, lendBytes } from "../value-bytes.js";
 
 /** The table of a run that events are kept in: one entry each. */
 const TABLE = 1;
@@ -287,9 +287,12 @@ function typesOf(reader: Reader): string[] {
   return reader.keys(INDEX, { prefix: TYPES }).map((key) => key.slice(TYPES.length));
 }
 
+/** What hashing begins with, and what is begun anew for each event: making one costs as much as hashing an event does. */
+const BEGINNING = new Sha256();
+const sha256 = new Sha256();
+
 function seal(bytes: Uint8Array, previousHash: Uint8Array): Uint8Array {
-  // The class: what the library makes of it besides looks at options, of which there are none here.
-  return new Sha256().update(bytes).update(previousHash).digest();
+  return BEGINNING._cloneInto(sha256).update(bytes).update(previousHash).digest();
 }
 
 /** Events that can be read: of a snapshot. */
@@ -403,19 +406,28 @@ export class EventLog extends EventLogReader {
     const stepOptions = options === undefined ? undefined : readOptions<StepOptions>(options, ["durability"], "append");
     const timestamp = this.#writer.nowMs();
     // Encoded before the head is read: encoding may run a Proxy's code, which may append itself.
-    const fields = withPath("$[2]", () => encodeToBytes([0, type, payload, timestamp])).subarray(PLACEHOLDER_BYTES);
-    return this.#writer.step((writer) => appendTo(writer, type, fields), stepOptions);
+    const draft = withPath("$[2]", () => lendBytes([0, type, payload, timestamp]));
+    try {
+      return this.#writer.step((writer) => appendTo(writer, type, draft), stepOptions);
+    } finally {
+      giveBack(draft);
+    }
   }
 }
 
-/** `fields` are the encoded fields of an event behind its sequence. */
-function appendTo(writer: Writer, type: string, fields: Uint8Array): LogPosition {
-  const { length: sequence, hash: previousHash } = readHead(writer);
+/** The event's bytes: those of a draft, whose sequence is 0, with the real one before its other fields. Over them at the next call. */
+function numbered({ bytes, valueOffset, byteLength }: LentBytes, sequence: number): Uint8Array {
   const number = encodeToBytes(sequence);
-  const bytes = new Uint8Array(1 + number.length + fields.length);
-  bytes[0] = ARRAY_OF_4;
-  bytes.set(number, 1);
-  bytes.set(fields, 1 + number.length);
+  const start = valueOffset + PLACEHOLDER_BYTES - number.length - 1;
+  bytes[start] = ARRAY_OF_4;
+  bytes.set(number, start + 1);
+  return bytes.subarray(start, valueOffset + byteLength);
+}
+
+/** May run again where others were faster. */
+function appendTo(writer: Writer, type: string, draft: LentBytes): LogPosition {
+  const { length: sequence, hash: previousHash } = readHead(writer);
+  const bytes = numbered(draft, sequence);
   const hash = seal(bytes, previousHash);
   const key = fixedWidth(sequence);
   writer.put(TABLE, key, [bytes, previousHash, hash], undefined);
