@@ -75,9 +75,18 @@ export function encodeToBytes(value: unknown): Uint8Array {
 
 /** The value that {@link encodeToBytes} has encoded. @throws HoldfastError `CORRUPTION` where the bytes are not one. */
 export function decodeFromBytes(bytes: Uint8Array): Value {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const source: Source = { bytes, view, shared: false };
-  return decodeValue(source, 0, bytes.length);
+  if (bytes.length > SPARE_BYTES_MAX) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return decodeValue({ bytes, view, shared: false }, 0, bytes.length);
+  }
+  // Where there is a view already: making one costs more than to copy so few bytes and to decode them.
+  const scratch = spares.pop() ?? new PrivateScratch();
+  scratch.bytes.set(bytes, scratch.valueOffset);
+  try {
+    return decodeValue(scratch, scratch.valueOffset, bytes.length);
+  } finally {
+    giveBack(scratch);
+  }
 }
 
 /**
