@@ -43,7 +43,7 @@ const assemblyRules = ASSEMBLY_LAYERS.slice(1).map((layer, index) => ({
 const CORE = "^src/(core-files|host/core(-loader|-instance|-reading|-checkpoint|-workers)?)\\.ts$";
 const ABI = "^src/host/abi\\.ts$";
 const INTERFACE = "^src/host/(reader-writer|codec|value-bytes|scan|durability-mode)\\.ts$";
-const GROUND = "^src/(errors|host/(arguments|environment|names|utf8))\\.ts$";
+const GROUND = "^src/(errors|host/(arguments|environment|names|sha256|utf8))\\.ts$";
 const PRIMITIVE = "^src/host/primitives/";
 const GRAPH = "^src/host/(primitives/graph-store|graph/[^/]*)\\.ts$";
 const CONTRACT = "^src/adapters/storage\\.ts$";

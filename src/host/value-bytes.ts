@@ -51,7 +51,12 @@ const spares: PrivateScratch[] = [];
 export function lendBytes(value: unknown): LentBytes {
   // Nobody else's while this is under way: a Proxy in the value may come back here.
   const scratch = spares.pop() ?? new PrivateScratch();
-  scratch.byteLength = encodeValue(value, scratch);
+  try {
+    scratch.byteLength = encodeValue(value, scratch);
+  } catch (error) {
+    giveBack(scratch);
+    throw error;
+  }
   return scratch;
 }
 

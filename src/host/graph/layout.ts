@@ -17,11 +17,11 @@
  * What it keeps true: what stands in table 4 says all, the index follows from it, but for which properties are indexed; an
  * edge's line under either end never changes, so that adding one writes nothing that adding another one reads.
  */
-import { _SHA256 as Sha256 } from "@noble/hashes/sha2.js";
 import { HoldfastError } from "../../errors.js";
 import { describe, isPlainObject } from "../arguments.js";
 import type { Value } from "../codec.js";
 import { idText, inGroup, readId } from "../names.js";
+import { sha256 } from "../sha256.js";
 import { encodeToBytes } from "../value-bytes.js";
 
 /** The table of a run that nodes and edges are kept in. */
@@ -137,7 +137,7 @@ function hex(bytes: Uint8Array): string {
 export function valueText(value: Value): string {
   if (typeof value === "string" && value.length <= TEXT_CHARS_MAX) return `s${inGroup(value)}`;
   const bytes = encodeToBytes(value);
-  return bytes.length <= VALUE_BYTES_MAX ? `v${hex(bytes)}` : `h${hex(new Sha256().update(bytes).digest())}`;
+  return bytes.length <= VALUE_BYTES_MAX ? `v${hex(bytes)}` : `h${hex(sha256(bytes))}`;
 }
 
 export function valueGroup(index: number, value: Value): string {

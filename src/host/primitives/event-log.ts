@@ -11,12 +11,12 @@
  *  - hash = SHA-256(bytes ‖ previous hash); the previous hash of the first event is 32 zero bytes;
  *  - whoever reads an event by its sequence reads that event alone, and so never conflicts with an append.
  */
-import { _SHA256 as Sha256 } from "@noble/hashes/sha2.js";
 import { HoldfastError } from "../../errors.js";
 import { describe, readOptions, refuseArgument, withPath } from "../arguments.js";
 import type { Value } from "../codec.js";
 import { checkName, DIGITS, fixedWidth, inGroup } from "../names.js";
 import type { Reader, StepOptions, Writer } from "../reader-writer.js";
+import { sha256 } from "../sha256.js";
 import { decodeFromBytes, encodeToBytes, giveBack, type LentBytes, lendBytes } from "../value-bytes.js";
 
 /** The table of a run that events are kept in: one entry each. */
@@ -251,7 +251,7 @@ class Verifier {
     const { type, previousHash, hash } = eventOf(stored, sequence);
     if (!sameBytes(previousHash, this.#last)) return fault("does not follow the event before it: previousHash differs");
     const { bytes } = sealedOf(stored, sequence);
-    if (!sameBytes(hash, seal(bytes, previousHash))) return fault("is not what its hash was made over");
+    if (!sameBytes(hash, sha256(bytes, previousHash))) return fault("is not what its hash was made over");
     if (!this.#reader.has(INDEX, typeGroup(type) + key)) return fault("is missing in the index of its type");
     this.#last = hash;
     this.#countByType.set(type, (this.#countByType.get(type) ?? 0) + 1);
@@ -285,14 +285,6 @@ class Verifier {
 
 function typesOf(reader: Reader): string[] {
   return reader.keys(INDEX, { prefix: TYPES }).map((key) => key.slice(TYPES.length));
-}
-
-/** What hashing begins with, and what is begun anew for each event: making one costs as much as hashing an event does. */
-const BEGINNING = new Sha256();
-const sha256 = new Sha256();
-
-function seal(bytes: Uint8Array, previousHash: Uint8Array): Uint8Array {
-  return BEGINNING._cloneInto(sha256).update(bytes).update(previousHash).digest();
 }
 
 /** Events that can be read: of a snapshot. */
@@ -428,7 +420,7 @@ function numbered({ bytes, valueOffset, byteLength }: LentBytes, sequence: numbe
 function appendTo(writer: Writer, type: string, draft: LentBytes): LogPosition {
   const { length: sequence, hash: previousHash } = readHead(writer);
   const bytes = numbered(draft, sequence);
-  const hash = seal(bytes, previousHash);
+  const hash = sha256(bytes, previousHash);
   const key = fixedWidth(sequence);
   writer.put(TABLE, key, [bytes, previousHash, hash], undefined);
   writer.put(INDEX, HEAD, [sequence + 1, hash], undefined);
