@@ -45,6 +45,7 @@ const ABI = "^src/host/abi\\.ts$";
 const INTERFACE = "^src/host/(reader-writer|codec|value-bytes|scan|durability-mode)\\.ts$";
 const GROUND = "^src/(errors|host/(arguments|environment|names|sha256|utf8))\\.ts$";
 const PRIMITIVE = "^src/host/primitives/";
+const BESIDE_PRIMITIVES = "^src/(errors|host/(arguments|names|sha256))\\.ts$";
 const GRAPH = "^src/host/(primitives/graph-store|graph/[^/]*)\\.ts$";
 const CONTRACT = "^src/adapters/storage\\.ts$";
 /** The adapter over node:fs is of several files, which are known to it alone. */
@@ -300,14 +301,14 @@ module.exports = {
       comment: "A primitive works alike on a run, a transaction and a snapshot, and over no other primitive.",
       severity: "error",
       from: { path: PRIMITIVE, pathNot: GRAPH },
-      to: { pathNot: [INTERFACE, "^src/(errors|host/(arguments|names))\\.ts$", NPM] },
+      to: { pathNot: [INTERFACE, BESIDE_PRIMITIVES] },
     },
     {
       name: "graph-knows-the-interface-only",
       comment: "The same of the graph, which is of several files that are known to it alone.",
       severity: "error",
       from: { path: GRAPH },
-      to: { pathNot: [GRAPH, INTERFACE, "^src/(errors|host/(arguments|names))\\.ts$", NPM] },
+      to: { pathNot: [GRAPH, INTERFACE, BESIDE_PRIMITIVES] },
     },
     {
       name: "interface-looks-down",
