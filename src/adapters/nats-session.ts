@@ -431,17 +431,31 @@ export class NatsSession implements StorageSession {
  */
 export async function readSubject(subject: Subject, bytesMax = KEPT_BYTES_MAX): Promise<Fold> {
   for (let attempt = 1; ; attempt++) {
-    const fold = new Fold((_, keptBytes) => keptBytes < bytesMax);
     const end = await subject.end();
-    if (end > 0) await subject.replay(1, end, (sequence, message) => fold.take(sequence, message));
+    const fold = await readTo(end, bytesMax, (to, visit) => subject.replay(1, to, visit));
+    if (isWhole(fold)) return fold;
     // Its owner may have taken something away meanwhile.
-    const isWhole = !fold.isTorn && !fold.isDamaged;
-    if (isWhole || attempt === READS_MAX || (await subject.end()) === end) {
-      fold.refuseTorn();
-      fold.last = end;
-      return fold;
-    }
+    if (attempt < READS_MAX && (await subject.end()) !== end) continue;
+    // Any server delivers, and one that was away may hold other messages than the others have agreed on, and not know of it.
+    const sure = await readTo(end, bytesMax, (to, visit) => subject.replayByLeader(1, to, visit));
+    sure.refuseTorn();
+    return sure;
   }
+}
+
+async function readTo(
+  end: number,
+  bytesMax: number,
+  replay: (to: number, visit: (sequence: number, message: Uint8Array) => void) => Promise<void>,
+): Promise<Fold> {
+  const fold = new Fold((_, keptBytes) => keptBytes < bytesMax);
+  if (end > 0) await replay(end, (sequence, message) => fold.take(sequence, message));
+  fold.last = end;
+  return fold;
+}
+
+function isWhole(fold: Fold): boolean {
+  return !fold.isTorn && !fold.isDamaged;
 }
 
 /** What there is now, by what was read of it before; only where that does not do, all is read again. */
@@ -455,8 +469,7 @@ export async function readOn(subject: Subject, fold: Fold, bytesMax = KEPT_BYTES
     fold.take(sequence, message);
   });
   // What another owner has taken away, and the messages that say so, may be gone; so may the whole subject, and have begun anew.
-  const isWhole = end > last && !fold.isTorn && !fold.isDamaged && isOfOne;
-  return isWhole ? fold : readSubject(subject, bytesMax);
+  return end > last && isOfOne && isWhole(fold) ? fold : readSubject(subject, bytesMax);
 }
 
 function inOrder(files: Iterable<{ readonly number: number; readonly byteLength: number }>): SegmentInfo[] {

@@ -17,6 +17,37 @@ import { describeWithServer } from "./server.js";
 const LEASE_MS = 400;
 const OPTIONS: NatsOptions = { leaseMs: LEASE_MS, patienceMs: 5_000 };
 
+/** A connection over which some messages of a subject, by their places in it, are not delivered, as where a server lacks them. */
+function lacking(
+  connection: NatsConnection,
+  subject: string,
+  places: readonly number[],
+): { readonly to: NatsConnection; withheld: number } {
+  const subscribe: NatsConnection["subscribe"] = (to, options = {}) => {
+    const { callback } = options;
+    let place = 0;
+    let withheld = 0;
+    if (callback === undefined) return connection.subscribe(to, options);
+    return connection.subscribe(to, {
+      ...options,
+      callback(error, message) {
+        const reply = message?.reply?.split(".");
+        if (reply?.[1] !== "ACK" || message.subject !== subject) return callback(error, message);
+        if (places.includes(++place)) {
+          withheld++;
+          given.withheld++;
+          return;
+        }
+        // Those that are delivered are counted without a gap.
+        reply[6] = String(Number(reply[6]) - withheld);
+        callback(error, Object.create(message, { reply: { value: reply.join(".") } }));
+      },
+    });
+  };
+  const given = { to: Object.create(connection, { subscribe: { value: subscribe } }) as NatsConnection, withheld: 0 };
+  return given;
+}
+
 describeWithServer("a database on a server of NATS", () => {
   let cluster: NatsServers;
   let connection: NatsConnection;
@@ -176,6 +207,35 @@ describeWithServer("a database on a server of NATS", () => {
     expect(found.last).toBe(anew.last);
     expect(filesOf(found)).toEqual(filesOf(anew));
     expect(anew.segments.size > 0, "there is something to compare").toBe(puts > 0);
+  });
+
+  test("what the server that delivers lacks is asked of the one that leads", async () => {
+    const name = `lacking-${++names}`;
+    const db = await open(name);
+    for (let n = 0; n < 20; n++) {
+      await db.run("r").transactionAsync((tx) => tx.kv.put(`${n}`, n), { durability: "strict" });
+    }
+    await db.close();
+    const given = lacking(connection, `HOLDFAST.log.${name}`, [6, 8, 10]);
+    const again = await open(name, given.to);
+    expect(given.withheld).toBeGreaterThanOrEqual(3);
+    expect(again.run("r").kv.count()).toBe(20);
+    const lastly = Database.open({ storage: nats(given.to, name, OPTIONS), readOnly: true });
+    ends.push(() => lastly.then((reader) => reader.close()));
+    expect((await lastly).run("r").kv.count()).toBe(20);
+  });
+
+  test("what no server has any more is said to be missing", async () => {
+    const name = `missing-${++names}`;
+    const db = await open(name);
+    for (let n = 0; n < 20; n++) {
+      await db.run("r").transactionAsync((tx) => tx.kv.put(`${n}`, n), { durability: "strict" });
+    }
+    await db.close();
+    const jsm = await jetstreamManager(connection);
+    const last = await jsm.streams.getMessage("HOLDFAST", { last_by_subj: `HOLDFAST.log.${name}` });
+    expect(await jsm.streams.deleteMessage("HOLDFAST", (last?.seq as number) - 7)).toBe(true);
+    expect(await codeOf(open(name))).toBe("CORRUPTION");
   });
 
   test("an owner who was away for a lease and writes nothing is told as well", async () => {
