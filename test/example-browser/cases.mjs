@@ -159,17 +159,18 @@ async function exportAt(sandbox, least) {
   return sandbox.step();
 }
 
-/** Gives a file to be imported: what was exported, or other bytes. */
-function give(sandbox, name, bytes) {
+/** Gives a file to be imported: what was exported, or other bytes; and kills before any of it is read. */
+function give(sandbox, name, { bytes, andKill = false } = {}) {
   return sandbox.page.evaluate(
-    ([called, content]) => {
+    ([called, content, kills]) => {
       const transfer = new DataTransfer();
       transfer.items.add(new File([content ?? globalThis.exported], called));
       const input = document.getElementById("import-file");
       input.files = transfer.files;
       input.dispatchEvent(new Event("change"));
+      if (kills) document.getElementById("kill").click();
     },
-    [name, bytes],
+    [name, bytes, andKill],
   );
 }
 
@@ -179,7 +180,7 @@ async function files(sandbox) {
   await sandbox.click("start-over");
   await sandbox.untilNotice("begun anew");
   check((await sandbox.step()) === 0, "a new run is not at step 0");
-  await give(sandbox, "no-export.txt", "what is no export");
+  await give(sandbox, "no-export.txt", { bytes: "what is no export" });
   await sandbox.untilNotice("^This is no exported run");
   check((await sandbox.step()) === 0, "a file that is no export has changed the run");
   await give(sandbox, "run.holdfast");
@@ -195,15 +196,18 @@ async function files(sandbox) {
 /** Killed at any moment of an import it stays killed, and goes on from one run or the other; of what was cut off nothing stays. */
 async function killImport(sandbox) {
   const step = await exportAt(sandbox, 10);
-  for (const afterMs of [0, 5, 15, 30, 60, 100]) {
-    await give(sandbox, "run.holdfast");
-    await new Promise((resolve) => setTimeout(resolve, afterMs));
-    await sandbox.page.evaluate(() => document.getElementById("kill").click());
+  for (const afterMs of [undefined, 0, 5, 15, 30, 60, 100]) {
+    const atOnce = afterMs === undefined;
+    await give(sandbox, "run.holdfast", { andKill: atOnce });
+    if (!atOnce) {
+      await new Promise((resolve) => setTimeout(resolve, afterMs));
+      await sandbox.page.evaluate(() => document.getElementById("kill").click());
+    }
     await new Promise((resolve) => setTimeout(resolve, 600));
     const state = await stateOf(sandbox);
     if (state !== "killed") {
       // The old worker was gone already, and the new one was on its way: there was nothing that could be killed.
-      check(afterMs > 0 && state === "paused", `killed ${afterMs} ms into an import, it is ${state}`);
+      check(!atOnce && state === "paused", `killed ${afterMs ?? 0} ms into an import, it is ${state}`);
       await sandbox.click("kill");
     }
     await untilState(sandbox, "killed");

@@ -101,9 +101,13 @@ export class Session {
     this.#events.onSource(undefined);
   }
 
-  #call<N extends keyof Commands>(name: N, given: Commands[N]["takes"]): Promise<Commands[N]["returns"]> {
-    const caller = this.#alive?.caller;
-    if (caller === undefined) return Promise.reject(new Error("There is no worker. Resume starts one."));
+  /** @param caller of the worker that is meant, where it may have been killed and another one started meanwhile */
+  async #call<N extends keyof Commands>(
+    name: N,
+    given: Commands[N]["takes"],
+    caller = this.#alive?.caller,
+  ): Promise<Commands[N]["returns"]> {
+    if (caller === undefined) throw new Error("There is no worker. Resume starts one.");
     return caller.call(name, given) as Promise<Commands[N]["returns"]>;
   }
 
@@ -124,12 +128,13 @@ export class Session {
 
   /** Replaces the run by one from a file; if that does not work, the one that is there stays. */
   async import(file: Blob): Promise<Opened> {
+    const caller = this.#alive?.caller;
     const bytes = new Uint8Array(await file.arrayBuffer());
     const { kind } = placeNow();
     const place: Place = { kind, name: `sandbox-${kind}-${Date.now()}` };
-    await this.#call("fill", { place, bytes });
+    await this.#call("fill", { place, bytes }, caller);
     localStorage.setItem(keyOf(kind), place.name);
-    await this.#call("close", {});
+    await this.#call("close", {}, caller);
     return this.start();
   }
 }
