@@ -7,7 +7,9 @@
  *  - what goes on in several messages takes effect with the last of them; what was broken off, by a death or for want of room, has
  *    never been there, and whatever comes next goes on from before it;
  *  - messages before the first that still counts may be missing, all or some, once a later one says that they are forgotten;
- *  - a file that is there and lacks bytes is said to be damaged, never read as shorter; so is a log that lacks anything else.
+ *  - a file that is there and lacks bytes is said to be damaged, never read as shorter; so is a log that lacks anything else;
+ *  - what stands before a takeover and was not seen by it is in doubt: it came while the database was taken over, or only the server
+ *    that has shown it holds it.
  */
 import { HoldfastError } from "../errors.js";
 import { countAfter, decodeFrame, FRAME_BYTES, type Frame, isAfter, OPERATIONS } from "./nats-frames.js";
@@ -36,6 +38,16 @@ export interface CheckpointFile {
   state: "begun" | "there" | "removed";
 }
 
+/** A takeover before which something stands that it has not seen. */
+export interface Doubt {
+  /** The sequence of the takeover. */
+  readonly sequence: number;
+  /** The sequence behind the last message that it has seen. */
+  readonly behind: number;
+  /** The sequence of the message that was shown before it. */
+  readonly last: number;
+}
+
 /** What was begun and goes on in the next message. */
 interface Unfinished {
   readonly first: number;
@@ -61,6 +73,7 @@ export class Fold {
   #count = 0;
   /** The last message before which one is missing. */
   #gapAt = 0;
+  readonly #doubts: Doubt[] = [];
 
   /** @param keepsBytes whether the bytes of a segment are kept, where so many of others are */
   constructor(keepsBytes: (segment: number, keptBytes: number) => boolean) {
@@ -73,10 +86,13 @@ export class Fold {
    */
   take(sequence: number, message: Uint8Array): void {
     const frame = decodeFrame(message, sequence);
-    const isFirst = this.last === 0;
+    const { last } = this;
     this.last = sequence;
-    if (!isFirst && !this.#counts(frame)) return;
-    if (!isFirst && !this.#isNext(frame)) this.#gapAt = sequence;
+    if (frame.operation === OPERATIONS.own && frame.at > 0 && last >= frame.at) {
+      this.#doubts.push({ sequence, behind: frame.at, last });
+    }
+    if (last > 0 && !this.#counts(frame)) return;
+    if (last > 0 && !this.#isNext(frame, last)) this.#gapAt = sequence;
     this.writer = frame.writer;
     this.#count = frame.count;
     this.epoch = frame.epoch;
@@ -115,6 +131,12 @@ export class Fold {
     return this.#gapAt > this.first;
   }
 
+  /** What is in doubt of what still counts. */
+  get doubts(): readonly Doubt[] {
+    const { first } = this;
+    return this.#doubts.filter(({ sequence }) => sequence > first);
+  }
+
   /** Whether a file that is there lacks bytes. */
   get isDamaged(): boolean {
     return [...this.segments.values()].some(({ damagedAt }) => damagedAt !== undefined);
@@ -134,10 +156,10 @@ export class Fold {
     return writer === this.writer && isAfter(count, this.#count);
   }
 
-  /** Whether nothing is known to stand between the last message and this one. */
-  #isNext({ writer, count, operation }: Frame): boolean {
+  /** Whether nothing is known to stand between the last message, which has that sequence, and this one. */
+  #isNext({ writer, count, operation, at }: Frame, last: number): boolean {
     if (writer === this.writer) return count === countAfter(this.#count);
-    return operation === OPERATIONS.own && count === 1;
+    return operation === OPERATIONS.own && count === 1 && at <= last + 1;
   }
 
   #apply({ first, frame, bodies, byteLength }: Unfinished, last: number): void {

@@ -8,7 +8,8 @@
  *     4   4   epoch of the owner
  *     8   4   number of the segment or checkpoint
  *     12  4   the owner's count of its messages
- *     16  8   where the bytes go in the file; of a cut and of a finished checkpoint how long it is; of what is forgotten the end
+ *     16  8   where the bytes go in the file; of a cut and of a finished checkpoint how long it is; of what is forgotten the end; of a
+ *             takeover the sequence behind the last message that its owner has seen
  *     24  8   a number that the owner has drawn for this session
  *
  * All little-endian. Who wrote a message and as which of its own (bytes 12 to 15 and 24 to 31) is what a writer knows it by when the

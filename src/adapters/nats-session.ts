@@ -116,37 +116,47 @@ export class NatsSession implements StorageSession {
   async #bytesOf(segment: number): Promise<Uint8Array> {
     const file = this.#fold.segment(segment);
     if (file === undefined) throw noSuchFile("segment", segment);
-    if (file.parts === undefined) await this.#fetch(file);
-    if (file.parts === undefined) throw noSuchFile("segment", file.number);
-    if (file.parts.length !== 1) file.parts = [joined(file.parts)];
-    return file.parts[0] as Uint8Array;
+    const parts = file.parts ?? (await this.#fetch(file));
+    if (parts.length === 1) return parts[0] as Uint8Array;
+    const bytes = joined(parts);
+    // Unless something was appended meanwhile.
+    if (file.parts === parts) file.parts = [bytes];
+    return bytes;
   }
 
-  /** Fetches the bytes of a segment, and of those behind it as far as there is room: who reads one reads on, and each costs a question. */
-  async #fetch(file: LogFile): Promise<void> {
+  /**
+   * Fetches the bytes of a segment, and of those behind it as far as there is room: who reads one reads on, and each costs a question.
+   * @throws HoldfastError `CORRUPTION` where something of it is missing; `STORE_FAILED` where it is not there any more
+   */
+  async #fetch(file: LogFile): Promise<Uint8Array[]> {
     this.#letGo();
-    const wanted: LogFile[] = [];
+    const wanted = new Map<number, number>();
+    let last = 0;
     let bytes = 0;
-    for (const { number } of inOrder(this.#fold.segments.values())) {
+    for (const { number, byteLength } of inOrder(this.#fold.segments.values())) {
       if (number < file.number || bytes >= KEPT_BYTES_MAX) continue;
-      const each = this.#fold.segments.get(number) as LogFile;
-      wanted.push(each);
-      bytes += each.byteLength;
+      wanted.set(number, byteLength);
+      last = Math.max(last, this.#fold.segments.get(number)?.last ?? 0);
+      bytes += byteLength;
     }
-    const numbers = new Set(wanted.map(({ number }) => number));
-    const again = new Fold((number) => numbers.has(number));
-    const last = Math.max(...wanted.map((each) => each.last));
+    const span: Span = { from: file.first, to: last, keepsBytes: (number) => wanted.has(number) };
+    let again: Fold;
     try {
-      await this.#subject.replay(file.first, last, (sequence, message) => again.take(sequence, message));
+      again = await readShown(this.#subject, span);
+      const isAsKnown = again.segments.get(file.number)?.byteLength === wanted.get(file.number);
+      if (!(isAsKnown && (await holds(this.#subject, again)))) again = await readAgreed(this.#subject, span);
     } catch (error) {
       throw failure("read", error);
     }
-    file.parts = again.segment(file.number)?.parts;
-    for (const each of wanted) {
-      const found = again.segments.get(each.number);
+    const parts = again.segment(file.number)?.parts;
+    if (parts === undefined) throw noSuchFile("segment", file.number);
+    for (const [number, byteLength] of wanted) {
+      const [known, found] = [this.#fold.segments.get(number), again.segments.get(number)];
+      if (known === undefined || found?.damagedAt !== undefined || found?.byteLength !== byteLength) continue;
       // What was appended meanwhile is not among them.
-      if (found?.damagedAt === undefined && found?.byteLength === each.byteLength) each.parts ??= found.parts;
+      if (known.byteLength === byteLength) known.parts ??= found.parts;
     }
+    return parts;
   }
 
   #letGo(): void {
@@ -425,6 +435,13 @@ export class NatsSession implements StorageSession {
   }
 }
 
+/** From which message to which a subject is read, and of which segments the bytes are kept. */
+interface Span {
+  readonly from: number;
+  readonly to: number;
+  readonly keepsBytes: (segment: number, keptBytes: number) => boolean;
+}
+
 /**
  * Reads a subject from its beginning to its end, with the bytes of segments as far as they are kept.
  * @throws HoldfastError `CORRUPTION`, `UNSUPPORTED`, `STORE_FAILED`
@@ -432,30 +449,46 @@ export class NatsSession implements StorageSession {
 export async function readSubject(subject: Subject, bytesMax = KEPT_BYTES_MAX): Promise<Fold> {
   for (let attempt = 1; ; attempt++) {
     const end = await subject.end();
-    const fold = await readTo(end, bytesMax, (to, visit) => subject.replay(1, to, visit));
-    if (isWhole(fold)) return fold;
+    const span: Span = { from: 1, to: end, keepsBytes: (_, keptBytes) => keptBytes < bytesMax };
+    const shown = await readShown(subject, span);
+    if (await holds(subject, shown)) return shown;
     // Its owner may have taken something away meanwhile.
-    if (attempt < READS_MAX && (await subject.end()) !== end) continue;
-    // Any server delivers, and one that was away may hold other messages than the others have agreed on, and not know of it.
-    const sure = await readTo(end, bytesMax, (to, visit) => subject.replayByLeader(1, to, visit));
-    sure.refuseTorn();
-    return sure;
+    const isStill = async (): Promise<boolean> => attempt === READS_MAX || (await subject.end()) === end;
+    if (!(await isStill())) continue;
+    const agreed = await readAgreed(subject, span);
+    if (!isWhole(agreed) && !(await isStill())) continue;
+    agreed.refuseTorn();
+    return agreed;
   }
 }
 
-async function readTo(
-  end: number,
-  bytesMax: number,
-  replay: (to: number, visit: (sequence: number, message: Uint8Array) => void) => Promise<void>,
-): Promise<Fold> {
-  const fold = new Fold((_, keptBytes) => keptBytes < bytesMax);
-  if (end > 0) await replay(end, (sequence, message) => fold.take(sequence, message));
-  fold.last = end;
+/** What any of the servers shows: one that was away may hold other messages than the others have agreed on, and not know of it. */
+async function readShown(subject: Subject, { from, to, keepsBytes }: Span): Promise<Fold> {
+  const fold = new Fold(keepsBytes);
+  if (to > 0) await subject.replay(from, to, (sequence, message) => fold.take(sequence, message));
+  fold.last = to;
+  return fold;
+}
+
+/** What the one that leads does, which takes longer. */
+async function readAgreed(subject: Subject, { from, to, keepsBytes }: Span): Promise<Fold> {
+  const fold = new Fold(keepsBytes);
+  await subject.replayByLeader(from, to, (sequence, message) => fold.take(sequence, message));
+  fold.last = to;
   return fold;
 }
 
 function isWhole(fold: Fold): boolean {
   return !fold.isTorn && !fold.isDamaged;
+}
+
+/** Whether nothing is missing of what was shown, and nothing among it that the servers have not agreed on. */
+async function holds(subject: Subject, fold: Fold): Promise<boolean> {
+  if (!isWhole(fold)) return false;
+  for (const { behind, sequence, last } of fold.doubts) {
+    if ((await subject.lastBetween(behind, sequence)) !== last) return false;
+  }
+  return true;
 }
 
 /** What there is now, by what was read of it before; only where that does not do, all is read again. */

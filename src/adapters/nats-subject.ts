@@ -167,11 +167,17 @@ export class Subject {
       next = Math.max(next, seq + 1);
       return next > to;
     };
+    const { subject, patienceMs } = this.#place;
+    const what = `Cannot read ${subject}`;
     while (next <= to) {
       const before = next;
-      await insist(`Cannot read ${this.#place.subject}`, this.#place.patienceMs, () => this.#deliver(next, take));
-      // Nothing came: what was there to the end has been taken away meanwhile, or the server was slow.
-      if (next === before && (await this.end()) < next) return;
+      await insist(what, patienceMs, () => this.#deliver(next, take));
+      if (next > before) continue;
+      // What was there to the end has been taken away meanwhile, or the server was slow, or does not hold what the others do.
+      const found = await insist(what, patienceMs, () => this.#after(next - 1));
+      if (found === undefined || found.seq > to) return;
+      visit(found.seq, found.data);
+      next = found.seq + 1;
     }
   }
 
@@ -191,6 +197,15 @@ export class Subject {
       visit(next.seq, next.data);
       at = next.seq;
     }
+  }
+
+  /** The sequence of the last message from one sequence on and before another, as the server that leads has it; 0 where there is none. */
+  async lastBetween(from: number, before: number): Promise<number> {
+    let last = 0;
+    await this.replayByLeader(from, before - 1, (sequence) => {
+      last = sequence;
+    });
+    return last;
   }
 
   /** Has messages from a sequence on delivered, until that is enough, or none comes any more. */

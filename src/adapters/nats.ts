@@ -253,7 +253,7 @@ async function takeOver(
     if (fold.epoch >= EPOCH_MAX) throw new Error("The database has used up its epochs; export it and import it anew");
     subject.follow(fold.last, fold.epoch + 1);
     try {
-      fold.last = (await subject.write(OPERATIONS.own, 0, 0, NOTHING)).last;
+      fold.last = (await subject.write(OPERATIONS.own, 0, fold.last + 1, NOTHING)).last;
       return { subject, fold };
     } catch (error) {
       if (!(error instanceof Overtaken) || attempt === ATTEMPTS_MAX) throw error;

@@ -9,6 +9,7 @@ import { type NatsOptions, nats, removeNats } from "../../src/adapters/nats.js";
 import type { Fold } from "../../src/adapters/nats-fold.js";
 import { readOn, readSubject } from "../../src/adapters/nats-session.js";
 import { Subject } from "../../src/adapters/nats-subject.js";
+import type { StorageSession } from "../../src/adapters/storage.js";
 import { Database, HoldfastError } from "../../src/index.js";
 import { type NatsServers, startNatsServers } from "../support/nats-servers.mjs";
 import { Wire } from "./proxy.js";
@@ -17,34 +18,46 @@ import { describeWithServer } from "./server.js";
 const LEASE_MS = 400;
 const OPTIONS: NatsOptions = { leaseMs: LEASE_MS, patienceMs: 5_000 };
 
-/** A connection over which some messages of a subject, by their places in it, are not delivered, as where a server lacks them. */
-function lacking(
+interface Shown {
+  readonly seq: number;
+  readonly data: Uint8Array;
+}
+
+/** A connection over which some messages of a subject are not delivered and others are, as where a server holds others than it should. */
+function showing(
   connection: NatsConnection,
   subject: string,
-  places: readonly number[],
-): { readonly to: NatsConnection; withheld: number } {
+  { without = [], besides = [] }: { without?: readonly number[]; besides?: readonly Shown[] },
+): { readonly to: NatsConnection; withheld: number; shown: number } {
   const subscribe: NatsConnection["subscribe"] = (to, options = {}) => {
     const { callback } = options;
     let place = 0;
-    let withheld = 0;
+    let from = 0;
     if (callback === undefined) return connection.subscribe(to, options);
     return connection.subscribe(to, {
       ...options,
       callback(error, message) {
         const reply = message?.reply?.split(".");
         if (reply?.[1] !== "ACK" || message.subject !== subject) return callback(error, message);
-        if (places.includes(++place)) {
-          withheld++;
-          given.withheld++;
-          return;
+        const give = ({ seq, data }: Shown): void => {
+          // Those that are delivered are counted without a gap.
+          const as = reply.with(5, `${seq}`).with(6, `${++place}`).join(".");
+          callback(error, Object.create(message, { reply: { value: as }, data: { value: data } }));
+        };
+        const seq = Number(reply[5]);
+        for (const each of besides) {
+          if (each.seq <= from || each.seq >= seq) continue;
+          given.shown++;
+          give(each);
         }
-        // Those that are delivered are counted without a gap.
-        reply[6] = String(Number(reply[6]) - withheld);
-        callback(error, Object.create(message, { reply: { value: reply.join(".") } }));
+        from = seq;
+        if (without.includes(seq)) given.withheld++;
+        else give({ seq, data: message.data });
       },
     });
   };
-  const given = { to: Object.create(connection, { subscribe: { value: subscribe } }) as NatsConnection, withheld: 0 };
+  const to = Object.create(connection, { subscribe: { value: subscribe } }) as NatsConnection;
+  const given = { to, withheld: 0, shown: 0 };
   return given;
 }
 
@@ -87,6 +100,12 @@ describeWithServer("a database on a server of NATS", () => {
       return wired.close();
     });
     return { wire, wired };
+  };
+
+  /** The last message of a database. */
+  const lastOf = async (name: string): Promise<Shown> => {
+    const query = { last_by_subj: `HOLDFAST.log.${name}` };
+    return (await (await jetstreamManager(connection)).streams.getMessage("HOLDFAST", query)) as Shown;
   };
 
   const strictly = async (db: Database): Promise<unknown> =>
@@ -209,20 +228,90 @@ describeWithServer("a database on a server of NATS", () => {
     expect(anew.segments.size > 0, "there is something to compare").toBe(puts > 0);
   });
 
-  test("what the server that delivers lacks is asked of the one that leads", async () => {
+  test.each([
+    ["in the middle", [4, 6, 8]],
+    ["at the end", [0, 1]],
+  ])("what the server that delivers lacks %s is asked of the one that leads", async (_, behind) => {
     const name = `lacking-${++names}`;
     const db = await open(name);
     for (let n = 0; n < 20; n++) {
       await db.run("r").transactionAsync((tx) => tx.kv.put(`${n}`, n), { durability: "strict" });
     }
     await db.close();
-    const given = lacking(connection, `HOLDFAST.log.${name}`, [6, 8, 10]);
+    const { seq } = await lastOf(name);
+    const without = behind.map((count) => seq - count);
+    const given = showing(connection, `HOLDFAST.log.${name}`, { without });
+    const reader = await Database.open({ storage: nats(given.to, name, OPTIONS), readOnly: true });
+    ends.push(() => reader.close());
+    expect(reader.run("r").kv.count()).toBe(20);
+    expect(given.withheld).toBeGreaterThanOrEqual(without.length);
     const again = await open(name, given.to);
-    expect(given.withheld).toBeGreaterThanOrEqual(3);
     expect(again.run("r").kv.count()).toBe(20);
-    const lastly = Database.open({ storage: nats(given.to, name, OPTIONS), readOnly: true });
-    ends.push(() => lastly.then((reader) => reader.close()));
-    expect((await lastly).run("r").kv.count()).toBe(20);
+  });
+
+  test("what is fetched once more is asked of the one that leads, too, where the server that delivers lacks some of it", async () => {
+    const name = `fetched-${++names}`;
+    const writes = async (key: string): Promise<void> => {
+      const db = await open(name);
+      for (let n = 0; n < 10; n++) await db.run("r").transactionAsync((tx) => tx.kv.put(`${key} ${n}`, n));
+      await db.close();
+    };
+    const contents = async (session: StorageSession): Promise<unknown> => {
+      const read: unknown[] = [];
+      for (const { number, byteLength } of await session.segments()) {
+        const bytes = new Uint8Array(byteLength);
+        read.push([number, await session.read(number, 0, bytes), bytes]);
+      }
+      return read;
+    };
+    await writes("first");
+    const without: number[] = [];
+    const given = showing(connection, `HOLDFAST.log.${name}`, { without });
+    const reader = await nats(given.to, name, OPTIONS).open({ readOnly: true });
+    ends.push(() => reader.close());
+    await writes("second");
+    const { seq } = await lastOf(name);
+    without.push(seq - 3, seq - 5);
+    const found = await contents(reader);
+    expect(given.withheld, "it was read, and fetched").toBeGreaterThanOrEqual(2 * without.length);
+    const whole = await nats(connection, name, OPTIONS).open({ readOnly: true });
+    ends.push(() => whole.close());
+    expect(found).toEqual(await contents(whole));
+  });
+
+  test.each([
+    ["who has written", true],
+    ["who died at once", false],
+  ])("what only the server that delivers has from before an owner %s is not read", async (_, writes) => {
+    const name = `besides-${++names}`;
+    const put = (db: Database, key: string): Promise<unknown> =>
+      db.run("r").transactionAsync((tx) => tx.kv.put(key, 1), { durability: "strict" });
+    const { wire, wired } = await overWire();
+    const first = await open(name, wired);
+    for (let n = 0; n < 5; n++) await put(first, `${n}`);
+    await put(first, "stale");
+    // The others have not agreed on that one.
+    const stale = await lastOf(name);
+    const jsm = await jetstreamManager(connection);
+    expect(await jsm.streams.deleteMessage("HOLDFAST", stale.seq)).toBe(true);
+    wire.silence();
+    if (writes) {
+      const second = await open(name);
+      await put(second, "fresh");
+      await second.close();
+    } else {
+      const second = await nats(connection, name, OPTIONS).open({ readOnly: false });
+      await second.close();
+    }
+    const given = showing(connection, `HOLDFAST.log.${name}`, { besides: [stale] });
+    for (const readOnly of [true, false]) {
+      const db = await Database.open({ storage: nats(given.to, name, OPTIONS), readOnly });
+      ends.push(() => db.close());
+      expect(db.run("r").kv.get("stale")).toBeUndefined();
+      expect(db.run("r").kv.count()).toBe(writes ? 6 : 5);
+    }
+    expect(given.shown).toBeGreaterThanOrEqual(2);
+    wire.cut();
   });
 
   test("what no server has any more is said to be missing", async () => {
@@ -233,8 +322,7 @@ describeWithServer("a database on a server of NATS", () => {
     }
     await db.close();
     const jsm = await jetstreamManager(connection);
-    const last = await jsm.streams.getMessage("HOLDFAST", { last_by_subj: `HOLDFAST.log.${name}` });
-    expect(await jsm.streams.deleteMessage("HOLDFAST", (last?.seq as number) - 7)).toBe(true);
+    expect(await jsm.streams.deleteMessage("HOLDFAST", (await lastOf(name)).seq - 7)).toBe(true);
     expect(await codeOf(open(name))).toBe("CORRUPTION");
   });
 

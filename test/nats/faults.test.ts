@@ -8,6 +8,7 @@ import { type NatsServers, startNatsServers } from "../support/nats-servers.mjs"
 import { Ledger } from "./ledger.js";
 import { check, endOwners, Owner } from "./owners.js";
 import { describeWithServer } from "./server.js";
+import { failWithViews } from "./views.js";
 
 const LEASE_MS = 1_000;
 /** What a write may have to wait for: two elections, each of which is begun anew where processors are busy with other things. */
@@ -33,6 +34,8 @@ describeWithServer("a cluster of three servers of NATS", () => {
     const connection = await cluster.connect();
     try {
       return await check(ledger, connection, runs, LEASE_MS);
+    } catch (error) {
+      return await failWithViews(connection, runs, error);
     } finally {
       await connection.close();
     }

@@ -57,8 +57,19 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "counts what one who was overtaken has still written",
-    changes: [{ file: "nats-fold.ts", from: "if (!isFirst && !this.#counts(frame)) return;", to: "" }],
+    changes: [{ file: "nats-fold.ts", from: "if (last > 0 && !this.#counts(frame)) return;", to: "" }],
     caughtBy: ["fence.test.ts", "what one who was overtaken"],
+  },
+  {
+    name: "reads what only one of the servers holds",
+    changes: [
+      {
+        file: "nats-session.ts",
+        from: "if ((await subject.lastBetween(behind, sequence)) !== last) return false;",
+        to: "",
+      },
+    ],
+    caughtBy: ["adapter.test.ts", "what only the server that delivers has from before an owner who died"],
   },
   {
     name: "lets go of nothing that is asked for elsewhere",

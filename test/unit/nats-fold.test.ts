@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Fold } from "../../src/adapters/nats-fold.js";
-import { encodeFrame, type Frame, OPERATIONS } from "../../src/adapters/nats-frames.js";
+import { decodeFrame, encodeFrame, FRAME_BYTES, type Frame, OPERATIONS } from "../../src/adapters/nats-frames.js";
 import { HoldfastError } from "../../src/index.js";
 
 const WRITER = 7n;
@@ -13,17 +13,22 @@ interface Message {
   readonly message: Uint8Array;
 }
 
-/** Writes messages as an owner would, and keeps plain files beside. */
+/** Writes messages as owners would, and keeps plain files beside. */
 class PlainFiles {
   readonly messages: Message[] = [];
   readonly files = new Map<number, number[]>();
+  readonly #isAlone: boolean;
   #count = 0;
   #sequence = 0;
   #epoch = 1;
 
+  /** @param isAlone whether nobody else writes to the stream */
+  constructor(isAlone = false) {
+    this.#isAlone = isAlone;
+  }
+
   #publish(frame: Pick<Frame, "operation" | "file" | "at"> & { more?: boolean }, body: Uint8Array): void {
-    // Others write to the stream, too.
-    this.#sequence += 1 + (this.#count % 3);
+    this.#sequence += this.#isAlone ? 1 : 1 + ((this.#count + 1) % 3);
     const by = { epoch: this.#epoch, count: ++this.#count, writer: WRITER + BigInt(this.#epoch) };
     const whole = { more: false, ...by, ...frame };
     this.messages.push({ sequence: this.#sequence, message: encodeFrame(whole, body) });
@@ -33,7 +38,7 @@ class PlainFiles {
   own(): void {
     this.#epoch++;
     this.#count = 0;
-    this.#publish({ operation: OPERATIONS.own, file: 0, at: 0 }, new Uint8Array(0));
+    this.#publish({ operation: OPERATIONS.own, file: 0, at: this.#sequence + 1 }, new Uint8Array(0));
   }
 
   write(
@@ -61,13 +66,15 @@ const action = fc.oneof(
   fc.record({ kind: fc.constant("broken" as const), body: fc.array(fc.nat(255), { minLength: 30, maxLength: 40 }) }),
   fc.record({ kind: fc.constant("cut" as const), part: fc.double({ min: 0, max: 1, noNaN: true }) }),
   fc.record({ kind: fc.constant("remove" as const) }),
+  fc.record({ kind: fc.constant("own" as const) }),
 );
 
 function written(
   actions: readonly (typeof action extends fc.Arbitrary<infer T> ? T : never)[],
   partBytes: number,
+  isAlone = false,
 ): PlainFiles {
-  const plain = new PlainFiles();
+  const plain = new PlainFiles(isAlone);
   const { files } = plain;
   let current = 0;
   for (const each of actions) {
@@ -76,6 +83,8 @@ function written(
       current++;
       plain.write(OPERATIONS.create, current, 0, each.body, partBytes);
       files.set(current, [...each.body]);
+    } else if (each.kind === "own") {
+      plain.own();
     } else if (file === undefined) {
     } else if (each.kind === "append") {
       plain.write(OPERATIONS.append, current, file.length, each.body, partBytes);
@@ -165,6 +174,52 @@ describe("the files of a subject", () => {
     );
   });
 
+  test("are in doubt where something stands before a takeover that it has not seen, as far as that still counts", () => {
+    fc.assert(
+      fc.property(fc.array(action, { minLength: 1, maxLength: 40 }), fc.nat(), (actions, seed) => {
+        const { messages } = written(actions, 50);
+        expect(folded(messages).doubts).toEqual([]);
+        const owns = messages.flatMap(({ message }, at) =>
+          at > 0 && decodeFrame(message, 0).operation === OPERATIONS.own ? [at] : [],
+        );
+        const at = owns[seed % Math.max(owns.length, 1)];
+        fc.pre(at !== undefined);
+        const [before, own] = messages.slice(at - 1) as [Message, Message];
+        const frame = decodeFrame(before.message, before.sequence);
+        const late = {
+          ...frame,
+          operation: OPERATIONS.create,
+          file: 1_000,
+          at: 0,
+          more: false,
+          count: frame.count + 1,
+        };
+        const stale = { sequence: own.sequence - 1, message: encodeFrame(late, Uint8Array.of(1)) };
+        const fold = folded(messages.toSpliced(at, 0, stale));
+        expect(fold.isTorn).toBe(false);
+        const doubt = { sequence: own.sequence, behind: before.sequence + 1, last: stale.sequence };
+        expect(fold.doubts).toEqual(own.sequence > fold.first ? [doubt] : []);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("are the same where takeovers do not say what they have seen, as those of older releases", () => {
+    fc.assert(
+      fc.property(fc.array(action, { maxLength: 40 }), (actions) => {
+        const plain = written(actions, 50);
+        const older = plain.messages.map(({ sequence, message }) => {
+          const frame = decodeFrame(message, sequence);
+          const at = frame.operation === OPERATIONS.own ? 0 : frame.at;
+          return { sequence, message: encodeFrame({ ...frame, at }, message.subarray(FRAME_BYTES)) };
+        });
+        const fold = folded(older);
+        expect([fold.isTorn, fold.doubts]).toEqual([false, []]);
+        expect(contentsOf(fold)).toEqual([...plain.files]);
+      }),
+    );
+  });
+
   test("are the same where messages stand twice, and where one who was overtaken has still written", () => {
     fc.assert(
       fc.property(
@@ -172,7 +227,7 @@ describe("the files of a subject", () => {
         fc.integer({ min: 1, max: 50 }),
         fc.nat(),
         (actions, part, seed) => {
-          const plain = written(actions, part);
+          const plain = written(actions, part, true);
           const from = plain.messages.length;
           plain.own();
           for (const [at, size] of [30, 20].entries()) {
