@@ -2,7 +2,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { setTimeout as pause } from "node:timers/promises";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { Fleet } from "../../src/fleet/fleet.js";
+import { Fleet, type FleetRun } from "../../src/fleet/fleet.js";
+import { HoldfastError } from "../../src/index.js";
 import type { Ledger } from "./ledger.js";
 
 const OPEN_MS_MAX = 120_000;
@@ -101,6 +102,18 @@ export async function endOwners(): Promise<void> {
   await Promise.all([...alive].map((owner) => owner.kill()));
 }
 
+/** Takes a run; servers may be away for longer than a fleet has patience with them. */
+async function taken(fleet: Fleet, id: string): Promise<FleetRun> {
+  const endMs = performance.now() + OPEN_MS_MAX;
+  for (;;) {
+    try {
+      return await fleet.acquire(id, { waitMs: OPEN_MS_MAX });
+    } catch (error) {
+      if (!HoldfastError.is(error, "STORE_FAILED") || performance.now() > endMs) throw error;
+    }
+  }
+}
+
 /** Reads runs as the next owner finds them, and compares them with the ledger; how many commits they have. */
 export async function check(
   ledger: Ledger,
@@ -111,7 +124,7 @@ export async function check(
   await using fleet = await Fleet.open(connection, { leaseMs });
   let commits = 0;
   for (const id of runs) {
-    await using run = await fleet.acquire(id, { waitMs: OPEN_MS_MAX });
+    await using run = await taken(fleet, id);
     commits += ledger.check(id, run);
   }
   return commits;
