@@ -60,6 +60,7 @@ async function work(id) {
         tx.events.append("commit", { n: next, owner, padding: PADDING });
       });
     } catch (error) {
+      console.error(`a commit of ${id} was refused:`, error);
       say(`refused ${id} ${error.code}`);
       return;
     }
