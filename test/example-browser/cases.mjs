@@ -196,8 +196,8 @@ async function files(sandbox) {
 /** Killed at any moment of an import it stays killed, and goes on from one run or the other; of what was cut off nothing stays. */
 async function killImport(sandbox) {
   const step = await exportAt(sandbox, 10);
-  for (const afterMs of [undefined, 0, 5, 15, 30, 60, 100]) {
-    const atOnce = afterMs === undefined;
+  for (const afterMs of ["no", 0, 5, 15, 30, 60, 100]) {
+    const atOnce = afterMs === "no";
     await give(sandbox, "run.holdfast", { andKill: atOnce });
     if (!atOnce) {
       await new Promise((resolve) => setTimeout(resolve, afterMs));
@@ -207,7 +207,7 @@ async function killImport(sandbox) {
     const state = await stateOf(sandbox);
     if (state !== "killed") {
       // The old worker was gone already, and the new one was on its way: there was nothing that could be killed.
-      check(!atOnce && state === "paused", `killed ${afterMs ?? 0} ms into an import, it is ${state}`);
+      check(afterMs > 0 && state === "paused", `killed ${afterMs} ms into an import, it is ${state}`);
       await sandbox.click("kill");
     }
     await untilState(sandbox, "killed");

@@ -110,6 +110,7 @@ async function taken(fleet: Fleet, id: string): Promise<FleetRun> {
       return await fleet.acquire(id, { waitMs: OPEN_MS_MAX });
     } catch (error) {
       if (!HoldfastError.is(error, "STORE_FAILED") || performance.now() > endMs) throw error;
+      await pause(100);
     }
   }
 }
