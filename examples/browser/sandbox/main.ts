@@ -231,6 +231,7 @@ on(page.importFile, "change", async () => {
   page.importFile.value = "";
   if (file === undefined) return;
   const opened = await session.import(file);
+  inspector.reset();
   showFacts(opened);
   show(opened.standing);
   notice(`Imported ${file.name}: a run at step ${opened.standing.step}.`, "good");

@@ -14,7 +14,7 @@ export interface Place {
 
 /** Every command, what it takes and what it returns. */
 export interface Commands {
-  /** The port is the inspector's. */
+  /** Opens a place, and lets go of the one that was open. The port is the inspector's. */
   open: { takes: { place: Place; paceMs: number; port: MessagePort }; returns: Opened };
   go: { takes: object; returns: Standing };
   pause: { takes: object; returns: Standing };
@@ -22,11 +22,13 @@ export interface Commands {
   mode: { takes: { mode: DurabilityName }; returns: Standing };
   startOver: { takes: object; returns: Standing };
   export: { takes: object; returns: Uint8Array[] };
-  /** Fills a new place with what was exported, and closes it; throws unless the agent's run is in it. The database that is open stays. */
+  /**
+   * Fills a new place with what was exported, and keeps it for the next `open`, so that nobody else gets it meanwhile; throws unless
+   * the agent's run is in it. The database that is open stays.
+   */
   fill: { takes: { place: Place; bytes: Uint8Array }; returns: unknown };
   /** Removes what the sandbox has left in every other place of that kind: imports that were cut off, and what they have replaced. */
   tidy: { takes: { place: Place }; returns: unknown };
-  close: { takes: object; returns: unknown };
 }
 
 export interface Opened {

@@ -1,7 +1,7 @@
 /**
  * The page's hold on the worker: starts one, tells it what to do, kills it, and starts another. What it keeps true: there is one
- * worker at most; where the database is stands in the page's own storage, and moves to another place only once that is whole, and
- * before the old one is let go of. So whoever holds the place that stands there may remove all others.
+ * worker at most; where the database is stands in the page's own storage, and moves to another place only once that is whole, while
+ * the worker has the old one and the new one open. So whoever holds the place that stands there may remove all others.
  */
 import type { DurabilityName } from "holdfast";
 import { Caller } from "../inspector/link";
@@ -19,8 +19,8 @@ export interface SessionEvents {
 interface Alive {
   readonly worker: Worker;
   readonly caller: Caller;
-  readonly source: RemoteSource;
-  readonly port: MessagePort;
+  /** Ends what the inspector asks of the database that is open. */
+  unlink: () => void;
 }
 
 /** Where there is no origin private file system, or it is not wanted, the database is in IndexedDB. */
@@ -57,31 +57,44 @@ export class Session {
     const opened = await this.#startAt(place);
     // It was moved while this one waited for it.
     if (placeNow().name !== place.name) return this.start();
-    this.#call("tidy", { place }).catch(() => {});
+    this.#tidy(place);
     return opened;
   }
 
   async #startAt(place: Place): Promise<Opened> {
     this.kill();
     const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "agent" });
-    const { port1, port2 } = new MessageChannel();
-    const alive: Alive = {
-      worker,
-      caller: new Caller(worker, (news) => this.#events.onNews(news as News)),
-      source: new RemoteSource(port1),
-      port: port1,
-    };
+    const caller = new Caller(worker, (news) => this.#events.onNews(news as News));
+    const alive: Alive = { worker, caller, unlink: () => {} };
     this.#alive = alive;
     worker.addEventListener("error", () => {
       if (this.#alive !== alive) return;
       this.kill();
       this.#events.onNews({ failed: { message: "The worker could not be loaded, or has broken down. Try again." } });
     });
+    return this.#openAt(place, alive);
+  }
+
+  /** Has the worker open a place, and let go of the one that it has; the inspector looks at the new one. */
+  async #openAt(place: Place, alive: Alive): Promise<Opened> {
+    const { port1, port2 } = new MessageChannel();
+    const source = new RemoteSource(port1);
+    const unlinkBefore = alive.unlink;
+    const unlink = () => {
+      source.close();
+      port1.close();
+    };
+    alive.unlink = () => {
+      unlinkBefore();
+      unlink();
+    };
     port1.start();
     try {
       const given = { place, paceMs: this.paceMs, port: port2 };
       const opened = (await alive.caller.call("open", given, [port2])) as Opened;
-      this.#events.onSource(alive.source);
+      this.#events.onSource(source);
+      unlinkBefore();
+      alive.unlink = unlink;
       return opened;
     } catch (error) {
       if (this.#alive === alive) this.kill();
@@ -96,19 +109,22 @@ export class Session {
     this.#alive = undefined;
     alive.worker.terminate();
     alive.caller.close();
-    alive.source.close();
-    alive.port.close();
+    alive.unlink();
     this.#events.onSource(undefined);
   }
 
-  /** @param caller of the worker that is meant, where it may have been killed and another one started meanwhile */
+  #living(): Alive {
+    if (this.#alive === undefined) throw new Error("There is no worker. Resume starts one.");
+    return this.#alive;
+  }
+
+  /** @param alive the worker that is meant, where it may have been killed and another one started meanwhile */
   async #call<N extends keyof Commands>(
     name: N,
     given: Commands[N]["takes"],
-    caller = this.#alive?.caller,
+    alive = this.#living(),
   ): Promise<Commands[N]["returns"]> {
-    if (caller === undefined) throw new Error("There is no worker. Resume starts one.");
-    return caller.call(name, given) as Promise<Commands[N]["returns"]>;
+    return alive.caller.call(name, given) as Promise<Commands[N]["returns"]>;
   }
 
   go = () => this.#call("go", {});
@@ -128,13 +144,18 @@ export class Session {
 
   /** Replaces the run by one from a file; if that does not work, the one that is there stays. */
   async import(file: Blob): Promise<Opened> {
-    const caller = this.#alive?.caller;
+    const alive = this.#living();
     const bytes = new Uint8Array(await file.arrayBuffer());
     const { kind } = placeNow();
     const place: Place = { kind, name: `sandbox-${kind}-${Date.now()}` };
-    await this.#call("fill", { place, bytes }, caller);
+    await this.#call("fill", { place, bytes }, alive);
     localStorage.setItem(keyOf(kind), place.name);
-    await this.#call("close", {}, caller);
-    return this.start();
+    const opened = await this.#openAt(place, alive);
+    this.#tidy(place, alive);
+    return opened;
+  }
+
+  #tidy(place: Place, alive?: Alive): void {
+    this.#call("tidy", { place }, alive).catch(() => {});
   }
 }

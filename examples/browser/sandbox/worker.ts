@@ -25,6 +25,8 @@ interface Open {
 }
 
 let open: Open | undefined;
+/** What was filled, and is to be opened next. */
+let filled: { readonly name: string; readonly db: Database } | undefined;
 let paceMs = 0;
 /** The loop that goes on; another one that wakes from its pause ends. */
 let current: symbol | undefined;
@@ -64,14 +66,16 @@ function opened(): Open {
   return open;
 }
 
+const optionsOf = async (place: Place) => ({
+  storage: await storageOf(place),
+  trace: trace({ onCommit: (each) => measured.push(each) }),
+});
+
 /** Opens what is there; waits for a while for whoever has it. */
 async function openPatiently(place: Place): Promise<Database> {
   for (let tries = 0; ; tries++) {
     try {
-      return await Database.open({
-        storage: await storageOf(place),
-        trace: trace({ onCommit: (each) => measured.push(each) }),
-      });
+      return await Database.open(await optionsOf(place));
     } catch (error) {
       if (!HoldfastError.is(error, "LOCKED") || tries === LOCKED_RETRIES) throw error;
       if (tries === 0) tell({ waiting: true });
@@ -81,17 +85,36 @@ async function openPatiently(place: Place): Promise<Database> {
 }
 
 /** @throws what is wrong with the bytes; then nothing is left of the place */
-async function fill(place: Place, bytes: Uint8Array): Promise<void> {
+async function fill(place: Place, bytes: Uint8Array): Promise<Database> {
   if (!EXPORT_BEGINS.every((byte, index) => bytes[index] === byte)) throw new Error("This is no exported run.");
   try {
-    const db = await Database.import([bytes], { storage: await storageOf(place) });
-    const isThere = db.runs.get(RUN) !== undefined;
+    const db = await Database.import([bytes], await optionsOf(place));
+    if (db.runs.get(RUN) !== undefined) return db;
     await db.close();
-    if (!isThere) throw new Error(`There is no run “${RUN}” in this file.`);
+    throw new Error(`There is no run “${RUN}” in this file.`);
   } catch (error) {
     await remove(place);
     throw error;
   }
+}
+
+/** Hands out what was filled, if it is of that place; what is of another one is let go of. */
+async function takeFilled(place?: Place): Promise<Database | undefined> {
+  const was = filled;
+  filled = undefined;
+  if (was === undefined || was.name === place?.name) return was?.db;
+  await was.db.close();
+  return undefined;
+}
+
+async function letGo(): Promise<void> {
+  current = undefined;
+  const was = open;
+  open = undefined;
+  was?.probe.dispose();
+  await was?.db.close();
+  measured.length = 0;
+  modes.clear();
 }
 
 /** Says what is new to whoever looks. */
@@ -145,18 +168,20 @@ function start(): void {
 type Handlers = { [N in keyof Commands]: (given: Commands[N]["takes"]) => Promise<Commands[N]["returns"]> };
 
 const HANDLERS: Handlers = {
-  async open({ place, paceMs: ms, port }) {
-    paceMs = ms;
-    const db = await openPatiently(place);
-    const run = begin(db);
-    const meter = new Meter();
-    const probe = new Probe(db, RUN, { meter });
-    port.start();
-    open = { db, run, probe, meter, changed: serveProbe(port, probe) };
-    const now = changed();
-    if (now.status === "active") start();
-    return { storage: db.storageInfo, standing: now };
-  },
+  open: ({ place, paceMs: ms, port }) =>
+    alone(async () => {
+      paceMs = ms;
+      const db = (await takeFilled(place)) ?? (await openPatiently(place));
+      await letGo();
+      const run = begin(db);
+      const meter = new Meter();
+      const probe = new Probe(db, RUN, { meter });
+      port.start();
+      open = { db, run, probe, meter, changed: serveProbe(port, probe) };
+      const now = changed();
+      if (now.status === "active") start();
+      return { storage: db.storageInfo, standing: now };
+    }),
   go: () =>
     alone(() => {
       const { db } = opened();
@@ -193,20 +218,17 @@ const HANDLERS: Handlers = {
       for await (const piece of opened().db.export({ runs: [RUN] })) pieces.push(piece);
       return pieces;
     }),
-  fill: ({ place, bytes }) => alone(() => fill(place, bytes)),
+  fill: ({ place, bytes }) =>
+    alone(async () => {
+      await takeFilled();
+      filled = { name: place.name, db: await fill(place, bytes) };
+    }),
   async tidy({ place: { kind, name } }) {
     for (const other of await namesOf(kind)) {
       // One that somebody else has open yet is removed at a later start.
       if (other !== name) await remove({ kind, name: other }).catch(() => {});
     }
   },
-  close: () =>
-    alone(async () => {
-      current = undefined;
-      open?.probe.dispose();
-      await open?.db.close();
-      open = undefined;
-    }),
 };
 
 const tell: (news: News) => void = serve(self as unknown as Port, (name, given) =>
