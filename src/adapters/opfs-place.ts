@@ -7,10 +7,11 @@
 
 import { HoldfastError } from "../errors.js";
 import { storeFailed } from "./failures.js";
-import { lockedByOther } from "./shared-owner-lock.js";
+import { lockedByOther, OwnerLock } from "./shared-owner-lock.js";
 import { forget } from "./shared-witness.js";
 
 const ROOT = "holdfast";
+const LOCK_PREFIX = "holdfast-opfs:";
 /** What common file systems take for one name. */
 const ENCODED_LENGTH_MAX = 240;
 const PLAIN = /[a-z0-9_-]/;
@@ -88,20 +89,41 @@ export async function canMakeOpfs(): Promise<boolean> {
 }
 
 /**
- * Deletes the database of that name with everything in it; without complaint where there is none.
- * @throws HoldfastError `LOCKED` while it is open somewhere, `UNSUPPORTED`, `STORE_FAILED`
+ * Becomes the owner of the database of that name, whether there is one or not; nothing where there are no Web Locks.
+ * @throws HoldfastError `LOCKED` while another one is
+ */
+export function own(name: string): Promise<OwnerLock | undefined> {
+  return OwnerLock.acquire(LOCK_PREFIX + name, name);
+}
+
+/**
+ * Deletes the database of that name with everything in it; without complaint where there is none. Whoever opens it meanwhile is
+ * told that it is `LOCKED`.
+ * @throws HoldfastError `LOCKED` while it is open somewhere, or being removed; `UNSUPPORTED`, `STORE_FAILED`
  */
 export async function removeOpfs(name: string): Promise<void> {
+  const entry = encodedName(name);
+  const lock = await own(name);
   try {
-    const top = await navigator.storage.getDirectory();
-    const root = await top.getDirectoryHandle(ROOT);
-    await root.removeEntry(encodedName(name), { recursive: true });
+    await removeEntry(entry);
+    await forget("opfs", name);
   } catch (error) {
     if (HoldfastError.is(error)) throw error;
     if (nameOf(error) === "NoModificationAllowedError") throw lockedByOther(name, undefined, error);
-    if (nameOf(error) !== "NotFoundError") throw refused(error) ?? storeFailed(`Cannot remove ${name}`, error);
+    throw refused(error) ?? storeFailed(`Cannot remove ${name}`, error);
+  } finally {
+    await lock?.release();
   }
-  await forget("opfs", name);
+}
+
+async function removeEntry(entry: string): Promise<void> {
+  try {
+    const top = await navigator.storage.getDirectory();
+    const root = await top.getDirectoryHandle(ROOT);
+    await root.removeEntry(entry, { recursive: true });
+  } catch (error) {
+    if (nameOf(error) !== "NotFoundError") throw error;
+  }
 }
 
 /** The name of a platform's error: `"QuotaExceededError"`; empty for anything else. */

@@ -25,14 +25,13 @@ import {
   type SyncHandle,
   writeEpoch,
 } from "./opfs-files.js";
-import { directoryOf, hasSyncHandles, nameOf, refused, unsupported } from "./opfs-place.js";
+import { directoryOf, hasSyncHandles, nameOf, own, refused, unsupported } from "./opfs-place.js";
 import { OpfsSession, type StoredFile } from "./opfs-session.js";
 import { SPARES, type Spare, SparePool } from "./opfs-spares.js";
-import { lockedByOther, OwnerLock, persistedHint } from "./shared-owner-lock.js";
+import { lockedByOther, type OwnerLock, persistedHint } from "./shared-owner-lock.js";
 import { recall, remember } from "./shared-witness.js";
 import type { StorageOpenOptions } from "./storage.js";
 
-const LOCK_PREFIX = "holdfast-opfs:";
 const EPOCH_MAX = 2 ** 32 - 1;
 
 /** Takes ownership of the database of that name, which is made where it is missing. */
@@ -41,7 +40,7 @@ export async function openOwned(name: string, options: StorageOpenOptions): Prom
   const handles: SyncHandle[] = [];
   let lock: OwnerLock | undefined;
   try {
-    lock = await OwnerLock.acquire(LOCK_PREFIX + name, name);
+    lock = await own(name);
     refuseAborted(options.signal);
     return await openLocked(name, lock, handles, options);
   } catch (error) {

@@ -5,7 +5,7 @@
 import { indexedDb, removeIndexedDb } from "../../src/adapters/indexeddb.js";
 import { opfs, removeOpfs } from "../../src/adapters/opfs.js";
 import type { Storage, StorageCapabilities, StorageSession } from "../../src/adapters/storage.js";
-import { Database } from "../../src/index.js";
+import { Database, HoldfastError } from "../../src/index.js";
 import { deepEqual, equal, ok, rejectsCode, throwsCode } from "./assert.js";
 import type { Case, Context } from "./context.js";
 
@@ -21,6 +21,11 @@ interface RawHandle {
   getSize(): number;
   flush(): void;
   close(): void;
+}
+
+/** Lets a refusal pass by that says that somebody else has it. */
+function lockedOnly(error: unknown): undefined {
+  if (!HoldfastError.is(error, "LOCKED")) throw error;
 }
 
 const inWorker = ({ kind, syncAppend }: StorageCapabilities): boolean => kind === "opfs" && syncAppend;
@@ -349,5 +354,19 @@ function placeCases(): Case[] {
         });
       },
     ),
+    inFiles("opens beside a removal whole or not at all", async (name) => {
+      const counted = { opened: 0, locked: 0 };
+      for (let turn = 0; turn < 60; turn++) {
+        const removed = removeOpfs(name).catch(lockedOnly);
+        for (let later = turn % 12; later > 0; later--) await new Promise((resolve) => setTimeout(resolve));
+        const db = await Database.open({ storage: opfs(name) }).catch(lockedOnly);
+        counted[db === undefined ? "locked" : "opened"]++;
+        db?.run(RUN).kv.put("a", turn);
+        await removed;
+        equal(db?.run(RUN).kv.get("a"), db && turn, "what was put");
+        await db?.close();
+      }
+      ok(counted.opened > 0 && counted.locked > 0, `the turns met: ${JSON.stringify(counted)}`);
+    }),
   ];
 }
