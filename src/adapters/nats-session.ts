@@ -485,6 +485,9 @@ function isWhole(fold: Fold): boolean {
 /** Whether nothing is missing of what was shown, and nothing among it that the servers have not agreed on. */
 async function holds(subject: Subject, fold: Fold): Promise<boolean> {
   if (!isWhole(fold)) return false;
+  const toAsk = fold.doubts.reduce((sum, { behind, sequence }) => sum + sequence - behind, 0);
+  // All there is, asked for once, is not more.
+  if (toAsk > fold.last - fold.first) return false;
   for (const { behind, sequence, last } of fold.doubts) {
     if ((await subject.lastBetween(behind, sequence)) !== last) return false;
   }

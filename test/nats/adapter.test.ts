@@ -7,6 +7,7 @@ import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { type NatsOptions, nats, removeNats } from "../../src/adapters/nats.js";
 import type { Fold } from "../../src/adapters/nats-fold.js";
+import { encodeFrame, type Frame, OPERATIONS } from "../../src/adapters/nats-frames.js";
 import { readOn, readSubject } from "../../src/adapters/nats-session.js";
 import { Subject } from "../../src/adapters/nats-subject.js";
 import type { StorageSession } from "../../src/adapters/storage.js";
@@ -111,6 +112,11 @@ describeWithServer("a database on a server of NATS", () => {
   const strictly = async (db: Database): Promise<unknown> =>
     db.run("r").transactionAsync((tx) => tx.kv.put("n", 1), { durability: "strict" });
 
+  const subjectOf = async (name: string, over: NatsConnection = connection): Promise<Subject> => {
+    const place = { stream: "HOLDFAST", subject: `HOLDFAST.log.${name}`, connection: over, patienceMs: 5_000 };
+    return new Subject({ ...place, js: jetstream(over), jsm: await jetstreamManager(over) });
+  };
+
   const codeOf = (promise: Promise<unknown>): Promise<string> =>
     promise.then(
       () => "nothing",
@@ -211,9 +217,7 @@ describeWithServer("a database on a server of NATS", () => {
       await db.flush();
       await db.close();
     };
-    const stream = "HOLDFAST";
-    const place = { stream, subject: `${stream}.log.${name}`, connection, patienceMs: 5_000 };
-    const subject = new Subject({ ...place, js: jetstream(connection), jsm: await jetstreamManager(connection) });
+    const subject = await subjectOf(name);
     await writes("old", 10);
     const ahead = await readSubject(subject);
     await removeNats(connection, name);
@@ -312,6 +316,27 @@ describeWithServer("a database on a server of NATS", () => {
     }
     expect(given.shown).toBeGreaterThanOrEqual(2);
     wire.cut();
+  });
+
+  test("of a log in which every takeover is in doubt no more is asked than all of it", async () => {
+    const name = `doubtful-${++names}`;
+    const takeovers = 200;
+    // Makes the stream, where nobody has yet.
+    await (await open(`beside-${name}`)).close();
+    const js = jetstream(connection);
+    const forge = (over: Partial<Frame>): Promise<{ readonly seq: number }> => {
+      const frame = { operation: OPERATIONS.own, more: false, epoch: 1, file: 0, count: 1, at: 0, writer: 1n, ...over };
+      return js.publish(`HOLDFAST.log.${name}`, encodeFrame(frame, new Uint8Array(8)));
+    };
+    const { seq } = await forge({ operation: OPERATIONS.create, file: 1 });
+    for (let epoch = 2; epoch <= takeovers + 1; epoch++) await forge({ epoch, at: seq + 1, writer: BigInt(epoch) });
+    const over = await cluster.connect();
+    ends.push(() => over.close());
+    const subject = await subjectOf(name, over);
+    const before = over.stats().outMsgs;
+    const fold = await readSubject(subject);
+    expect([fold.doubts.length, fold.epoch, fold.segments.size]).toEqual([takeovers - 1, takeovers + 1, 1]);
+    expect(over.stats().outMsgs - before).toBeLessThan(2 * takeovers);
   });
 
   test("what no server has any more is said to be missing", async () => {
