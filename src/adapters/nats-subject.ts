@@ -38,6 +38,8 @@ const WRONG_LAST = [10071, 10164];
 const NO_MESSAGE = 10037;
 const NO_STREAM = 10059;
 const UNAVAILABLE = 503;
+/** There are fewer servers than replicas are wanted; or not all have heard of one another yet, which takes up to half a minute. */
+const NO_PEERS = 10005;
 /** Limits of the stream and of the account, and a disk that is full. */
 const NO_ROOM = [10023, 10028, 10047, 10077, 10120, 10122];
 
@@ -59,7 +61,8 @@ export function apiCode(error: unknown): number {
 function isRefusal(error: unknown): boolean {
   if (HoldfastError.is(error) || error instanceof Overtaken) return true;
   const answer = answerOf(error);
-  return answer !== undefined && (answer.status !== UNAVAILABLE || NO_ROOM.includes(answer.code));
+  if (answer === undefined || answer.code === NO_PEERS) return false;
+  return answer.status !== UNAVAILABLE || NO_ROOM.includes(answer.code);
 }
 
 export function isMissing(error: unknown): boolean {
@@ -110,11 +113,16 @@ export async function insist<T>(
       return await call();
     } catch (error) {
       if (isRefusal(error) || isClosed(error)) throw error;
-      if (performance.now() + waitMs > endMs) throw storeFailed(`${what}: the servers have not answered`, error);
+      if (performance.now() + waitMs > endMs) throw storeFailed(`${what}: ${whyNot(error)}`, error);
     }
     await pause(waitMs);
     refuseAborted(signal);
   }
+}
+
+function whyNot(error: unknown): string {
+  if (apiCode(error) !== NO_PEERS) return "the servers have not answered";
+  return "there are fewer servers in the cluster than replicas are wanted. Start them, or ask for fewer by `replicas`";
 }
 
 function isClosed(error: unknown): boolean {

@@ -38,7 +38,10 @@ export interface NatsOptions {
   readonly leaseMs?: number | undefined;
   /** Milliseconds for which an owner who lives is waited for; 0 if left out. */
   readonly waitMs?: number | undefined;
-  /** Milliseconds for which servers that do not answer are asked again, before a write fails; 30,000 if left out. */
+  /**
+   * Milliseconds for which servers that do not answer, or are not enough yet, are asked again, before a write fails; 30,000 if left
+   * out.
+   */
   readonly patienceMs?: number | undefined;
   /** The most bytes that the stream is to take, where it is made; no limit but the servers' if left out. */
   readonly maxBytes?: number | undefined;
@@ -157,10 +160,16 @@ type Place = Awaited<ReturnType<typeof placeOf>>;
  * Where the database of that name is; what holds it is made where it is missing and `makes` says so.
  * @throws HoldfastError `NOT_FOUND` where it is missing otherwise
  */
-async function placeOf(connection: NatsConnection, name: string, settings: Settings, makes: boolean) {
+async function placeOf(
+  connection: NatsConnection,
+  name: string,
+  settings: Settings,
+  makes: boolean,
+  signal?: AbortSignal,
+) {
   const { stream, replicas, patienceMs } = settings;
   const js = jetstream(connection);
-  const reach = <T>(call: () => Promise<T>): Promise<T> => insist("Cannot reach JetStream", patienceMs, call);
+  const reach = <T>(call: () => Promise<T>): Promise<T> => insist("Cannot reach JetStream", patienceMs, call, signal);
   const jsm = await reach(() => js.jetstreamManager(false));
   if (makes) await reach(() => ensureStream(jsm, settings));
   else if (!(await reach(() => hasStream(jsm, stream)))) throw notThere(name);
@@ -215,7 +224,7 @@ async function openSession(
   let lease: Lease | undefined;
   let ahead: Promise<Fold | undefined> | undefined;
   try {
-    const place = await placeOf(connection, name, settings, !readOnly);
+    const place = await placeOf(connection, name, settings, !readOnly, signal);
     const { kv, objects } = place;
     const token = tokenOf(name);
     if (!readOnly) {

@@ -26,6 +26,7 @@ export interface NatsServers {
 export function findNatsServer(): string | undefined;
 export function startNatsServers(options: {
   readonly size: number;
+  readonly starting?: number;
   readonly bytesMax?: number;
   readonly command?: string;
 }): Promise<NatsServers>;

@@ -65,8 +65,8 @@ function configuration({ at, port, webSocketPort, store, bytesMax, routePorts })
   return `${lines.join("\n")}\n`;
 }
 
-/** Starts so many servers and waits until JetStream answers. */
-export async function startNatsServers({ size, bytesMax = 2 ** 30, command = findNatsServer() }) {
+/** Starts so many servers, or the first `starting` of them, and waits until JetStream answers. */
+export async function startNatsServers({ size, starting = size, bytesMax = 2 ** 30, command = findNatsServer() }) {
   if (command === undefined) throw new Error(`There is no ${SERVER} on the PATH: apt-get install ${SERVER}`);
   const folder = mkdtempSync(join(tmpdir(), "holdfast-nats-"));
   const ports = await freePorts(3 * size);
@@ -85,15 +85,15 @@ export async function startNatsServers({ size, bytesMax = 2 ** 30, command = fin
     servers,
     connect: () =>
       connect({ servers, maxReconnectAttempts: -1, reconnectTimeWait: 100, timeout: 2_000, waitOnFirstConnect: true }),
-    ready: () => untilReady(cluster),
+    ready: () => untilReady(cluster, size),
     async close() {
       await Promise.all(nodes.map((node) => node.kill()));
       rmSync(folder, { recursive: true, force: true });
     },
   };
-  for (const node of nodes) node.start();
+  for (const node of nodes.slice(0, starting)) node.start();
   try {
-    await cluster.ready();
+    await untilReady(cluster, starting);
   } catch (error) {
     const noise = nodes.map((node) => node.noise()).join("\n");
     await cluster.close();
@@ -102,8 +102,8 @@ export async function startNatsServers({ size, bytesMax = 2 ** 30, command = fin
   return cluster;
 }
 
-/** Until a stream can be made on all of them. */
-async function untilReady({ nodes, connect: open }) {
+/** Until a stream can be made on so many of them. */
+async function untilReady({ connect: open }, count) {
   const endMs = performance.now() + READY_MS_MAX;
   const connection = await open();
   try {
@@ -111,7 +111,7 @@ async function untilReady({ nodes, connect: open }) {
       try {
         const jsm = await jetstreamManager(connection);
         const name = `ready-${Math.random().toString(36).slice(2)}`;
-        await jsm.streams.add({ name, subjects: [name], num_replicas: nodes.length });
+        await jsm.streams.add({ name, subjects: [name], num_replicas: count });
         await jsm.streams.delete(name);
         return;
       } catch (error) {
