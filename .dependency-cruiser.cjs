@@ -40,7 +40,8 @@ const assemblyRules = ASSEMBLY_LAYERS.slice(1).map((layer, index) => ({
   to: { path: assembly([...ASSEMBLY_LAYERS.slice(0, index + 1).flat(), ...(index === 0 ? [] : ASSEMBLY_WATCHERS)]) },
 }));
 
-const CORE = "^src/(core-files|host/core(-loader|-instance|-reading|-checkpoint|-workers)?)\\.ts$";
+const CORE =
+  "^src/(core-files|host/core(-loader|-instance|-scan|-graph|-reading|-checkpoint|-shared-log|-workers)?)\\.ts$";
 const ABI = "^src/host/abi\\.ts$";
 const INTERFACE = "^src/host/(reader-writer|codec|value-bytes|scan|durability-mode)\\.ts$";
 const GROUND = "^src/(errors|host/(arguments|environment|names|sha256|utf8))\\.ts$";

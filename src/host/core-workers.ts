@@ -3,18 +3,9 @@
  */
 import { HoldfastError } from "../errors.js";
 import { STATUS_BUSY_LOCK, STATUS_OK, WORKER_FREE, WORKER_NONE, WORKERS_MAX } from "./abi.js";
-import {
-  assertInterface,
-  Core,
-  enter,
-  slotOf,
-  statusError,
-  TURN_SYNC,
-  TURN_WRITE,
-  type WorkerPlace,
-  type WorkerSlot,
-} from "./core.js";
+import { assertInterface, Core, enter, slotOf, statusError, type WorkerPlace, type WorkerSlot } from "./core.js";
 import type { CoreExports } from "./core-instance.js";
+import { giveTurn, noteStorageLeft, TURN_SYNC, TURN_WRITE, takeTurn } from "./core-shared-log.js";
 
 /**
  * Attaches to a memory that somebody has formatted: in a slot that is still as it was seen, or in any.
@@ -87,7 +78,7 @@ export function closeAll(core: Core): boolean {
  * Holds for a core that has trapped as well.
  */
 export function leaveStorage(core: Core): void {
-  const turns = core.isSound ? [TURN_WRITE, TURN_SYNC].filter((turn) => core.takeTurn(turn)) : [];
-  core.noteStorageLeft();
-  for (const turn of turns) core.giveTurn(turn);
+  const turns = core.isSound ? [TURN_WRITE, TURN_SYNC].filter((turn) => takeTurn(core, turn)) : [];
+  noteStorageLeft(core);
+  for (const turn of turns) giveTurn(core, turn);
 }

@@ -1,7 +1,7 @@
 /**
  * The only file that knows there is a memory: views over it, the scratch that arguments and results go through, and every
- * export behind one guard. What only some ask of it is in files beside this one: core-reading.ts, core-checkpoint.ts and
- * core-workers.ts.
+ * export behind one guard. What only some ask of it is in files beside this one: core-scan.ts, core-graph.ts, core-reading.ts,
+ * core-checkpoint.ts, core-shared-log.ts and core-workers.ts.
  *
  * What it keeps true:
  *  - views are renewed after every call that may have grown the memory (an old one has length 0, and what is written to it
@@ -12,23 +12,13 @@
 import { HoldfastError } from "../errors.js";
 import * as abi from "./abi.js";
 import type { Value } from "./codec.js";
-import { decodeText, decodeValue, encodeBound, type Scratch } from "./codec.js";
+import { decodeText, decodeValue, type Scratch } from "./codec.js";
 import type { CoreExports } from "./core-instance.js";
-import { utf8ByteLength } from "./utf8.js";
 
 /** A run as the core knows it: the address of its header and the incarnation that the address was taken for. */
 export interface RunHandle {
   pointer: number;
   generation: number;
-}
-
-/** A listing: how many bytes of each bound stand in the bounds scratch, in which direction, and how many at most. */
-export interface ScanRequest {
-  readonly prefixBytes: number;
-  readonly startBytes: number;
-  readonly endBytes: number;
-  readonly reverse: boolean;
-  readonly limit: number;
 }
 
 /** A run as a checkpoint finds it: its header's address, and the version that it is at. */
@@ -47,19 +37,6 @@ export interface CoreUse {
   readonly transactionsOpen: number;
   readonly transactionsPooled: number;
 }
-
-/** Where a walk is: the address of its rows, which of them are the level under way, and the next of them. */
-export interface TraversalStep {
-  readonly rows: number;
-  readonly level: number;
-  readonly end: number;
-  readonly next: number;
-}
-
-/** Whose turn it is between workers: to write to the storage, and to sync it. */
-export type Turn = 0 | 1;
-export const TURN_WRITE: Turn = 0;
-export const TURN_SYNC: Turn = 1;
 
 /** A worker's slot as it was seen. */
 export interface WorkerSlot {
@@ -157,8 +134,10 @@ export class Core implements Scratch {
   readonly #heapEndAddress: number;
   readonly #knownGoneAddress: number;
   #knownEpoch = 0;
-  readonly #logPlace: number;
-  readonly #closedAddress: number;
+  /** Where the shared log is known; core-shared-log.ts. @internal */
+  readonly logPlaceAddress: number;
+  /** @internal */
+  readonly closedAddress: number;
   valueOffset: number;
   valueCapacity: number;
   readonly shared: boolean;
@@ -180,8 +159,8 @@ export class Core implements Scratch {
     this.bytes = new Uint8Array(memory.buffer);
     this.view = new DataView(memory.buffer);
     this.#heapEndAddress = shared ? (exports["heapEndAddress"] as () => number)() >>> 0 : 0;
-    this.#logPlace = shared ? (exports["logPlaceAddress"] as () => number)() >>> 0 : 0;
-    this.#closedAddress = shared ? (exports["closedAddress"] as () => number)() >>> 0 : 0;
+    this.logPlaceAddress = shared ? (exports["logPlaceAddress"] as () => number)() >>> 0 : 0;
+    this.closedAddress = shared ? (exports["closedAddress"] as () => number)() >>> 0 : 0;
     this.renew();
     this.keyOffset = this.call("scratchKey") >>> 0;
     this.#bounds = this.call("scratchBounds") >>> 0;
@@ -316,11 +295,11 @@ export class Core implements Scratch {
   /** The version of a version record, 0 where a transaction has written it and not yet committed. */
   versionOf(pointer: number): number {
     this.renew();
-    return this.#u64(pointer + abi.VERSION_NUMBER_OFFSET);
+    return this.u64At(pointer + abi.VERSION_NUMBER_OFFSET);
   }
 
-  /** Reads an integer that is exact as a double. */
-  #u64(address: number): number {
+  /** Reads an integer that is exact as a double. @internal */
+  u64At(address: number): number {
     return this.view.getUint32(address, true) + this.view.getUint32(address + 4, true) * 4294967296;
   }
 
@@ -333,7 +312,7 @@ export class Core implements Scratch {
   /** The newest version that any commit was given. */
   version(): number {
     this.renew();
-    return this.#u64(this.#versionAddress);
+    return this.u64At(this.#versionAddress);
   }
 
   // Runs.
@@ -527,118 +506,6 @@ export class Core implements Scratch {
     return this.#bounds;
   }
 
-  /**
-   * Collects the first `limit` keys in the bounds that have a value at a version, −1 for what is published, or counts all;
-   * a status.
-   */
-  scan(run: RunHandle, table: number, version: number, request: ScanRequest, collect: boolean): number {
-    const { pointer, generation } = run;
-    const status = this.call("scan", pointer, generation, table, version, ...scanNumbers(request, collect));
-    if (status === abi.STATUS_POISONED) throw this.runError(status, pointer, "The listing");
-    return status;
-  }
-
-  /** The same as a transaction sees it; the range is noted. */
-  transactionScan(pointer: number, generation: number, table: number, request: ScanRequest, collect: boolean): number {
-    return this.call("transactionScan", pointer, generation, table, ...scanNumbers(request, collect));
-  }
-
-  /** How many keys the last scan collected. */
-  scanCount(): number {
-    return this.call("scanCount") >>> 0;
-  }
-
-  /** Orders what the last scan has collected; returns how many keys that are. */
-  scanSort(): number {
-    return this.call("scanSort") >>> 0;
-  }
-
-  /** Ends the range that a transaction has just scanned where its ordered listing ends, if that is at its limit; a status. */
-  narrowScan(pointer: number, generation: number): number {
-    return this.call("transactionNarrow", pointer, generation);
-  }
-
-  /** Notes the first `count` keys of the last scan as read by a transaction; a status. */
-  noteScanned(pointer: number, generation: number, table: number, count: number): number {
-    return this.call("transactionNoteScanned", pointer, generation, table, count);
-  }
-
-  /** Calls `visit` with the key and the version record of the first `count` keys of the ordered scan. */
-  eachScanned(count: number, visit: (key: string, record: number) => void): void {
-    if (count === 0) return;
-    this.renew();
-    const base = this.call("scanBase") >>> 0;
-    for (let i = 0; i < count; i++) {
-      const match = base + i * 12;
-      const key = decodeText(this, this.view.getUint32(match, true), this.view.getUint32(match + 4, true));
-      visit(key, this.view.getUint32(match + 8, true));
-    }
-  }
-
-  // Graphs.
-
-  /** An id that no other call was given for the run; 0 as long as nobody has said from where on, negative if the run is gone. */
-  takeId(run: RunHandle): number {
-    return this.call("runTakeId", run.pointer, run.generation);
-  }
-
-  /** Says from which id on a run has given none. Whoever comes second changes nothing. */
-  freeIds(run: RunHandle, first: number): void {
-    this.call("runFreeIds", run.pointer, run.generation, first);
-  }
-
-  /** A walk over a run's graph from a node, over edges of the given types or with none of any; its address. */
-  openTraversal(start: number, types: readonly string[]): number {
-    const textBytes = types.reduce((sum, type) => sum + 2 + utf8ByteLength(type), 0);
-    if (textBytes > this.valueCapacity) this.reserveValue(textBytes);
-    this.renew();
-    let at = this.valueOffset;
-    for (const type of types) {
-      const byteLength = encodeBound(type, "The type", this, at + 2);
-      this.view.setUint16(at, byteLength, true);
-      at += 2 + byteLength;
-    }
-    const traversal = this.call("traverseOpen", start, at - this.valueOffset) >>> 0;
-    if (traversal < abi.STATUS_LIMIT) throw statusError(traversal, "The walk");
-    return traversal;
-  }
-
-  /**
-   * Goes on with a walk over a run's graph at a version, or as a transaction sees it, as the core's exports of these names
-   * take it.
-   */
-  traverse(
-    how: "traverseStep" | "transactionTraverse",
-    run: RunHandle,
-    pointer: number,
-    ...numbers: number[]
-  ): TraversalStep {
-    const status = this.call(how, pointer, ...numbers);
-    if (status !== abi.STATUS_OK) throw this.runError(status, run.pointer, "The walk");
-    return {
-      rows: this.view.getUint32(pointer + abi.TRAVERSE_ROWS_OFFSET, true),
-      level: this.view.getUint32(pointer + abi.TRAVERSE_LEVEL_OFFSET, true),
-      end: this.view.getUint32(pointer + abi.TRAVERSE_END_OFFSET, true),
-      next: this.view.getUint32(pointer + abi.TRAVERSE_NEXT_OFFSET, true),
-    };
-  }
-
-  /** The node of a row of a walk. */
-  rowNode(rows: number, row: number): number {
-    this.renew();
-    return this.view.getFloat64(rows + row * abi.TRAVERSE_ROW_BYTES, true);
-  }
-
-  /** The row that a row was come upon from. */
-  rowParent(rows: number, row: number): number {
-    this.renew();
-    return this.view.getUint32(rows + row * abi.TRAVERSE_ROW_BYTES + abi.TRAVERSE_PARENT_OFFSET, true);
-  }
-
-  closeTraversal(pointer: number): void {
-    this.call("traverseClose", pointer);
-  }
-
   // Snapshots.
 
   /**
@@ -798,70 +665,6 @@ export class Core implements Scratch {
   /** Sees to it that what is written and synced is published too: another worker may be about to. */
   publishDue(): void {
     this.synced(0);
-  }
-
-  /** Takes the turn to write to the storage, or to sync it; false when another worker has had it for too long. */
-  takeTurn(turn: Turn): boolean {
-    return this.call("turnTake", turn) !== 0;
-  }
-
-  giveTurn(turn: Turn): void {
-    this.call("turnGive", turn);
-  }
-
-  /** The segment that is written to, 0 before the first, and where it begins. */
-  logPlace(): { readonly segment: number; readonly position: number } {
-    this.renew();
-    return {
-      segment: this.view.getUint32(this.#logPlace + abi.LOG_PLACE_SEGMENT_OFFSET, true),
-      position: this.#u64(this.#logPlace + abi.LOG_PLACE_POSITION_OFFSET),
-    };
-  }
-
-  /** The segment that somebody is making, or was when he died; 0 where there is none. */
-  get plannedSegment(): number {
-    this.renew();
-    return this.view.getUint32(this.#logPlace + abi.LOG_PLACE_PLAN_OFFSET, true);
-  }
-
-  /** Notes which segment is about to be made; with 0 that none is. Whoever has the turn to write. */
-  planSegment(segment: number, position = 0, chain = 0, epoch = 0): void {
-    this.call("segmentPlan", segment, position, chain, epoch);
-  }
-
-  /** The segment that was planned is there: the log goes on in it. */
-  beginPlanned(): void {
-    this.call("segmentBegin");
-  }
-
-  /** Lets the others know of a segment. Whoever has the turn to write. */
-  setLogPlace(segment: number, position: number): void {
-    this.renew();
-    this.view.setBigUint64(this.#logPlace + abi.LOG_PLACE_POSITION_OFFSET, BigInt(position), true);
-    this.view.setUint32(this.#logPlace + abi.LOG_PLACE_SEGMENT_OFFSET, segment, true);
-  }
-
-  /** Says that the storage is given up, also of a core that has trapped. */
-  noteStorageLeft(): void {
-    this.renew();
-    this.view.setUint32(this.#closedAddress, abi.CLOSED_WHOLLY, true);
-  }
-
-  /** Whether the storage was given up where the database was opened. */
-  get hasLeftStorage(): boolean {
-    this.renew();
-    return this.view.getUint32(this.#closedAddress, true) === abi.CLOSED_WHOLLY;
-  }
-
-  /** Whether a write or a sync has failed in any worker. */
-  get logFailed(): boolean {
-    this.renew();
-    return this.view.getUint32(this.#logPlace + abi.LOG_PLACE_FAILED_OFFSET, true) !== 0;
-  }
-
-  failLog(): void {
-    this.renew();
-    this.view.setUint32(this.#logPlace + abi.LOG_PLACE_FAILED_OFFSET, 1, true);
   }
 
   /** Queues a watermark record. */
@@ -1035,11 +838,6 @@ export function assertInterface(exports: CoreExports): void {
 export function enter(exports: CoreExports, place: WorkerPlace | undefined, canWait: boolean): number {
   const attach = exports["attach"] as (worker: number, word: number, canWait: number) => number;
   return attach(place?.worker ?? abi.WORKER_NONE, place?.seen.word ?? 0, canWait ? 1 : 0);
-}
-
-/** What the core is told of a listing; a limit of 0 only counts. */
-function scanNumbers({ prefixBytes, startBytes, endBytes, reverse, limit }: ScanRequest, collect: boolean): number[] {
-  return [prefixBytes, startBytes, endBytes, collect ? limit : 0, reverse ? 1 : 0];
 }
 
 interface HotExports {

@@ -12,6 +12,8 @@
 import { HoldfastError } from "../errors.js";
 import { STATUS_CONFLICT, STATUS_OK, TABLE_GRAPH, TABLE_INDEX_BASE } from "./abi.js";
 import { type Core, type RunHandle, statusError } from "./core.js";
+import { nextId, setFirstId } from "./core-graph.js";
+import { eachScanned, scan, scanSort } from "./core-scan.js";
 import type { Engine } from "./engine.js";
 import { IDS_PER_BLOCK, MARKS } from "./graph/layout.js";
 import { idText, readId } from "./names.js";
@@ -39,10 +41,10 @@ function blockOf(id: number): number {
 
 /** The marks' keys at a version that is held, in the order of their blocks. Nothing is noted as read. */
 function marksAt(core: Core, run: RunHandle, version: number): string[] {
-  const status = core.scan(run, TABLE, version, prepareScan(core, { prefix: MARKS }), true);
+  const status = scan(core, run, TABLE, version, prepareScan(core, { prefix: MARKS }), true);
   if (status !== STATUS_OK) throw statusError(status, "The graph's ids");
   const keys: string[] = [];
-  core.eachScanned(core.scanSort(), (key) => keys.push(key));
+  eachScanned(core, scanSort(core), (key) => keys.push(key));
   return keys;
 }
 
@@ -60,11 +62,11 @@ function firstFree(core: Core, run: RunHandle, version: number): number {
  */
 export function takeId(core: Core, run: RunHandle, version: number): number {
   for (;;) {
-    const id = core.takeId(run);
+    const id = nextId(core, run);
     if (id < 0) throw statusError(STATUS_CONFLICT);
     if (id > Number.MAX_SAFE_INTEGER) throw damagedIds();
     if (id > 0) return id;
-    core.freeIds(run, firstFree(core, run, version));
+    setFirstId(core, run, firstFree(core, run, version));
   }
 }
 

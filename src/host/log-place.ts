@@ -8,6 +8,7 @@
 import type { StorageSession } from "../adapters/storage.js";
 import * as abi from "./abi.js";
 import type { Core } from "./core.js";
+import { beginPlanned, logPlace, plannedSegment, planSegment, setLogPlace } from "./core-shared-log.js";
 import type { SegmentStart } from "./log.js";
 import { encodeSegmentHeader } from "./log-format.js";
 import type { LogState } from "./log-state.js";
@@ -45,7 +46,7 @@ export class LogPlace {
       return;
     }
     this.#segment = state.segment;
-    if (core.shared) core.setLogPlace(this.#segment, this.#position);
+    if (core.shared) setLogPlace(core, this.#segment, this.#position);
   }
 
   /** The segment that appends go to, 0 before the first. */
@@ -65,7 +66,7 @@ export class LogPlace {
 
   /** Whether the log has a segment of this session. */
   get hasBegun(): boolean {
-    return this.#segment !== 0 || (this.#core.shared && this.#core.logPlace().segment !== 0);
+    return this.#segment !== 0 || (this.#core.shared && logPlace(this.#core).segment !== 0);
   }
 
   /** Remembers that everything up to the end of the log is known here. */
@@ -76,8 +77,8 @@ export class LogPlace {
   /** Goes on behind what other workers have written. In turn; throws what the storage does. */
   follow(): void {
     const core = this.#core;
-    if (core.plannedSegment !== 0) this.#endPlan();
-    const { segment, position } = core.logPlace();
+    if (plannedSegment(core) !== 0) this.#endPlan();
+    const { segment, position } = logPlace(core);
     const end = core.logPosition;
     if (segment === 0 || (segment === this.#segment && end === this.#endSeen)) return;
     this.#segment = segment;
@@ -90,8 +91,8 @@ export class LogPlace {
   /** Finds out whether a segment is there that somebody has died in making: then the log goes on in it. */
   #endPlan(): void {
     const core = this.#core;
-    if (this.#session.adoptSegmentSync?.(core.plannedSegment) === true) core.beginPlanned();
-    else core.planSegment(0);
+    if (this.#session.adoptSegmentSync?.(plannedSegment(core)) === true) beginPlanned(core);
+    else planSegment(core, 0);
   }
 
   /** What the next segment would be, and begin with, if it were begun now. */
@@ -122,12 +123,12 @@ export class LogPlace {
 
   /** Tells other workers that a segment is being made. */
   plan({ number, position, crc }: NextSegment): void {
-    if (this.#core.shared) this.#core.planSegment(number, position, crc, this.#state.epoch);
+    if (this.#core.shared) planSegment(this.#core, number, position, crc, this.#state.epoch);
   }
 
   /** Takes that back: it was not made. */
   unplan(): void {
-    if (this.#core.shared) this.#core.planSegment(0);
+    if (this.#core.shared) planSegment(this.#core, 0);
   }
 
   /** Goes on in a segment that was made. */
@@ -141,7 +142,7 @@ export class LogPlace {
     if (core.shared) {
       // Again, for what was made asynchronously: a plan is nothing that may stand there while others have a turn.
       this.plan(next);
-      core.beginPlanned();
+      beginPlanned(core);
     } else core.logBegin(position, crc, this.#state.epoch, position);
   }
 }

@@ -13,7 +13,17 @@
 import type { StorageSession } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
 import * as abi from "./abi.js";
-import { type Core, TURN_SYNC, TURN_WRITE, type Turn } from "./core.js";
+import type { Core } from "./core.js";
+import {
+  failLog,
+  giveTurn,
+  hasLeftStorage,
+  logFailed,
+  TURN_SYNC,
+  TURN_WRITE,
+  type Turn,
+  takeTurn,
+} from "./core-shared-log.js";
 import { closedMeanwhile, indeterminate, type Log, type LogListener, type SegmentStart, storeFailed } from "./log.js";
 import { LogPlace, type NextSegment } from "./log-place.js";
 import type { LogState } from "./log-state.js";
@@ -74,18 +84,18 @@ export class LogWriter implements Log {
   #inTurn<T>(turn: Turn, body: () => T, attempts = TURN_ATTEMPTS_MAX): T {
     const core = this.#core;
     if (!core.shared) return body();
-    for (let attempt = 1; !core.takeTurn(turn); attempt++) {
+    for (let attempt = 1; !takeTurn(core, turn); attempt++) {
       if (attempt === attempts) throw noTurn();
     }
     try {
       // Whoever has opened it does not own the storage any more; before, it has written and synced what was installed.
-      const hasLeft = this.#state.isJoined === true && core.hasLeftStorage;
+      const hasLeft = this.#state.isJoined === true && hasLeftStorage(core);
       if (hasLeft && this.isDirty) throw closedMeanwhile();
       if (turn === TURN_WRITE && !hasLeft) this.#join();
       return body();
     } finally {
       if (turn === TURN_WRITE) this.#place.noteEnd();
-      core.giveTurn(turn);
+      giveTurn(core, turn);
     }
   }
 
@@ -125,7 +135,7 @@ export class LogWriter implements Log {
 
   /** Throws if nothing can be written: `STORE_FAILED`, or `STORAGE_FULL` while asynchronous storage has no room. */
   assertUsable(): void {
-    if (this.#failure === undefined && this.#core.shared && this.#core.logFailed) {
+    if (this.#failure === undefined && this.#core.shared && logFailed(this.#core)) {
       this.fail(new HoldfastError("STORE_FAILED", "The storage has failed in another worker."));
     }
     if (this.#failure !== undefined) throw storeFailed(this.#failure);
@@ -149,7 +159,7 @@ export class LogWriter implements Log {
       this.#failure = HoldfastError.is(cause, "STORE_FAILED")
         ? cause
         : new HoldfastError("STORE_FAILED", "The storage failed.", { cause });
-      if (this.#core.shared) this.#core.failLog();
+      if (this.#core.shared) failLog(this.#core);
       this.#listener.onFailed(this.#failure);
     }
     return indeterminate(this.#failure);
@@ -494,7 +504,7 @@ export class LogWriter implements Log {
       return;
     }
     this.#flushInFlight = undefined;
-    if (this.#core.shared && this.#core.logFailed)
+    if (this.#core.shared && logFailed(this.#core))
       throw this.fail(new Error("Another worker's sync has failed meanwhile."));
     if (this.#failure !== undefined) throw indeterminate(this.#failure);
     this.#core.synced(position);

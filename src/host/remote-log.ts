@@ -12,6 +12,7 @@
 import { HoldfastError } from "../errors.js";
 import { WATERMARK_CLOSED } from "./abi.js";
 import type { Core } from "./core.js";
+import { failLog, hasLeftStorage, logFailed, logPlace } from "./core-shared-log.js";
 import type { Environment } from "./environment.js";
 import { closedMeanwhile, indeterminate, type Log, type LogListener, type SegmentStart, storeFailed } from "./log.js";
 import type { LogPost } from "./log-post.js";
@@ -57,7 +58,7 @@ export class RemoteLog implements Log {
 
   /** Why nothing can be written any more. */
   get failure(): HoldfastError | undefined {
-    if (this.#failure === undefined && this.#core.logFailed) this.fail(failedElsewhere());
+    if (this.#failure === undefined && logFailed(this.#core)) this.fail(failedElsewhere());
     return this.#failure;
   }
 
@@ -74,7 +75,7 @@ export class RemoteLog implements Log {
   }
 
   get hasBegun(): boolean {
-    return this.#core.logPlace().segment !== 0;
+    return logPlace(this.#core).segment !== 0;
   }
 
   get hasLog(): boolean {
@@ -91,7 +92,7 @@ export class RemoteLog implements Log {
       this.#failure = HoldfastError.is(cause, "STORE_FAILED")
         ? cause
         : new HoldfastError("STORE_FAILED", "The storage failed.", { cause });
-      this.#core.failLog();
+      failLog(this.#core);
       this.#listener.onFailed(this.#failure);
     }
     return indeterminate(this.#failure);
@@ -137,7 +138,7 @@ export class RemoteLog implements Log {
     if (!this.#post.isDone(durably, ticket)) {
       const { failure } = this;
       if (failure !== undefined) throw indeterminate(failure);
-      if (!this.#core.hasLeftStorage) return this.#assertWritten();
+      if (!hasLeftStorage(this.#core)) return this.#assertWritten();
       // Whoever has opened it has written and synced what was installed before.
       if (!this.#isDone(true)) throw closedMeanwhile();
     }

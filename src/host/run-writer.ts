@@ -27,7 +27,8 @@ import {
 } from "./abi.js";
 import { readKeys } from "./arguments.js";
 import { decodeValue, encodeKey, encodeName, encodeValue, type Value } from "./codec.js";
-import { type Core, type RunHandle, type ScanRequest, statusError } from "./core.js";
+import { type Core, type RunHandle, statusError } from "./core.js";
+import { type ScanRequest, scan } from "./core-scan.js";
 import type { Engine } from "./engine.js";
 import { KnownKeys } from "./known-keys.js";
 import type { HeldReader, Reader, StepOptions, StepWriter, Versioned, WriteOptions, Writer } from "./reader-writer.js";
@@ -200,7 +201,7 @@ export class RunWriter implements Writer {
 
   /** Collects a range at what is published; a run that is not there has nothing in it. */
   #scan(table: number, request: ScanRequest, collect: boolean): number {
-    return this.#engine.core.scan(this.#handle, table, -1, request, collect);
+    return scan(this.#engine.core, this.#handle, table, -1, request, collect);
   }
 
   /** Makes sure that the run can be scanned; false if it is not there, its options checked all the same. */

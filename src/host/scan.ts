@@ -3,7 +3,8 @@
  */
 import { describe, readOptions, refuseArgument } from "./arguments.js";
 import { encodeBound } from "./codec.js";
-import type { Core, ScanRequest } from "./core.js";
+import type { Core } from "./core.js";
+import type { ScanRequest } from "./core-scan.js";
 
 /** Which keys a listing returns, in the order of their UTF-8 bytes. */
 export interface ListOptions {

@@ -7,7 +7,8 @@
 import { HoldfastError } from "../errors.js";
 import { ABI_VERSION, WORKERS_MAX } from "./abi.js";
 import { describe, refuseArgument } from "./arguments.js";
-import { type Core, TURN_SYNC, TURN_WRITE, type WorkerSlot } from "./core.js";
+import type { Core, WorkerSlot } from "./core.js";
+import { giveTurn, TURN_SYNC, TURN_WRITE, takeTurn } from "./core-shared-log.js";
 import { buryWorker, closeAll, leaveStorage, promiseWorker } from "./core-workers.js";
 import type { DurableLog } from "./durability.js";
 import { type Environment, pause } from "./environment.js";
@@ -153,8 +154,8 @@ export class Sharing {
     const core = this.#core;
     if (!this.#isOwner) return;
     const had = (turn: typeof TURN_WRITE): boolean => {
-      if (!core.takeTurn(turn)) return false;
-      core.giveTurn(turn);
+      if (!takeTurn(core, turn)) return false;
+      giveTurn(core, turn);
       return true;
     };
     const endMs = this.#environment.monotonicMs() + WAIT_MS_MAX;

@@ -7,6 +7,8 @@ import { readKeys } from "./arguments.js";
 import type { Value } from "./codec.js";
 import { encodeKey, encodeName } from "./codec.js";
 import type { Core, HeldRun, RunHandle } from "./core.js";
+import { openTraversal, traverse } from "./core-graph.js";
+import { scan } from "./core-scan.js";
 import type { Engine, Held, Holder } from "./engine.js";
 import { EventLogReader } from "./primitives/event-log.js";
 import { GraphReader } from "./primitives/graph-store.js";
@@ -102,7 +104,7 @@ export class SnapshotReader implements HeldReader {
   }
 
   #scan(core: Core, table: number): Scanner {
-    return (request, collect) => core.scan(this.#run, table, this.#hold.version, request, collect);
+    return (request, collect) => scan(core, this.#run, table, this.#hold.version, request, collect);
   }
 
   get(table: number, key: string): Value | undefined {
@@ -160,8 +162,8 @@ export class SnapshotReader implements HeldReader {
     const hold = this.#hold;
     const run = this.#run;
     const { pointer: header, generation } = run;
-    return new CoreTraversal(hold.engine, hold.core().openTraversal(start, types), hold.version, (walk, rowsMax) =>
-      hold.core().traverse("traverseStep", run, walk, header, generation, hold.version, SIDES[direction], rowsMax),
+    return new CoreTraversal(hold.engine, openTraversal(hold.core(), start, types), hold.version, (walk, rowsMax) =>
+      traverse(hold.core(), "traverseStep", run, walk, header, generation, hold.version, SIDES[direction], rowsMax),
     );
   }
 

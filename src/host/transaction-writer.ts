@@ -19,7 +19,9 @@ import {
 import { readKeys } from "./arguments.js";
 import type { Value } from "./codec.js";
 import { encodeKey, encodeValue } from "./codec.js";
-import { type Core, type RunHandle, type ScanRequest, statusError } from "./core.js";
+import { type Core, type RunHandle, statusError } from "./core.js";
+import { openTraversal, traverse } from "./core-graph.js";
+import { narrowScan, noteScanned, type ScanRequest, transactionScan } from "./core-scan.js";
 import type { Engine, Held, Holder } from "./engine.js";
 import { markIds, notePublished, takeId } from "./ids.js";
 import {
@@ -140,8 +142,8 @@ export class TransactionWriter implements StepWriter, HeldReader, Holder {
   list(table: number, options: ListOptions | undefined): [string, Value][] {
     const core = this.#live();
     const note = (count: number): void => {
-      check(core.narrowScan(this.#pointer, this.#generation), "The listing");
-      check(core.noteScanned(this.#pointer, this.#generation, table, count), "The listing");
+      check(narrowScan(core, this.#pointer, this.#generation), "The listing");
+      check(noteScanned(core, this.#pointer, this.#generation, table, count), "The listing");
     };
     return listEntries(core, options, (request, collect) => this.#scan(core, table, request, collect), note);
   }
@@ -152,7 +154,7 @@ export class TransactionWriter implements StepWriter, HeldReader, Holder {
       core,
       options,
       (request, collect) => this.#scan(core, table, request, collect),
-      () => check(core.narrowScan(this.#pointer, this.#generation), "The listing"),
+      () => check(narrowScan(core, this.#pointer, this.#generation), "The listing"),
     );
   }
 
@@ -162,7 +164,7 @@ export class TransactionWriter implements StepWriter, HeldReader, Holder {
   }
 
   #scan(core: Core, table: number, request: ScanRequest, collect: boolean): number {
-    const status = core.transactionScan(this.#pointer, this.#generation, table, request, collect);
+    const status = transactionScan(core, this.#pointer, this.#generation, table, request, collect);
     if (status === STATUS_POISONED) throw core.runError(status, this.#run.pointer, "The listing");
     return status;
   }
@@ -185,8 +187,8 @@ export class TransactionWriter implements StepWriter, HeldReader, Holder {
     const run = this.#run;
     const pointer = this.#pointer;
     const generation = this.#generation;
-    return new CoreTraversal(this.#engine, core.openTraversal(start, types), this.#start, (walk, rowsMax) =>
-      this.#live().traverse("transactionTraverse", run, walk, pointer, generation, SIDES[direction], rowsMax),
+    return new CoreTraversal(this.#engine, openTraversal(core, start, types), this.#start, (walk, rowsMax) =>
+      traverse(this.#live(), "transactionTraverse", run, walk, pointer, generation, SIDES[direction], rowsMax),
     );
   }
 

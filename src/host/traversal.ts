@@ -3,7 +3,7 @@
  * nobody has it any more.
  */
 import { TRAVERSE_IN, TRAVERSE_OUT } from "./abi.js";
-import type { TraversalStep } from "./core.js";
+import { closeTraversal, rowNode, rowParent, type TraversalStep } from "./core-graph.js";
 import type { Engine, Held, Holder } from "./engine.js";
 import type { Traversal } from "./reader-writer.js";
 
@@ -54,21 +54,21 @@ export class CoreTraversal implements Traversal, Holder {
 
   node(row: number): number {
     if (!this.#engine.isLive) this.#engine.assertLive();
-    return this.#engine.core.rowNode(this.#rows, row);
+    return rowNode(this.#engine.core, this.#rows, row);
   }
 
   parent(row: number): number {
-    return this.#engine.core.rowParent(this.#rows, row);
+    return rowParent(this.#engine.core, this.#rows, row);
   }
 
   close(): void {
     if (this.#pointer === 0) return;
     this.#engine.unwatch(this);
-    if (this.#engine.canGiveBack) this.#engine.core.closeTraversal(this.#pointer);
+    if (this.#engine.canGiveBack) closeTraversal(this.#engine.core, this.#pointer);
     this.#pointer = 0;
   }
 }
 
 function heldTraversal(pointer: number, version: number): Held {
-  return { version, giveBack: (core) => core.closeTraversal(pointer) };
+  return { version, giveBack: (core) => closeTraversal(core, pointer) };
 }

@@ -4,7 +4,8 @@
 
 import { STATUS_OK, STATUS_RUN_STALE } from "./abi.js";
 import type { Value } from "./codec.js";
-import { type Core, type ScanRequest, statusError } from "./core.js";
+import { type Core, statusError } from "./core.js";
+import { eachScanned, type ScanRequest, scanCount, scanSort } from "./core-scan.js";
 import type { ListOptions } from "./scan.js";
 import { prepareScan } from "./scan.js";
 
@@ -15,7 +16,7 @@ function collect(core: Core, options: ListOptions | undefined, scan: Scanner): n
   const request = prepareScan(core, options);
   if (request.limit === 0) return 0;
   if (isNowhere(scan(request, true))) return 0;
-  return core.scanSort();
+  return scanSort(core);
 }
 
 /** Keys and values of a range, in order. `note` is told how many there are. */
@@ -27,7 +28,7 @@ export function listEntries(
 ): [string, Value][] {
   const count = collect(core, options, scan);
   const entries: [string, Value][] = [];
-  core.eachScanned(count, (key, record) => entries.push([key, core.value(record)]));
+  eachScanned(core, count, (key, record) => entries.push([key, core.value(record)]));
   if (count > 0) note?.(count);
   return entries;
 }
@@ -41,7 +42,7 @@ export function listKeys(
 ): string[] {
   const count = collect(core, options, scan);
   const keys: string[] = [];
-  core.eachScanned(count, (key) => keys.push(key));
+  eachScanned(core, count, (key) => keys.push(key));
   if (count > 0) note?.(count);
   return keys;
 }
@@ -49,7 +50,7 @@ export function listKeys(
 /** How many keys begin with a prefix. */
 export function countKeys(core: Core, prefix: string | undefined, scan: Scanner): number {
   const request = prepareScan(core, prefix === undefined ? undefined : { prefix });
-  return isNowhere(scan(request, false)) ? 0 : core.scanCount();
+  return isNowhere(scan(request, false)) ? 0 : scanCount(core);
 }
 
 /** Whether a scan's status says that the run is not there any more, which leaves nothing to list. */

@@ -1,5 +1,6 @@
 import type { encodeKey, encodeValue } from "../../src/host/codec.js";
 import type { Core } from "../../src/host/core.js";
+import type * as scans from "../../src/host/core-scan.js";
 
 /** One thing that a worker does; `as` names a snapshot or a transaction of its own. */
 export interface Act {
@@ -32,7 +33,11 @@ export interface Event {
 }
 
 export declare class Player {
-  constructor(core: Core, codec: { encodeKey: typeof encodeKey; encodeValue: typeof encodeValue });
+  constructor(
+    core: Core,
+    codec: { encodeKey: typeof encodeKey; encodeValue: typeof encodeValue },
+    listings: typeof scans,
+  );
 }
 
 export declare function perform(player: Player, act: Act, event: Event): void;

@@ -23,9 +23,11 @@ function valueIn(read) {
 
 /** A core with the handles that whoever plays on it has. */
 export class Player {
-  constructor(core, codec) {
+  /** @param scans what is asked of it for listings: `core-scan.ts` */
+  constructor(core, codec, scans) {
     this.core = core;
     this.codec = codec;
+    this.scans = scans;
     this.runs = new Map();
     this.snapshots = new Map();
     this.transactions = new Map();
@@ -73,7 +75,9 @@ export class Player {
     if (status === STATUS.stale) return "stale";
     if (status !== 0) return `status ${status}`;
     const found = [];
-    this.core.eachScanned(this.core.scanSort(), (key, record) => found.push([key, this.cell(record)]));
+    this.scans.eachScanned(this.core, this.scans.scanSort(this.core), (key, record) =>
+      found.push([key, this.cell(record)]),
+    );
     return found;
   }
 
@@ -133,7 +137,7 @@ const ACTS = {
       player.with(name, false, (run) =>
         held(player, run, (version) => {
           event.at = version;
-          return player.scanned(player.core.scan(run, table, version, player.request(prefix), true));
+          return player.scanned(player.scans.scan(player.core, run, table, version, player.request(prefix), true));
         }),
       ) ?? []
     );
@@ -142,8 +146,12 @@ const ACTS = {
   count(player, { run: name, table = 0, prefix = "" }) {
     return (
       player.with(name, false, (run) => {
-        const status = player.core.scan(run, table, -1, player.request(prefix), false);
-        return status === STATUS.stale ? "stale" : status === 0 ? player.core.scanCount() : `status ${status}`;
+        const status = player.scans.scan(player.core, run, table, -1, player.request(prefix), false);
+        return status === STATUS.stale
+          ? "stale"
+          : status === 0
+            ? player.scans.scanCount(player.core)
+            : `status ${status}`;
       }) ?? 0
     );
   },
@@ -180,7 +188,7 @@ const ACTS = {
     event.at = version;
     const run = own ?? player.core.resolveRunAt(player.key(name), version);
     if (run.pointer === 0) return [];
-    const found = player.scanned(player.core.scan(run, table, version, player.request(prefix), true));
+    const found = player.scanned(player.scans.scan(player.core, run, table, version, player.request(prefix), true));
     return found === "stale" ? [] : found;
   },
   snapshotRuns(player, { as }, event) {
@@ -216,9 +224,9 @@ const ACTS = {
     event.at = start;
     const { core } = player;
     const request = player.request(prefix);
-    const found = player.scanned(core.transactionScan(context, generation, table, request, true));
+    const found = player.scanned(player.scans.transactionScan(core, context, generation, table, request, true));
     if (!Array.isArray(found)) return found;
-    const status = core.noteScanned(context, generation, table, found.length);
+    const status = player.scans.noteScanned(core, context, generation, table, found.length);
     return status === 0 ? found : `status ${status}`;
   },
   transactionPut(player, { as, table = 0, key, value, bytes }) {

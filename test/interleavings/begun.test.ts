@@ -5,8 +5,9 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, expect, it } from "vitest";
 import { encodeKey, encodeName, encodeValue } from "../../src/host/codec.js";
-import { Core, type RunHandle, TURN_WRITE } from "../../src/host/core.js";
+import { Core, type RunHandle } from "../../src/host/core.js";
 import type { CoreExports } from "../../src/host/core-loader.js";
+import { giveTurn, TURN_WRITE, takeTurn } from "../../src/host/core-shared-log.js";
 import { buryWorker } from "../../src/host/core-workers.js";
 import { HoldfastError } from "../../src/index.js";
 import { everyAccessModule, Victim } from "../support/victim.js";
@@ -99,9 +100,9 @@ it("a lack of memory is told as such, also after somebody has waited for a lock 
   // That somebody had waited was remembered until it was asked for: the next lack of memory was called BUSY.
   const { core, victim } = scene();
   expect(put(core, "run", "small")).toBeGreaterThan(0);
-  expect(victim.core.takeTurn(TURN_WRITE)).toBe(true);
-  expect(core.takeTurn(TURN_WRITE)).toBe(false);
-  victim.core.giveTurn(TURN_WRITE);
+  expect(takeTurn(victim.core, TURN_WRITE)).toBe(true);
+  expect(takeTurn(core, TURN_WRITE)).toBe(false);
+  giveTurn(victim.core, TURN_WRITE);
   core.reserveValue(4_000_000);
   core.refuseGrowth(1);
   expect(put(core, "run", "y".repeat(4_000_000))).toBe(-STATUS_STORE_FULL);

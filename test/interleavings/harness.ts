@@ -7,6 +7,7 @@ import { Worker } from "node:worker_threads";
 import { encodeKey, encodeValue } from "../../src/host/codec.js";
 import { Core, type WorkerPlace } from "../../src/host/core.js";
 import type { CoreExports } from "../../src/host/core-loader.js";
+import * as scans from "../../src/host/core-scan.js";
 import { attachCore, promiseWorker } from "../../src/host/core-workers.js";
 import { type Act, type Event, Player, perform } from "./acts.mjs";
 import {
@@ -146,7 +147,7 @@ export class Harness {
       recordBytesMax: 2 ** 25,
       canWait: true,
     });
-    const player = new Player(core, { encodeKey, encodeValue });
+    const player = new Player(core, { encodeKey, encodeValue }, scans);
     this.setupEvents = script.setup.map((act) => ({ worker: -1, act, began: -2, ended: -1 }));
     for (const event of this.setupEvents) perform(player, event.act, event);
     this.#places = script.parts.map(() => promiseWorker(core));

@@ -10,6 +10,8 @@ import { encodeKey, encodeName, encodeValue, type Value } from "../../src/host/c
 import { Core, type RunHandle } from "../../src/host/core.js";
 import type { CoreExports } from "../../src/host/core-loader.js";
 import { recover } from "../../src/host/core-reading.js";
+import { eachScanned, scan, scanSort } from "../../src/host/core-scan.js";
+import { logFailed } from "../../src/host/core-shared-log.js";
 import { buryWorker } from "../../src/host/core-workers.js";
 import { Victim } from "../support/victim.js";
 
@@ -106,9 +108,9 @@ function stateOf(core: Core, id: string): unknown {
   }
   if (run.pointer === 0 || core.runVisible(run) === 0) return undefined;
   const found: [string, Value, number][] = [];
-  const scan = { prefixBytes: 0, startBytes: 0, endBytes: 0, reverse: false, limit: 1000 };
-  expect(core.scan(run, 0, core.runVisible(run), scan, true)).toBe(0);
-  core.eachScanned(core.scanSort(), (key, record) => found.push([key, core.value(record), core.versionOf(record)]));
+  const all = { prefixBytes: 0, startBytes: 0, endBytes: 0, reverse: false, limit: 1000 };
+  expect(scan(core, run, 0, core.runVisible(run), all, true)).toBe(0);
+  eachScanned(core, scanSort(core), (key, record) => found.push([key, core.value(record), core.versionOf(record)]));
   return { version: core.runVisible(run), count: core.runCount(run, false), kv: core.runCount(run, true), found };
 }
 
@@ -213,7 +215,7 @@ export function die(cores: Cores, action: Action, step: number): number | undefi
     `${when}: ${core.verify()} at ${(exports["faultAddress"]?.() ?? 0).toString(16)}`;
   expect(fault("after the burial")).toMatch(/: 0 /);
   expect(exports["strayExtent"]?.() ?? 0, "an extent that nobody has").toBe(0);
-  expect(core.logFailed, "the log has failed").toBe(false);
+  expect(logFailed(core), "the log has failed").toBe(false);
   expect(core.logPosition).toBeGreaterThanOrEqual(written);
   // The others go on; what was on its way when it died comes first.
   log.drain(core);

@@ -12,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { encodeKey, encodeName, encodeValue, type Value } from "../../src/host/codec.js";
 import { Core, type RunHandle } from "../../src/host/core.js";
 import type { CoreExports } from "../../src/host/core-loader.js";
+import { logFailed } from "../../src/host/core-shared-log.js";
 import { HoldfastError } from "../../src/index.js";
 import { SCALE } from "../support/durability-report.js";
 import { everyAccessModule } from "../support/victim.js";
@@ -154,7 +155,7 @@ function expectSound({ core, exports }: Held): void {
   core.synced(core.logPosition);
   expect(core.unpublished).toBe(0);
   expect(core.horizon).toBe(core.version());
-  expect(core.logFailed).toBe(false);
+  expect(logFailed(core)).toBe(false);
   const fault = core.verify();
   expect(fault, `verify() at ${(exports["faultAddress"]?.() ?? 0).toString(16)}`).toBe(0);
 }

@@ -8,6 +8,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { encodeKey, encodeName, encodeValue } from "../../src/host/codec.js";
 import { Core, type RunHandle } from "../../src/host/core.js";
 import type { CoreExports } from "../../src/host/core-loader.js";
+import { scan, scanCount } from "../../src/host/core-scan.js";
 import { SCALE } from "../support/durability-report.js";
 import { everyAccessModule, Victim } from "../support/victim.js";
 
@@ -97,7 +98,7 @@ function read({ core }: Victim, run: RunHandle): unknown {
 
 function list({ core }: Victim, run: RunHandle): unknown {
   const request = { prefixBytes: 0, startBytes: 0, endBytes: 0, reverse: false, limit: 0 };
-  return [core.scan(run, 0, -1, request, false), core.scanCount()];
+  return [scan(core, run, 0, -1, request, false), scanCount(core)];
 }
 
 describe.each([

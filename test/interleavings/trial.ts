@@ -3,6 +3,7 @@
 import { WORKER_ATTACHED, WORKER_DEAD } from "../../src/host/abi.js";
 import { encodeKey, encodeValue } from "../../src/host/codec.js";
 import type { Core } from "../../src/host/core.js";
+import * as scans from "../../src/host/core-scan.js";
 import { buryWorker } from "../../src/host/core-workers.js";
 import { type Act, type Event, Player, perform } from "./acts.mjs";
 import type { Harness, Kill, Outcome, Policy } from "./harness.js";
@@ -44,7 +45,7 @@ function judgeRest(harness: Harness, outcome: Outcome): { wrong: string | undefi
   for (const worker of outcome.dead) bury(core, harness.slotOf(worker));
   const found = core.verify();
   if (found !== 0) return { wrong: `verify() says ${found} at rest (${where()})`, poisoned: false };
-  const player = new Player(core, { encodeKey, encodeValue });
+  const player = new Player(core, { encodeKey, encodeValue }, scans);
   const final: Event[] = [];
   const acts = [...script.setup, ...script.parts.flat()];
   const places = new Set(acts.flatMap(({ run, table = 0 }) => (run === undefined ? [] : [`${table} ${run}`])));

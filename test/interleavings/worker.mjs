@@ -6,6 +6,7 @@
  */
 import { workerData } from "node:worker_threads";
 import { encodeKey, encodeValue } from "../../dist/host/codec.js";
+import * as scans from "../../dist/host/core-scan.js";
 import { attachCore, buryWorker } from "../../dist/host/core-workers.js";
 import { Player, perform } from "./acts.mjs";
 import {
@@ -65,7 +66,7 @@ function runPart() {
       takeBaton(words, index);
     }
     isStepped = true;
-    const player = new Player(core, { encodeKey, encodeValue });
+    const player = new Player(core, { encodeKey, encodeValue }, scans);
     for (const act of parts[index]) {
       const event = { worker: index, act, began: words[HEAD_WORDS.step], ended: -1 };
       outcome.events.push(event);

@@ -74,10 +74,10 @@ const PLANTS: readonly [name: string, plant: () => void][] = [
     () =>
       replace(
         Core.prototype,
-        "freeIds",
+        "call",
         (original) =>
-          function (this: unknown, run: unknown) {
-            return Reflect.apply(original, this, [run, 1]);
+          function (this: Core, name: string, ...given: number[]) {
+            return Reflect.apply(original, this, [name, ...(name === "runFreeIds" ? given.with(2, 1) : given)]);
           } as AnyMethod,
       ),
   ],
@@ -90,11 +90,11 @@ const PLANTS: readonly [name: string, plant: () => void][] = [
     () =>
       replace(
         Core.prototype,
-        "traverse",
+        "call",
         (original) =>
-          function (this: Core, how: string, ...given: unknown[]) {
-            const newest = given.with(4, this.version());
-            return Reflect.apply(original, this, [how, ...(how === "traverseStep" ? newest : given)]);
+          function (this: Core, name: string, ...given: number[]) {
+            const isWalk = name === "traverseStep";
+            return Reflect.apply(original, this, [name, ...(isWalk ? given.with(3, this.version()) : given)]);
           } as AnyMethod,
       ),
   ],

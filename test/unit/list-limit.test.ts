@@ -7,6 +7,7 @@
 import { describe, expect, it } from "vitest";
 import { encodeKey, encodeValue } from "../../src/host/codec.js";
 import type { Core, RunHandle } from "../../src/host/core.js";
+import { scan, transactionScan } from "../../src/host/core-scan.js";
 import type { ListOptions } from "../../src/host/scan.js";
 import { countKeys, listEntries, listKeys, type Scanner } from "../../src/host/view.js";
 import { Database, type KVReader, type Run, type Transaction, type Value } from "../../src/index.js";
@@ -149,7 +150,7 @@ function fill(core: Core, run: RunHandle): void {
 }
 
 function scannerOf(core: Core, run: RunHandle): Scanner {
-  return (request, collect) => core.scan(run, 0, -1, request, collect);
+  return (request, collect) => scan(core, run, 0, -1, request, collect);
 }
 
 describe.each([SINGLE_DEBUG, SHARED_DEBUG])("where memory is full, in the $name build", (build) => {
@@ -206,7 +207,7 @@ describe.each([SINGLE_DEBUG, SHARED_DEBUG])("where memory is full, in the $name 
     const valueBytes = encodeValue("own", core);
     expect(core.transactionPut(pointer, generation, 0, encodeKey("a", core), valueBytes)).toBe(0);
     entries.set("a", "own");
-    const scan: Scanner = (request, collect) => core.transactionScan(pointer, generation, 0, request, collect);
+    const scan: Scanner = (request, collect) => transactionScan(core, pointer, generation, 0, request, collect);
     expect(listEntries(core, { limit: 2 }, scan)).toEqual(plainList(entries, { limit: 2 }));
     fill(core, runOf(core, "filler"));
     for (const reverse of [false, true]) {
