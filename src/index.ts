@@ -26,6 +26,16 @@ export {
 export type { Environment } from "./host/environment.js";
 export type { GraphReport } from "./host/graph/check.js";
 export type {
+  GraphEdgeOptions,
+  GraphIndex,
+  GraphNeighborOptions,
+  GraphNodeUpdate,
+  GraphPageOptions,
+  GraphPatch,
+  GraphPathOptions,
+  GraphWalkOptions,
+} from "./host/graph/given.js";
+export type {
   GraphEdge,
   GraphNeighbor,
   GraphNode,
@@ -43,18 +53,7 @@ export type {
   LogPosition,
   ReadByTypeOptions,
 } from "./host/primitives/event-log.js";
-export type {
-  GraphEdgeOptions,
-  GraphIndex,
-  GraphNeighborOptions,
-  GraphNodeUpdate,
-  GraphPageOptions,
-  GraphPatch,
-  GraphPathOptions,
-  GraphReader,
-  GraphStore,
-  GraphWalkOptions,
-} from "./host/primitives/graph-store.js";
+export type { GraphReader, GraphStore } from "./host/primitives/graph-store.js";
 export type { KVReader, KVStore } from "./host/primitives/kv-store.js";
 export type {
   RunIndex,

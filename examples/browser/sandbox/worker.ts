@@ -223,12 +223,14 @@ const HANDLERS: Handlers = {
       await takeFilled();
       filled = { name: place.name, db: await fill(place, bytes) };
     }),
-  async tidy({ place: { kind, name } }) {
-    for (const other of await namesOf(kind)) {
-      // One that somebody else has open yet is removed at a later start.
-      if (other !== name) await remove({ kind, name: other }).catch(() => {});
-    }
-  },
+  // Never beside an import, whose place is another one, too.
+  tidy: ({ place: { kind, name } }) =>
+    alone(async () => {
+      for (const other of await namesOf(kind)) {
+        // One that somebody else has open yet is removed at a later start.
+        if (other !== name) await remove({ kind, name: other }).catch(() => {});
+      }
+    }),
 };
 
 const tell: (news: News) => void = serve(self as unknown as Port, (name, given) =>
