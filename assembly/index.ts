@@ -789,6 +789,7 @@ export function reseal(pointer: u32, length: u32, epoch: u32): u32 {
 
 /** The version of a run that `version` sees; a status negated where nobody can say what is in it. */
 export function runVersionAt(run: usize, version: f64): f64 {
+  if (!runExistsAt(changetype<Run>(run), false, version as u64)) return -(STATUS_MISSING as f64);
   if (SHARED && changetype<Run>(run).flags & RUN_POISONED) return -(STATUS_POISONED as f64);
   return min(changetype<Run>(run).visible, version as u64) as f64;
 }

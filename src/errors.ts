@@ -55,7 +55,12 @@ export class HoldfastError extends Error {
 
   /** Whether `error` came from Holdfast and, where `code` is given, carries that code. */
   static is(error: unknown, code?: ErrorCode): error is HoldfastError {
-    if (typeof error !== "object" || error === null || !(BRAND in error)) return false;
-    return code === undefined || (error as { code?: unknown }).code === code;
+    try {
+      if (typeof error !== "object" || error === null || !(BRAND in error)) return false;
+      return code === undefined || (error as { code?: unknown }).code === code;
+    } catch {
+      // A Proxy that cannot be asked is none.
+      return false;
+    }
   }
 }

@@ -4,6 +4,7 @@
  */
 export type { Storage, StorageCapabilities, VanishedInfo } from "./adapters/storage.js";
 export { type ErrorCode, type ErrorDetails, HoldfastError } from "./errors.js";
+export type { ByteStream } from "./host/byte-stream.js";
 export type { Value } from "./host/codec.js";
 export type { WasmSource } from "./host/core-loader.js";
 export {
@@ -44,7 +45,7 @@ export type {
 export type { GraphPath, GraphVisit, GraphWalk } from "./host/graph/walk.js";
 export type { DatabaseHandle } from "./host/handle.js";
 export type { DatabaseEvents } from "./host/listeners.js";
-export type { AttachOptions, ByteStream, OpenOptions } from "./host/options.js";
+export type { AttachOptions, OpenOptions } from "./host/options.js";
 export type {
   EventLog,
   EventLogReader,

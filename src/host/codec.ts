@@ -260,7 +260,7 @@ class NestedWriter {
     }
     const isArray = Array.isArray(item);
     const prototype: unknown = Object.getPrototypeOf(item);
-    if (isArray ? prototype !== Array.prototype : prototype !== Object.prototype && prototype !== null) {
+    if (isArray ? !isArrayPrototype(prototype) : !isPlainPrototype(prototype)) {
       throw this.#invalid(`is ${describeInstance(prototype)}`);
     }
     if (isArray) this.#writeArray(item);
@@ -612,6 +612,18 @@ function describe(value: unknown): string {
 }
 
 /** Names a class by what its prototype says, without running a getter. */
+/** Whether arrays have it, of this realm or another one: no other prototype is an array itself. */
+function isArrayPrototype(prototype: unknown): boolean {
+  return prototype === Array.prototype || Array.isArray(prototype);
+}
+
+/** Whether plain objects have it, or none, of this realm or another one, whose own is at the root and has what every object inherits. */
+export function isPlainPrototype(prototype: unknown): boolean {
+  if (prototype === Object.prototype || prototype === null) return true;
+  if (typeof prototype !== "object" || Object.getPrototypeOf(prototype) !== null) return false;
+  return Object.hasOwn(prototype, "isPrototypeOf") && Object.hasOwn(prototype, "constructor");
+}
+
 function describeInstance(prototype: unknown): string {
   if (typeof prototype !== "object" || prototype === null) return "an object without a usable prototype";
   const ownClass: unknown = Object.getOwnPropertyDescriptor(prototype, "constructor")?.value;

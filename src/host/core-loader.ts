@@ -16,18 +16,18 @@ export type { CoreExports } from "./core-instance.js";
  */
 export type WasmSource = WebAssembly.Module | ArrayBuffer | ArrayBufferView | URL | string;
 
-async function bytesAt(url: URL): Promise<ArrayBuffer | Uint8Array> {
+async function bytesAt(url: URL, signal: AbortSignal | undefined): Promise<ArrayBuffer | Uint8Array> {
   if (url.protocol === "file:" && typeof process !== "undefined") {
     const { readFile } = process.getBuiltinModule("node:fs/promises");
     return readFile(url);
   }
-  const response = await fetch(url);
+  const response = await fetch(url, { signal: signal ?? null });
   if (!response.ok) throw new Error(`${url.href} answered ${response.status}`);
   return response.arrayBuffer();
 }
 
-async function compileAt(url: URL): Promise<WebAssembly.Module> {
-  return WebAssembly.compile((await bytesAt(url)) as BufferSource);
+async function compileAt(url: URL, signal: AbortSignal | undefined): Promise<WebAssembly.Module> {
+  return WebAssembly.compile((await bytesAt(url, signal)) as BufferSource);
 }
 
 /**
@@ -36,16 +36,21 @@ async function compileAt(url: URL): Promise<WebAssembly.Module> {
  */
 const own = new Map<boolean, WebAssembly.Module>();
 
-async function compileOwn(shared: boolean): Promise<WebAssembly.Module> {
-  const module = own.get(shared) ?? (await compileAt(coreFile(shared)));
+async function compileOwn(shared: boolean, signal: AbortSignal | undefined): Promise<WebAssembly.Module> {
+  const module = own.get(shared) ?? (await compileAt(coreFile(shared), signal));
   own.set(shared, module);
   return module;
 }
 
-async function compile(source: WasmSource | undefined, shared: boolean): Promise<WebAssembly.Module> {
-  if (source === undefined) return compileOwn(shared);
+async function compile(
+  source: WasmSource | undefined,
+  shared: boolean,
+  signal: AbortSignal | undefined,
+): Promise<WebAssembly.Module> {
+  if (source === undefined) return compileOwn(shared, signal);
   if (source instanceof WebAssembly.Module) return source;
-  if (typeof source === "string" || source instanceof URL) return compileAt(new URL(source, globalThis.location?.href));
+  if (typeof source === "string" || source instanceof URL)
+    return compileAt(new URL(source, globalThis.location?.href), signal);
   return WebAssembly.compile(source as BufferSource);
 }
 
@@ -57,18 +62,21 @@ export interface LoadedCore {
 
 /**
  * Instantiates the core over a memory.
- * @throws HoldfastError `INVALID_ARGUMENT` if what was passed is no core, `STORE_FAILED` if the package's own cannot be read.
+ * @throws HoldfastError `INVALID_ARGUMENT` if what was passed is no core, `STORE_FAILED` if the package's own cannot be read; what `fetch`
+ *   throws once the signal has fired.
  */
 export async function loadCore(
   source: WasmSource | undefined,
   memory: WebAssembly.Memory,
   shared: boolean,
+  signal?: AbortSignal,
 ): Promise<LoadedCore> {
   try {
-    const module = await compile(source, shared);
+    const module = await compile(source, shared, signal);
     const { instance } = await instantiate(module, { env: { memory } });
     return { exports: instance.exports as CoreExports, module };
   } catch (cause) {
+    if (signal?.aborted) throw cause;
     const name = shared ? "shared.wasm" : "single.wasm";
     const hint = `Pass it as the option wasm: a WebAssembly.Module, its bytes or a URL of holdfast/${name}.`;
     const why = cause instanceof Error ? cause.message : "";

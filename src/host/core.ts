@@ -761,7 +761,8 @@ export class Core implements Scratch {
     const runs: HeldRun[] = [];
     let pointer = this.call("runNext", 0, version) >>> 0;
     for (; pointer !== 0; pointer = this.call("runNext", pointer, version) >>> 0) {
-      runs.push({ pointer, version: this.#runVersionAt(pointer, version) });
+      const held = this.#heldAt(pointer, version);
+      if (held !== undefined) runs.push(held);
     }
     return runs;
   }
@@ -769,14 +770,14 @@ export class Core implements Scratch {
   /** The run whose id was encoded as a key, as a version sees it; undefined if there was none. */
   runAt(nameBytes: number, version: number): HeldRun | undefined {
     const { pointer } = this.resolveRunAt(nameBytes, version);
-    if (pointer === 0) return undefined;
-    return { pointer, version: this.#runVersionAt(pointer, version) };
+    return pointer === 0 ? undefined : this.#heldAt(pointer, version);
   }
 
-  #runVersionAt(pointer: number, version: number): number {
+  #heldAt(pointer: number, version: number): HeldRun | undefined {
     const at = this.call("runVersionAt", pointer, version);
+    if (-at === abi.STATUS_MISSING) return undefined;
     if (at < 0) throw this.runError(-at, pointer, "The run");
-    return at;
+    return { pointer, version: at };
   }
 
   /** The first `length` staged bytes, valid until the next call. */

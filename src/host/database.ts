@@ -4,7 +4,8 @@
 import type { Storage } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
 import { RUN_ID_BYTES_MAX } from "./abi.js";
-import { checkFunction, describe, readOptions, refuseArgument } from "./arguments.js";
+import { checkFunction, describe, readArray, readOptions, refuseArgument } from "./arguments.js";
+import { type ByteStream, checkSource, endedAtOnce, endSource } from "./byte-stream.js";
 import { encodeName } from "./codec.js";
 import type { HeldRun } from "./core.js";
 import type { WasmSource } from "./core-loader.js";
@@ -15,7 +16,7 @@ import type { DatabaseHandle } from "./handle.js";
 import type { DatabaseEvents, Listener, Listeners } from "./listeners.js";
 import { loaded } from "./loading.js";
 import { type Opened, openDatabase } from "./opening.js";
-import { type AttachOptions, type ByteStream, checkSource, type OpenOptions, parseOptions } from "./options.js";
+import { type AttachOptions, type OpenOptions, parseOptions } from "./options.js";
 import { assertSharedMemory } from "./platform.js";
 import { RunIndex } from "./primitives/run-index.js";
 import type { StepOptions } from "./reader-writer.js";
@@ -261,10 +262,10 @@ export class Database implements AsyncDisposable {
    */
   export(given?: ExportOptions): AsyncGenerator<Uint8Array, void, undefined> {
     const { runs } = readOptions<ExportOptions>(given, ["runs"], "export");
-    if (runs !== undefined && !Array.isArray(runs)) throw refuseArgument("runs must be an array of run ids.");
+    const ids = runs === undefined ? undefined : readArray(runs, Number.MAX_SAFE_INTEGER, "runs");
     const snapshot = this.snapshot();
     try {
-      return this.#export(snapshot, snapshot.heldRuns(runs));
+      return endedAtOnce(this.#export(snapshot, snapshot.heldRuns(ids)), () => snapshot[Symbol.dispose]());
     } catch (error) {
       snapshot[Symbol.dispose]();
       throw error;
@@ -282,15 +283,20 @@ export class Database implements AsyncDisposable {
 
   /**
    * A new database from what {@link Database.export} gave: a stream, or pieces, of bytes. Keys keep their versions. The
-   * place must be empty; where this fails it stays so.
+   * place must be empty; where this fails it stays so. The stream is ended then.
    * @throws HoldfastError `ALREADY_EXISTS`, `CORRUPTION` with offset, `UNSUPPORTED` for an export of a newer release, and what
    *   {@link Database.open} throws.
    */
   static async import(stream: ByteStream, options: string | OpenOptions): Promise<Database> {
     checkSource(stream);
-    const { readOnly } = parseOptions(options);
-    if (readOnly === true) throw refuseArgument("Database.import cannot be read-only.");
-    return open(options, undefined, stream);
+    try {
+      const { readOnly } = parseOptions(options);
+      if (readOnly === true) throw refuseArgument("Database.import cannot be read-only.");
+      return await open(options, undefined, stream);
+    } catch (error) {
+      endSource(stream);
+      throw error;
+    }
   }
 
   /**

@@ -38,23 +38,25 @@ export function bufferedDefault(): DurabilityMode & { mode: "buffered" } {
 }
 
 /** Whether a mode needs a log: every mode but in-memory. */
-export function requiresWal(mode: DurabilityMode): boolean {
-  return mode.mode !== "in-memory";
+export function requiresWal(mode: DurabilityOption): boolean {
+  return parseDurability(mode).mode !== "in-memory";
 }
 
 /** Whether a mode's commits return only after a sync. */
-export function requiresImmediateFsync(mode: DurabilityMode): boolean {
-  return mode.mode === "strict";
+export function requiresImmediateFsync(mode: DurabilityOption): boolean {
+  return parseDurability(mode).mode === "strict";
 }
 
 /** The longest time in milliseconds that a commit stays unsynced, where the mode has one. */
-export function flushInterval(mode: DurabilityMode): number | undefined {
-  return mode.mode === "buffered" ? mode.flushIntervalMs : undefined;
+export function flushInterval(mode: DurabilityOption): number | undefined {
+  const parsed = parseDurability(mode);
+  return parsed.mode === "buffered" ? parsed.flushIntervalMs : undefined;
 }
 
 /** The number of unsynced commits that starts a sync, where the mode has one. */
-export function maxPendingWrites(mode: DurabilityMode): number | undefined {
-  return mode.mode === "buffered" ? mode.maxPendingWrites : undefined;
+export function maxPendingWrites(mode: DurabilityOption): number | undefined {
+  const parsed = parseDurability(mode);
+  return parsed.mode === "buffered" ? parsed.maxPendingWrites : undefined;
 }
 
 /** The modes as values. The default is strict. */

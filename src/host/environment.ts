@@ -25,6 +25,15 @@ export function pause(environment: Environment, delayMs = 0): Promise<void> {
   });
 }
 
+/** Puts this thread to sleep; where it may not be, as the main thread of a browser, it goes on at once. */
+export function sleep(ms: number): void {
+  try {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+  } catch {
+    // Then the next attempt comes a little too early.
+  }
+}
+
 /** Random bytes are had from the platform so many at a time, because each call costs as much as hundreds of them. */
 const RANDOM_BLOCK_BYTES = 1024;
 

@@ -5,7 +5,9 @@
  * It is a plain object that `postMessage` can clone, and nothing in it has to be transferred. It comes from outside when it
  * arrives, so every part is looked at before it is used.
  */
+
 import type { JoinTicket } from "../adapters/storage.js";
+import { HoldfastError } from "../errors.js";
 import { ABI_VERSION } from "./abi.js";
 import { describe, refuseArgument } from "./arguments.js";
 import { type DurabilityMode, parseDurability } from "./durability-mode.js";
@@ -49,6 +51,15 @@ export interface DatabaseHandle {
  * @throws HoldfastError `INVALID_ARGUMENT` if it is none, or one of another release.
  */
 export function readHandle(given: unknown): DatabaseHandle {
+  try {
+    return checkedHandle(given);
+  } catch (cause) {
+    if (HoldfastError.is(cause)) throw cause;
+    throw refuseArgument("The handle threw when it was read: post it as it is, by postMessage alone.", cause);
+  }
+}
+
+function checkedHandle(given: unknown): DatabaseHandle {
   if (typeof given !== "object" || given === null || !("holdfast" in given)) {
     throw refuseArgument(
       `Database.attach takes what db.share() returned in the worker that opened the database, got ${describe(given)}.`,

@@ -7,13 +7,14 @@
  */
 import type { StorageSession } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
+import { untilAborted } from "./abort.js";
 import { describe, refuseArgument } from "./arguments.js";
+import { type ByteStream, endPieces, piecesOf } from "./byte-stream.js";
 import { CheckpointStream, storeCheckpoint } from "./checkpoint.js";
 import type { Core } from "./core.js";
 import { type Environment, pause } from "./environment.js";
 import type { CheckpointHeader } from "./log-format.js";
 import { type LogState, logWithoutSegments } from "./log-state.js";
-import type { ByteStream } from "./options.js";
 import type { RecoveryProgress } from "./recovery.js";
 import { restoreCheckpoint } from "./restore.js";
 
@@ -63,7 +64,7 @@ async function importStream(core: Core, source: ByteStream, options: ImportOptio
     return await restoreCheckpoint(core, undefined, async (most) => {
       options.signal?.throwIfAborted();
       while (rest.length === 0) {
-        const { done, value } = await pieces.next();
+        const { done, value } = await nextOf(pieces, options.signal);
         if (done === true) return rest;
         if (!(value instanceof Uint8Array)) {
           throw refuseArgument(`Database.import takes a stream of Uint8Array, got ${describe(value)} in it.`);
@@ -82,8 +83,21 @@ async function importStream(core: Core, source: ByteStream, options: ImportOptio
       return part;
     });
   } finally {
-    await pieces.return?.();
+    endPieces(pieces);
   }
+}
+
+/** The next piece, which may never come. */
+async function nextOf(
+  pieces: AsyncIterator<unknown> | Iterator<unknown>,
+  signal: AbortSignal | undefined,
+): Promise<IteratorResult<unknown>> {
+  if (signal === undefined) return pieces.next();
+  return untilAborted(
+    () => pieces.next(),
+    signal,
+    () => signal.reason,
+  );
 }
 
 /** Stores what was imported as the first checkpoint of an empty storage; where its log goes on. */
@@ -98,27 +112,4 @@ async function storeImport(
   const stream = new CheckpointStream(core, header, core.runsAt(imported.version));
   await storeCheckpoint(session, header.number, stream, environment);
   return logWithoutSegments(session, databaseId, header.number);
-}
-
-interface Readable {
-  getReader(): ReadableStreamDefaultReader<Uint8Array>;
-}
-
-/** Walks any kind of stream. */
-function piecesOf(source: ByteStream): AsyncIterator<unknown> | Iterator<unknown> {
-  if (source instanceof Uint8Array) return [source].values();
-  if (Symbol.asyncIterator in source) return source[Symbol.asyncIterator]();
-  if ("getReader" in source) return fromReader((source as Readable).getReader());
-  return source[Symbol.iterator]();
-}
-
-/** Some browsers' streams cannot be walked by themselves. */
-function fromReader(reader: ReadableStreamDefaultReader<Uint8Array>): AsyncIterator<unknown> {
-  return {
-    next: () => reader.read() as Promise<IteratorResult<unknown>>,
-    return: async () => {
-      await reader.cancel();
-      return { done: true, value: undefined };
-    },
-  };
 }

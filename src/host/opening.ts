@@ -16,6 +16,7 @@ import {
   RUN_ID_BYTES_MAX,
 } from "./abi.js";
 import { describe } from "./arguments.js";
+import type { ByteStream } from "./byte-stream.js";
 import { Core } from "./core.js";
 import { loadCore } from "./core-loader.js";
 import type { DurableLog } from "./durability.js";
@@ -26,7 +27,7 @@ import type { Attachment } from "./instrument.js";
 import type { Filled } from "./keeping.js";
 import { Listeners } from "./listeners.js";
 import { loaded } from "./loading.js";
-import { type ByteStream, maxBytesOf, type OpenOptions, parseOptions } from "./options.js";
+import { maxBytesOf, type OpenOptions, parseOptions } from "./options.js";
 import { assertSharedMemory, canWait, platformStorage } from "./platform.js";
 import type { Sharing, WayToLog } from "./sharing.js";
 import type { StorageInfo } from "./storage-info.js";
@@ -114,7 +115,7 @@ async function makeCore(
   environment: Environment,
 ): Promise<Made> {
   const memoryOfCore = await makeMemory(options, environment);
-  const { exports: bare, module } = await loadCore(options.wasm, memoryOfCore, options.shared ?? false);
+  const { exports: bare, module } = await loadCore(options.wasm, memoryOfCore, options.shared ?? false, options.signal);
   const attachment = options.trace?.attach(bare, storage.persistent);
   const seed = new Uint32Array(2);
   environment.randomBytes(new Uint8Array(seed.buffer));

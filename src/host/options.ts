@@ -40,9 +40,6 @@ export interface OpenOptions {
   readonly environment?: Environment | undefined;
 }
 
-/** What `Database.import` takes: pieces of any size, one after another. */
-export type ByteStream = AsyncIterable<Uint8Array> | Iterable<Uint8Array> | ReadableStream<Uint8Array>;
-
 /** How a database is attached to. */
 export interface AttachOptions {
   /** Ends attaching. */
@@ -81,6 +78,9 @@ export function parseOptions(given: unknown): OpenOptions {
   if (options.path !== undefined && (typeof options.path !== "string" || options.path === "")) {
     throw refuseArgument("path must be a string that is not empty.");
   }
+  if (options.path !== undefined && options.storage !== undefined) {
+    throw refuseArgument("Give path or storage, not both: a storage has its place already.");
+  }
   for (const name of ["readOnly", "salvage", "shared"] as const) {
     const value: unknown = options[name];
     if (value !== undefined && typeof value !== "boolean") {
@@ -102,16 +102,6 @@ export function parseAttachOptions(given: unknown): AttachOptions {
   checkSignal(options.signal);
   checkParts(options);
   return options;
-}
-
-/** Refuses what is no stream of bytes. */
-export function checkSource(source: unknown): void {
-  const isStream =
-    typeof source === "object" &&
-    source !== null &&
-    (Symbol.asyncIterator in source || Symbol.iterator in source || "getReader" in source);
-  if (isStream) return;
-  throw refuseArgument(`Database.import takes a stream of bytes such as db.export() gives, got ${describe(source)}.`);
 }
 
 /** An object that a caller has made must have the parts that are called: told here, not by a TypeError somewhere inside. */

@@ -23,6 +23,8 @@ const ONCE: RetryPlan = { attempts: 1, baseMs: 0, maxMs: 0 };
 const ATTEMPTS = 3;
 const BASE_MS = 10;
 const MAX_MS = 100;
+/** The longest delay that every platform's timers can keep: 2^31 − 1 ms. */
+const DELAY_MS_MAX = 2147483647;
 
 function atLeast(value: unknown, fallback: number, least: number, name: string): number {
   if (value === undefined) return fallback;
@@ -49,7 +51,7 @@ export function retryPlan(options: RetryOptions | undefined): RetryPlan {
 
 /** How long to wait after attempt number `attempt` (from 1): between half and the whole of the doubled base. */
 export function retryDelayMs(plan: RetryPlan, attempt: number, environment: Environment): number {
-  const delayMs = Math.min(plan.maxMs, plan.baseMs * 2 ** (attempt - 1));
+  const delayMs = Math.min(DELAY_MS_MAX, plan.maxMs, plan.baseMs * 2 ** (attempt - 1));
   const random = new Uint32Array(1);
   environment.randomBytes(new Uint8Array(random.buffer));
   return delayMs * (0.5 + (random[0] as number) / 2 ** 33);

@@ -4,9 +4,11 @@
  */
 import { HoldfastError } from "../errors.js";
 import { MODE_BUFFERED } from "./abi.js";
+import { onAbort, untilAborted } from "./abort.js";
 import { checkFunction, checkSignal, describe, isThenable, readOptions, refuseArgument } from "./arguments.js";
 import type { RunHandle } from "./core.js";
 import type { Engine } from "./engine.js";
+import { sleep } from "./environment.js";
 import { type RetryOptions, type RetryPlan, retryDelayMs, retryPlan } from "./retry.js";
 import { Primitives } from "./run-primitives.js";
 import { RunWriter } from "./run-writer.js";
@@ -103,6 +105,7 @@ export class Run extends Primitives {
     const deadlineMs = this.#deadline(options.timeoutMs);
     const retry = retryPlan(options.retry);
     for (let attempt = 1; ; attempt++) {
+      let waitMs = 0;
       const writer = new TransactionWriter(engine);
       this.#writer.begin(writer, mode, false, deadlineMs);
       const transaction = new Transaction(writer);
@@ -111,17 +114,20 @@ export class Run extends Primitives {
         if (isThenable(result)) {
           // Nobody else waits for it, and a rejection that nobody waits for can end a process.
           Promise.resolve(result).catch(() => {});
-          throw asyncBody();
+          throw asyncBody(writer.isOpen);
         }
         if (writer.isOpen) writer.commit();
         return result;
       } catch (error) {
-        // Nobody else runs before the next attempt, so that there is nothing to wait for between them.
         if (!HoldfastError.is(error, "CONFLICT") || attempt >= retry.attempts) throw error;
+        const { core, environment } = engine;
+        waitMs = core.shared && core.hasOthers ? retryDelayMs(retry, attempt, environment) : 0;
       } finally {
         writer.rollback();
         writer.keep(transaction);
       }
+      // Only other workers run before the next attempt; without any there is nothing to wait for.
+      if (waitMs > 0) sleep(waitMs);
     }
   }
 
@@ -184,7 +190,13 @@ export class Run extends Primitives {
       const run = this.#writer.handle();
       try {
         const transaction = new Transaction(writer);
-        result = await (signal === undefined ? body(transaction) : untilAborted(() => body(transaction), signal));
+        result = await (signal === undefined
+          ? body(transaction)
+          : untilAborted(
+              () => body(transaction),
+              signal,
+              () => aborted(signal),
+            ));
         throwIfAborted(signal);
       } catch (error) {
         thrown = { error };
@@ -212,24 +224,29 @@ export class Run extends Primitives {
     throwIfAborted(signal);
     const delayMs = retryDelayMs(retry, attempt, this.#engine.environment);
     return new Promise((resolve, reject) => {
-      const stop = (): void => {
-        cancel();
-        reject(aborted(signal));
-      };
-      const go = (): void => {
-        signal?.removeEventListener("abort", stop);
-        resolve();
-      };
-      const cancel = this.#engine.environment.schedule(delayMs, go, true);
-      signal?.addEventListener("abort", stop, { once: true });
+      const cancel = this.#engine.environment.schedule(
+        delayMs,
+        () => {
+          end?.();
+          resolve();
+        },
+        true,
+      );
+      const end =
+        signal &&
+        onAbort(signal, () => {
+          cancel();
+          reject(aborted(signal));
+        });
     });
   }
 }
 
-function asyncBody(): HoldfastError {
+function asyncBody(isOpen: boolean): HoldfastError {
+  const what = isOpen ? "so it was rolled back" : "after it had ended the transaction by itself, which stands";
   return new HoldfastError(
     "INVALID_ARGUMENT",
-    "The callback of transaction returned a promise, so it was rolled back. Use transactionAsync for asynchronous work.",
+    `The callback of transaction returned a promise, ${what}. Use transactionAsync for asynchronous work.`,
   );
 }
 
@@ -237,22 +254,6 @@ function aborted(signal: AbortSignal | undefined): HoldfastError {
   return new HoldfastError("TIMEOUT", "The transaction was aborted by its signal; nothing has changed.", {
     cause: signal?.reason,
   });
-}
-
-/** What `start` comes to, unless the signal is aborted before; nobody waits for it then. */
-async function untilAborted<T>(start: () => Promise<T> | T, signal: AbortSignal): Promise<T> {
-  let stop = (): void => {};
-  const stopped = new Promise<never>((_, reject) => {
-    stop = () => reject(aborted(signal));
-    signal.addEventListener("abort", stop, { once: true });
-  });
-  const work = (async () => start())();
-  work.catch(() => {});
-  try {
-    return await Promise.race([work, stopped]);
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
 }
 
 function throwIfAborted(signal: AbortSignal | undefined): void {

@@ -316,7 +316,7 @@ export class DatabaseSnapshot extends Hold implements RunsReader {
    * The runs that existed, or those that are named, as a stream of records goes through them. @internal
    * @throws HoldfastError `NOT_FOUND`, `INVALID_KEY`.
    */
-  heldRuns(ids: readonly string[] | undefined): HeldRun[] {
+  heldRuns(ids: readonly unknown[] | undefined): HeldRun[] {
     const core = this.core();
     if (ids === undefined) return core.runsAt(this.version);
     return [...new Set(ids)].map((id) => {

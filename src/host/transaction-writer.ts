@@ -194,11 +194,8 @@ export class TransactionWriter implements StepWriter, HeldReader, Holder {
 
   // Writing.
 
-  #checkOptions(table: number, key: string, given: WriteOptions | undefined): void {
-    if (given === undefined) return;
-    const options = readWriteOptions(given);
-    refuseDurability(options.durability);
-    const { ifVersion } = options;
+  /** Refuses a key that is not at the version that it has to be at. */
+  #checkVersion(table: number, key: string, ifVersion: WriteOptions["ifVersion"]): void {
     if (ifVersion === undefined) return;
     const expected = expectedVersion(ifVersion);
     const record = this.#record(table, key);
@@ -209,9 +206,11 @@ export class TransactionWriter implements StepWriter, HeldReader, Holder {
 
   put(table: number, key: string, value: Value, options: WriteOptions | undefined): number {
     this.#engine.assertWritable();
-    // The value first: encoding it may call into objects of the caller, which may use the transaction, or end it.
+    // What calls into objects of the caller comes first: they may use the database, whose values go through the same scratch, or end
+    // the transaction. Only a Proxy in the value does so while that is encoded, before anything of it stands there.
+    const ifVersion = expectedIn(options);
     const valueBytes = encodeValue(value, this.#live());
-    this.#checkOptions(table, key, options);
+    this.#checkVersion(table, key, ifVersion);
     const core = this.#live();
     check(core.transactionPut(this.#pointer, this.#generation, table, encodeKey(key, core), valueBytes), "The write");
     this.#writes++;
@@ -220,7 +219,7 @@ export class TransactionWriter implements StepWriter, HeldReader, Holder {
 
   delete(table: number, key: string, options: WriteOptions | undefined): boolean {
     this.#engine.assertWritable();
-    this.#checkOptions(table, key, options);
+    this.#checkVersion(table, key, expectedIn(options));
     if (!this.has(table, key)) return false;
     this.remove(table, key);
     return true;
@@ -361,4 +360,12 @@ const NO_RUN: RunHandle = { pointer: 0, generation: 0 };
 
 function check(status: number, what: string): void {
   if (status !== 0) throw statusError(status, what);
+}
+
+/** The version that a write in a transaction expects, by its options. */
+function expectedIn(given: WriteOptions | undefined): WriteOptions["ifVersion"] {
+  if (given === undefined) return undefined;
+  const { durability, ifVersion } = readWriteOptions(given);
+  refuseDurability(durability);
+  return ifVersion;
 }

@@ -1,9 +1,18 @@
 /**
  * What once went wrong, each as a test that opens with its story.
  */
+import { runInNewContext } from "node:vm";
 import { afterEach, describe, expect, test } from "vitest";
 import { FileStorage } from "../../src/adapters/node-fs-storage.js";
-import { Database, HoldfastError, type OpenOptions, type RecoveredInfo } from "../../src/index.js";
+import {
+  Database,
+  flushInterval,
+  HoldfastError,
+  type OpenOptions,
+  type RecoveredInfo,
+  requiresImmediateFsync,
+  requiresWal,
+} from "../../src/index.js";
 import { trace } from "../../src/trace.js";
 import { emptyDisk, SimulatedFiles } from "../simulation/simulated-files.js";
 import { wasm } from "../support/damage-logs.js";
@@ -448,5 +457,225 @@ describe("what a checkpoint has taken the place of", () => {
     await db.checkpoint();
     expect(removed).toBeGreaterThan(40);
     expect(syncs.length).toBeLessThan(10);
+  });
+});
+
+async function bytesOf(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array[]> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of stream) pieces.push(piece);
+  return pieces;
+}
+
+describe("exports", () => {
+  test("a run that has nothing committed yet is not there to be exported", async () => {
+    // Whatever had a header was taken for a run; the export could not be imported, nor could the other runs in it.
+    const db = await open();
+    db.run("real").kv.put("k", "precious");
+    const begun = db.run("fresh").begin();
+    begun.kv.put("k", 1);
+    const held = db.stats().snapshotsHeld;
+    expect(codeOf(() => db.export({ runs: ["real", "fresh"] }))).toBe("NOT_FOUND");
+    db.run("deleted").kv.put("k", 1);
+    db.deleteRun("deleted");
+    const again = db.run("deleted").begin();
+    expect(codeOf(() => db.export({ runs: ["deleted"] }))).toBe("NOT_FOUND");
+    expect(db.stats().snapshotsHeld).toBe(held + 1);
+    const copy = await Database.import(await bytesOf(db.export({ runs: ["real"] })), { wasm, durability: "in-memory" });
+    opened.push(copy);
+    expect(copy.run("real").kv.list()).toEqual([["k", "precious"]]);
+    begun.commit();
+    again.rollback();
+    expect(codeOf(() => db.export({ runs: ["fresh"] }).return())).toBe(undefined);
+  });
+
+  test("one that is ended before it was begun lets go of its snapshot", async () => {
+    // A generator that was never begun runs nothing when it is ended: so many exports, and nothing more could be begun.
+    const db = await open();
+    db.run("r").kv.put("k", 1);
+    await db.export().return();
+    await db
+      .export()
+      .throw(new Error("mine"))
+      .catch(() => {});
+    for await (const _ of db.export()) break;
+    expect(db.stats().snapshotsHeld).toBe(0);
+    await expect(Database.import(db.export(), { wasm, readOnly: true, path: "never" })).rejects.toMatchObject({
+      code: "INVALID_ARGUMENT",
+    });
+    const disk = new SimulatedDisk().storage();
+    const full = await open({ storage: disk });
+    full.run("r").kv.put("k", 1);
+    await full.close();
+    await expect(Database.import(db.export(), { wasm, storage: disk })).rejects.toMatchObject({
+      code: "ALREADY_EXISTS",
+    });
+    expect(db.stats().snapshotsHeld).toBe(0);
+    const whole = db.export();
+    await bytesOf(whole);
+    await whole.return();
+    expect(db.stats().snapshotsHeld).toBe(0);
+  });
+
+  test("an import from a stream that stalls ends by its signal, and gives its place back", async () => {
+    // It was looked for between two pieces only.
+    const db = await open();
+    db.run("r").kv.put("k", 1);
+    const [first] = await bytesOf(db.export());
+    let ended = 0;
+    const stalled: AsyncIterable<Uint8Array> = {
+      [Symbol.asyncIterator]: () => {
+        let given = 0;
+        return {
+          next: () =>
+            given++ === 0
+              ? Promise.resolve({ done: false, value: first?.subarray(0, 20) as Uint8Array })
+              : new Promise<never>(() => {}),
+          return: () => {
+            ended++;
+            return new Promise<never>(() => {});
+          },
+        };
+      },
+    };
+    const storage = new SimulatedDisk().storage();
+    const aborting = new AbortController();
+    const importing = Database.import(stalled, { wasm, storage, signal: aborting.signal });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    aborting.abort(new Error("mine"));
+    await expect(importing).rejects.toMatchObject({ code: "TIMEOUT" });
+    expect(ended).toBeGreaterThan(0);
+    const fresh = await open({ storage });
+    expect(fresh.run("r").kv.count()).toBe(0);
+  });
+});
+
+describe("what callers give", () => {
+  test("options that use the database while they are read do not change what is stored", async () => {
+    // The value stood encoded in the scratch already, where the other write's took its place.
+    const db = await open();
+    const other = db.run("other").kv;
+    db.run("r").transaction((tx) => {
+      tx.kv.put("a", "AAAA", {
+        get ifVersion() {
+          other.put("x", "BBBB");
+          return undefined;
+        },
+      });
+      tx.kv.put("n", [1, 2, 3], {
+        get durability() {
+          other.put("x", "a longer text than that");
+          return undefined;
+        },
+      });
+    });
+    expect(db.run("r").kv.list()).toEqual([
+      ["a", "AAAA"],
+      ["n", [1, 2, 3]],
+    ]);
+    db.run("r").kv.put("b", "CCCC", {
+      get ifVersion() {
+        other.put("x", "DDDD");
+        return null;
+      },
+    });
+    expect(db.run("r").kv.get("b")).toBe("CCCC");
+  });
+
+  test("plain objects and arrays of another realm are what they are", async () => {
+    // Results of a sandbox were refused as instances of Object.
+    const kv = (await open()).run("r").kv;
+    kv.put("v", runInNewContext('JSON.parse(\'{"list":[1,{"a":null}]}\')'));
+    expect(kv.get("v")).toEqual({ list: [1, { a: null }] });
+    for (const made of ["new Date()", "new Map()", "new (class A {})", "new (class L extends Array {})"]) {
+      expect(codeOf(() => kv.put("v", runInNewContext(made)))).toBe("INVALID_VALUE");
+    }
+    class Bare {}
+    Object.setPrototypeOf(Bare.prototype, null);
+    expect(codeOf(() => kv.put("v", new Bare() as never))).toBe("INVALID_VALUE");
+  });
+
+  test("a path beside a storage is refused", async () => {
+    // It was ignored, and nothing was kept.
+    await expect(open({ path: "never", storage: new SimulatedDisk().storage() })).rejects.toMatchObject({
+      code: "INVALID_ARGUMENT",
+    });
+  });
+
+  test("what cannot be asked is refused with a type", async () => {
+    // What the caller's Proxy threw went through.
+    const db = await open();
+    const handler = new Proxy({}, { get: () => refuse });
+    const refuse = (): never => {
+      throw new Error("mine");
+    };
+    const unwilling = (target: object): never => new Proxy(target, handler) as never;
+    expect(codeOf(() => db.export({ runs: new Proxy(["r"], { get: refuse }) }))).toBe("INVALID_ARGUMENT");
+    await expect(Database.import(unwilling({}), "never")).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+    await expect(Database.attach(unwilling({}))).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+    expect(HoldfastError.is(unwilling({}))).toBe(false);
+    expect(codeOf(() => requiresWal(null as never))).toBe("INVALID_ARGUMENT");
+    expect([requiresWal("in-memory"), requiresImmediateFsync("strict"), flushInterval("buffered")]).toEqual([
+      false,
+      true,
+      100,
+    ]);
+  });
+});
+
+describe("transactions", () => {
+  test("one that was committed by its callback is not called rolled back", async () => {
+    const run = (await open()).run("r");
+    const committed = (): unknown =>
+      run.transaction((tx) => {
+        tx.kv.put("paid", 1);
+        tx.commit();
+        return Promise.resolve();
+      });
+    expect(committed).toThrowError(/which stands/);
+    expect(run.kv.get("paid")).toBe(1);
+    expect(() => run.transaction(async (tx) => tx.kv.put("paid", 2))).toThrowError(/rolled back/);
+    expect(run.kv.get("paid")).toBe(1);
+  });
+
+  test("many by one signal listen to it once, and no more once they are over", async () => {
+    // Eleven were taken for a leak.
+    const db = await open();
+    const { signal } = new AbortController();
+    const listening = new Set<unknown>();
+    let most = 0;
+    const add = signal.addEventListener.bind(signal);
+    const remove = signal.removeEventListener.bind(signal);
+    signal.addEventListener = (...given: Parameters<typeof add>) => {
+      listening.add(given[1]);
+      most = Math.max(most, listening.size);
+      add(...given);
+    };
+    signal.removeEventListener = (...given: Parameters<typeof remove>) => {
+      listening.delete(given[1]);
+      remove(...given);
+    };
+    const all = Array.from({ length: 20 }, (_, n) =>
+      db.run(`${n}`).transactionAsync(
+        async (tx) => {
+          await settled();
+          tx.kv.put("n", n);
+        },
+        { signal },
+      ),
+    );
+    await Promise.all(all);
+    expect([most, listening.size, db.runs.ids().length]).toEqual([1, 0, 20]);
+  });
+
+  test("all that wait by one signal are told", async () => {
+    const run = (await open()).run("r");
+    const aborting = new AbortController();
+    const all = Array.from({ length: 3 }, () =>
+      run.transactionAsync(() => new Promise<never>(() => {}), { signal: aborting.signal }),
+    );
+    const settledAll = Promise.allSettled(all);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    aborting.abort();
+    for (const one of await settledAll) expect(one).toMatchObject({ reason: { code: "TIMEOUT" } });
   });
 });

@@ -3,7 +3,7 @@
  */
 import { HoldfastError } from "../../errors.js";
 import { checkSignal, describe, isPlainObject, readOptions, refuseArgument } from "../arguments.js";
-import type { Value } from "../codec.js";
+import { isPlainPrototype, type Value } from "../codec.js";
 import { checkName, readTags } from "../names.js";
 import type { GraphDirection } from "../reader-writer.js";
 import { copyValue } from "../value-bytes.js";
@@ -123,9 +123,7 @@ export function readProperties(given: unknown): Properties {
 
 /** Whether it is what the value model takes for an object, and no instance of anything. May throw what a Proxy throws. */
 function isPlain(given: unknown): given is object {
-  if (typeof given !== "object" || given === null) return false;
-  const prototype: unknown = Object.getPrototypeOf(given);
-  return prototype === null || prototype === Object.prototype;
+  return typeof given === "object" && given !== null && isPlainPrototype(Object.getPrototypeOf(given));
 }
 
 /** The changes of a patch, as they are at this moment: what is set, and the names of what is removed. */
