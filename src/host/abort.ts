@@ -42,6 +42,7 @@ export async function untilAborted<T>(
   signal: AbortSignal,
   aborted: () => unknown,
 ): Promise<T> {
+  if (signal.aborted) throw aborted();
   let end = (): void => {};
   const stopped = new Promise<never>((_, reject) => {
     end = onAbort(signal, () => reject(aborted()));

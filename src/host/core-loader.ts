@@ -21,7 +21,7 @@ async function bytesAt(url: URL, signal: AbortSignal | undefined): Promise<Array
     const { readFile } = process.getBuiltinModule("node:fs/promises");
     return readFile(url);
   }
-  const response = await fetch(url, { signal: signal ?? null });
+  const response = await fetch(url, signal && { signal });
   if (!response.ok) throw new Error(`${url.href} answered ${response.status}`);
   return response.arrayBuffer();
 }
