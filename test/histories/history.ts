@@ -135,6 +135,8 @@ class History {
   readonly #tally = { ...emptyTally(), histories: 1 };
   readonly #findings: Finding[] = [];
   #players: readonly Player[] = [];
+  /** What became of those that were terminated, for whoever looks for what all others have waited for. */
+  readonly #kills: { worker: number; goneAfterMs: number; detachedAfterMs: number; attempts: number }[] = [];
   #db!: Database;
   #locks!: Locks;
   #usedBefore = 0;
@@ -272,9 +274,18 @@ class History {
     // Not always on the same beat.
     const until = performance.now() + waitMs;
     while (performance.now() < until);
+    const killedMs = performance.now();
+    const noted = { worker: victim.id, goneAfterMs: -1, detachedAfterMs: -1, attempts: 0 };
+    this.#kills.push(noted);
     await victim.hand.terminate();
+    noted.goneAfterMs = performance.now() - killedMs;
     this.#tally.killed++;
-    if (this.#crew.terminatesForSure) await patiently(() => this.#db.detach(victim.id));
+    if (!this.#crew.terminatesForSure) return;
+    await patiently(() => {
+      noted.attempts++;
+      return this.#db.detach(victim.id);
+    });
+    noted.detachedAfterMs = performance.now() - killedMs;
   }
 
   /** Looks at what is kept, from outside and while they are at it. */
@@ -335,7 +346,10 @@ class History {
       const at = `worker ${id}${isVictim ? ", to be terminated" : ""}${isDone ? ", done" : ""}: ${reader.ended} ended,`;
       return `${at} ${reader.phase}, run ${RUNS[reader.run]}\n    ${reader.tail().replaceAll("\n", "\n    ")}`;
     });
-    return [...workers, "locks:", ...this.#locks.held(), "places:", ...this.#locks.places()].join("\n  ");
+    const kills = this.#kills.map((kill) => JSON.stringify(kill));
+    return [...workers, "kills:", ...kills, "locks:", ...this.#locks.held(), "places:", ...this.#locks.places()].join(
+      "\n  ",
+    );
   }
 
   async #end(): Promise<void> {
