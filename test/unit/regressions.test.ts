@@ -679,3 +679,30 @@ describe("transactions", () => {
     for (const one of await settledAll) expect(one).toMatchObject({ reason: { code: "TIMEOUT" } });
   });
 });
+
+describe("retries", () => {
+  test("of a synchronous transaction wait where another worker may run meanwhile", async () => {
+    // They came at once, into the same conflict.
+    const baseMs = 60;
+    const db = await Database.open({ durability: "in-memory", shared: true });
+    opened.push(db);
+    const conflictOnce = (): number => {
+      const other = opened.at(-1) as Database;
+      let attempts = 0;
+      const beganMs = performance.now();
+      db.run("r").transaction(
+        (tx) => {
+          tx.kv.put("n", Number(tx.kv.get("n") ?? 0) + 1);
+          if (attempts++ === 0) other.run("r").kv.put("n", 10);
+        },
+        { retry: { attempts: 2, baseMs, maxMs: baseMs } },
+      );
+      expect([attempts, db.run("r").kv.get("n")]).toEqual([2, 11]);
+      return performance.now() - beganMs;
+    };
+    // Alone there is nobody to wait for.
+    conflictOnce();
+    opened.push(await Database.attach(db.share()));
+    expect(conflictOnce()).toBeGreaterThanOrEqual(baseMs / 2 - 1);
+  });
+});
