@@ -11,10 +11,11 @@
  *   snapshots, transactions, scratch     given back
  *
  * Only on evidence that the worker is dead, which the host has. Each step can be done again: whoever buries may die of it,
- * and whoever buries that one goes on with both.
+ * and whoever buries that one goes on with both. So locks are waited for briefly: where another one is dead who has them, that
+ * is known only once the host has its turn.
  */
 
-import { allocatorSeize, allocatorUnlock, extentsLaterOf, extentsOf, heapRebuild } from "./arena";
+import { allocatorLock, allocatorSeize, allocatorUnlock, extentsLaterOf, extentsOf, heapRebuild } from "./arena";
 import { store32, store64 } from "./atomics";
 import {
   STATUS_BUSY_LOCK,
@@ -26,7 +27,7 @@ import {
   WORKER_RESERVED,
   WORKERS_MAX,
 } from "./constants";
-import { lockRelease, lockSeize } from "./lock";
+import { lockBriefly, lockRelease, lockSeize } from "./lock";
 import { logMend } from "./publish";
 import { logLock, logSeize, logUnlock } from "./queue";
 import {
@@ -69,26 +70,38 @@ export function bury(index: u32, word: u32): u32 {
   if (state == WORKER_FREE || workerWord(index) != word) return STATUS_NOTHING;
   if (state == WORKER_RESERVED) return workerMoveFrom(index, word, WORKER_FREE) ? STATUS_OK : STATUS_NOTHING;
   if (state == WORKER_ATTACHED && !workerMoveFrom(index, word, WORKER_DEAD)) return STATUS_NOTHING;
+  lockBriefly(true);
+  const isDone = buryAll();
+  lockBriefly(false);
+  return isDone ? STATUS_OK : STATUS_BUSY_LOCK;
+}
+
+/** Clears up behind everybody who is known to be dead; false where a lock could not be had: then it has to be done again. */
+function buryAll(): bool {
   // First of all, for what comes next needs memory and the log at rest.
   for (let dead: u32 = 0; dead < WORKERS_MAX; dead++) {
     if (stateIn(workerWord(dead)) != WORKER_DEAD) continue;
     rebuildHeapOf(dead);
   }
+  // Now rather than with the directory in hand, which everybody else would wait for meanwhile.
+  if (!allocatorLock()) return false;
+  allocatorUnlock();
   for (let dead: u32 = 0; dead < WORKERS_MAX; dead++) {
     if (stateIn(workerWord(dead)) == WORKER_DEAD) freeLogOf(dead);
   }
-  if (!takeDirectory()) return STATUS_BUSY_LOCK;
-  if (!mendHeaders()) {
-    directoryUnlock();
-    return STATUS_BUSY_LOCK;
-  }
-  // Also one that died before it had been seen.
-  for (let dead: u32 = 0; dead < WORKERS_MAX; dead++) {
-    if (stateIn(workerWord(dead)) == WORKER_DEAD) buryOne(dead);
-  }
-  runsForgetUnused();
+  if (!takeDirectory()) return false;
+  const isDone = mendHeaders() && buryEach();
+  if (isDone) runsForgetUnused();
   directoryUnlock();
-  return STATUS_OK;
+  return isDone;
+}
+
+/** Also those that died before they had been seen. */
+function buryEach(): bool {
+  for (let dead: u32 = 0; dead < WORKERS_MAX; dead++) {
+    if (stateIn(workerWord(dead)) == WORKER_DEAD && !buryOne(dead)) return false;
+  }
+  return true;
 }
 
 /** Takes the directory's lock, from a dead worker if one has it. */
@@ -113,9 +126,9 @@ function rebuildDirectory(): bool {
 function mendHeaders(): bool {
   if (superblock().headersTorn == 0) return true;
   if (!logLock()) return false;
-  headersMend();
+  const isDone = headersMend();
   logUnlock();
-  return true;
+  return isDone;
 }
 
 function rebuildHeapOf(dead: u32): void {
@@ -138,7 +151,7 @@ function freeLogOf(dead: u32): void {
   turnRelease(offsetof<Superblock>("syncLock"), token);
 }
 
-function buryOne(dead: u32): void {
+function buryOne(dead: u32): bool {
   const token = lockTokenOf(dead);
   for (let at = superblock().firstRun; at; at = changetype<Run>(at).nextRun) {
     const run = changetype<Run>(at);
@@ -149,10 +162,10 @@ function buryOne(dead: u32): void {
   }
   const worker = workerAt(dead);
   store64(changetype<usize>(worker) + offsetof<Worker>("bound"), 0);
-  transactionsOfDead(dead);
   snapshotsOfDead(dead);
-  if (!extentsOf(changetype<usize>(worker)) || !extentsLaterOf(dead)) return;
+  if (!transactionsOfDead(dead) || !extentsOf(changetype<usize>(worker)) || !extentsLaterOf(dead)) return false;
   workerMove(dead, WORKER_DEAD, WORKER_FREE);
+  return true;
 }
 
 /**
@@ -170,18 +183,20 @@ function poison(run: Run): void {
   store32(changetype<usize>(run) + offsetof<Run>("generation"), run.generation + 2);
 }
 
-/** Gives this instance's slot back, with all that it held. */
+/**
+ * Gives this instance's slot back, with all that it held. Where the allocator cannot be had, somebody has died who has it, and
+ * whoever clears up behind that one does so behind this one.
+ */
 function leave(word: u32): u32 {
   const index = workerIndex();
   // Taken for dead, and somebody else's by now.
   if (lockTokenOf(index) != lockToken() || stateIn(word) != WORKER_ATTACHED) return STATUS_NOTHING;
-  transactionsOfDead(index);
   snapshotsOfDead(index);
-  if (directoryTryLock()) {
+  const isDone = transactionsOfDead(index) && extentsOf(changetype<usize>(workerAt(index)));
+  if (isDone && directoryTryLock()) {
     runsForgetUnused();
     directoryUnlock();
   }
-  extentsOf(changetype<usize>(workerAt(index)));
-  workerMoveFrom(index, word, WORKER_FREE);
+  workerMoveFrom(index, word, isDone ? WORKER_FREE : WORKER_DEAD);
   return STATUS_OK;
 }

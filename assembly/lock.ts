@@ -37,6 +37,8 @@ const LINGER_MIN: u32 = 64;
 const LINGER_MAX: u32 = 1 << 15;
 const SLICE_NS: i64 = 5000000;
 const SLICES: u32 = 400;
+/** The same for who can come again, and may find then that it is known to be dead whom it has waited for. */
+const SLICES_BRIEF: u32 = 40;
 /** Awakenings in vain that count as a slice. */
 const LOST_PER_SLICE: u32 = 64;
 
@@ -45,6 +47,8 @@ const LOST_PER_SLICE: u32 = 64;
  * of patience: what was the case last is what a call has failed for.
  */
 let ranOut: bool = false;
+/** Slices that a lock is waited for now. */
+let slicesMax: u32 = SLICES;
 
 /** Whether a lock could not be had since this was last asked. */
 function lockRanOut(): bool {
@@ -63,6 +67,11 @@ export function refusal(status: u32): u32 {
 /** Forgets that: what lacks now is memory. */
 export function lockForget(): void {
   if (SHARED) ranOut = false;
+}
+
+/** From now on locks are waited for briefly, or for as long as usual again. */
+export function lockBriefly(briefly: bool): void {
+  if (SHARED) slicesMax = briefly ? SLICES_BRIEF : SLICES;
 }
 
 /** Takes the lock at `word`; false when it could not be had in time. */
@@ -112,7 +121,7 @@ function lockWait(word: usize): bool {
   if (!mayWait() && lockTake(word, load32(word))) return true;
   let slept = false;
   let lost: u32 = 0;
-  for (let slices: u32 = 0; mayWait() && slices < SLICES; ) {
+  for (let slices: u32 = 0; mayWait() && slices < slicesMax; ) {
     const held = load32(word);
     // Free, unless it is kept free for those who have slept.
     if ((held & LOCK_OWNER) == 0 && (slept || (held & LOCK_HANDOFF) == 0)) {

@@ -512,14 +512,18 @@ export function runRetireAgain(run: Run, version: u64): void {
   store32(header + offsetof<Run>("flags"), run.flags & ~RUN_DELETING);
 }
 
-/** Makes the lists of headers anew: of those that are free, and of those that are deleted. Under the directory's lock and the log's. */
-export function headersMend(): void {
+/**
+ * Makes the lists of headers anew: of those that are free, and of those that are deleted. Under the directory's lock and the
+ * log's. False if the allocator could not be had: then it has to be done again.
+ */
+export function headersMend(): bool {
   const sb = superblock();
   headersSort(sb);
   for (let at = sb.firstRun; at; at = changetype<Run>(at).nextRun) {
-    if (changetype<Run>(at).entry == 0) headerClear(changetype<Run>(at));
+    if (changetype<Run>(at).entry == 0 && !headerClear(changetype<Run>(at))) return false;
   }
   sb.headersTorn = 0;
+  return true;
 }
 
 /** Whoever publishes a deletion may not have the directory's lock: the run waits for somebody who has. */

@@ -260,16 +260,16 @@ function contextTake(): Transaction | null {
 
 /**
  * Ends every transaction of a worker that is no more; its contexts, their buffers given back, wait for whoever comes after.
- * Their snapshots are let go of with all others of it.
+ * Their snapshots are let go of with all others of it. False if the allocator could not be had: then it has to be done again.
  */
-export function transactionsOfDead(index: u32): void {
+export function transactionsOfDead(index: u32): bool {
   const dead = workerAt(index);
   dead.pool = 0;
   dead.poolCount = 0;
   for (let at = dead.contexts; at; at = changetype<Transaction>(at).nextOwned) {
     const transaction = changetype<Transaction>(at);
     for (let field = offsetof<Transaction>("items"); field <= offsetof<Transaction>("data"); field += BUFFER_BYTES) {
-      extentsOf(at + field);
+      if (!extentsOf(at + field)) return false;
       memory.fill(at + field, 0, BUFFER_BYTES);
     }
     if (transaction.generation & 1) transaction.generation++;
@@ -282,6 +282,7 @@ export function transactionsOfDead(index: u32): void {
     dead.pool = at;
   }
   store32(changetype<usize>(dead) + offsetof<Worker>("open"), 0);
+  return true;
 }
 
 /** Empties a context and gives it back; beyond the pool's size its buffers go. */

@@ -258,6 +258,8 @@ class History {
       transactions: isVictim ? Number.POSITIVE_INFINITY : Math.ceil(transactions / this.#players.length),
       modes: this.#ground.modes,
       bulkPercent: isVictim ? 60 : 2,
+      // Who dies is often in the directory, or in the allocator.
+      churnPercent: isVictim ? 50 : 4,
       busyMax: this.#shape.killsMax === 0 ? 0 : BUSY_MAX,
     };
   }

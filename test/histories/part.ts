@@ -24,6 +24,8 @@ export interface Part {
   readonly modes: readonly Mode[];
   /** In how many of a hundred transactions it writes a lot besides: so that it is mostly in the middle of that when it is terminated. */
   readonly bulkPercent: number;
+  /** How many of a hundred turns go to making and deleting runs instead. */
+  readonly churnPercent: number;
   /** How often it may have waited for another one in vain: not at all, unless somebody is terminated who may hold something. */
   readonly busyMax: number;
 }
@@ -68,12 +70,12 @@ class Player {
       this.#diary.at("between two transactions");
       if (i % YIELD_EVERY === YIELD_EVERY - 1) await new Promise((resolve) => setTimeout(resolve, 0));
       const kind = this.#below(100);
-      if (kind < 8) this.#readOne();
+      if (this.#below(100) < this.#part.churnPercent) this.#churn();
+      else if (kind < 8) this.#readOne();
       else if (kind < 14) this.#readRun();
       else if (kind < 18) this.#readAll();
-      else if (kind < 22) this.#churn();
-      else if (kind < 36) await this.#together();
-      else if (kind < 64) this.#begun();
+      else if (kind < 32) await this.#together();
+      else if (kind < 62) this.#begun();
       else this.#inCallback();
     }
     this.#diary.at("closing");

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { beforeAll, expect, it } from "vitest";
+import { WORKER_FREE } from "../../src/host/abi.js";
 import { encodeKey, encodeName, encodeValue } from "../../src/host/codec.js";
 import { Core, type RunHandle } from "../../src/host/core.js";
 import type { CoreExports } from "../../src/host/core-loader.js";
@@ -15,6 +16,8 @@ import { everyAccessModule, Victim } from "../support/victim.js";
 const PAGES_MAX = 256;
 const LARGE = "x".repeat(1_000_000);
 const STATUS_STORE_FULL = 1;
+/** As assembly/shared.ts numbers the locks, and the part of a lock's word that says who has it. */
+const [LOCK_DIRECTORY, LOCK_ALLOCATOR, LOCK_OWNER] = [2, 3, 0xff];
 
 let every: WebAssembly.Module;
 let whole: WebAssembly.Module;
@@ -24,7 +27,7 @@ beforeAll(async () => {
   whole = await WebAssembly.compile(readFileSync("build/shared-debug.wasm"));
 });
 
-function scene(): { core: Core; victim: Victim } {
+function scene(): { core: Core; memory: WebAssembly.Memory; victim: Victim } {
   const memory = new WebAssembly.Memory({ initial: 2, maximum: PAGES_MAX, shared: true });
   const exports = new WebAssembly.Instance(whole, { env: { memory } }).exports as CoreExports;
   const core = Core.format(exports, memory, true, {
@@ -34,7 +37,7 @@ function scene(): { core: Core; victim: Victim } {
     recordBytesMax: 2 ** 24,
     canWait: false,
   });
-  return { core, victim: new Victim(every, memory) };
+  return { core, memory, victim: new Victim(every, memory) };
 }
 
 function runOf(core: Core, id: string): RunHandle {
@@ -47,6 +50,17 @@ function put(core: Core, id: string, value: string): number {
   core.renew();
   const valueBytes = encodeValue(value, core);
   return core.put(run.pointer, run.generation, 0, encodeKey("key", core), valueBytes, 0, -1);
+}
+
+/** The word of a lock. */
+function wordOf(core: Core, memory: WebAssembly.Memory, index: number): number {
+  const address = core.call("lockAddress", index) >>> 0;
+  return new Uint32Array(memory.buffer)[address / 4] as number;
+}
+
+/** Whether it is a worker who has the allocator. */
+function hasAllocator(core: Core, memory: WebAssembly.Memory, { core: { worker } }: Victim): boolean {
+  return (wordOf(core, memory, LOCK_ALLOCATOR) & LOCK_OWNER) === worker + 1;
 }
 
 function usedBytes(core: Core): number {
@@ -94,6 +108,38 @@ it("the memory of a run that was begun on by a worker that died of it is given b
     expect(usedBytes(core), `at access ${step}`).toBeLessThan(used + 200_000);
   }
   expect(deaths).toBeGreaterThan(20);
+});
+
+it("what a dead worker held is given back also where another one has died in the allocator, of whom that is not known yet", () => {
+  // It waited for the allocator with the directory in hand, once for each buffer, and then took what it had not got for given.
+  let deaths = 0;
+  for (let step = 0; ; step++) {
+    const { core, memory, victim } = scene();
+    const other = new Victim(every, memory);
+    const run = runOf(core, "run");
+    put(core, "run", "small");
+    const runOfOther = other.runOf("of other");
+    const used = usedBytes(core);
+    const pointer = victim.core.begin(run.pointer, run.generation, 0);
+    victim.core.renew();
+    const valueBytes = encodeValue(LARGE, victim.core);
+    victim.core.transactionPut(pointer, victim.core.begunGeneration(), 0, encodeKey("key", victim.core), valueBytes);
+    if (!other.run(() => other.put(runOfOther, "key", LARGE, 0), step)) break;
+    if (!hasAllocator(core, memory, other)) continue;
+    deaths++;
+    const seen = core.workerIn(victim.core.worker);
+    expect(() => buryWorker(core, victim.core.worker, seen), `at access ${step}`).toThrow(
+      expect.objectContaining({ code: "BUSY" }),
+    );
+    expect(wordOf(core, memory, LOCK_DIRECTORY), "the directory's lock").toBe(0);
+    expect(buryWorker(core, other.core.worker, core.workerIn(other.core.worker)), `at access ${step}`).toBe(true);
+    for (const { worker } of [victim.core, other.core]) expect(core.workerIn(worker).state).toBe(WORKER_FREE);
+    core.renew();
+    if (isLost(core, "of other")) core.banishRun(encodeName("of other", 256, "The run id", core), 0);
+    expect(core.verify(), `at access ${step}`).toBe(0);
+    expect(usedBytes(core), `at access ${step}`).toBeLessThan(used + LARGE.length / 2);
+  }
+  expect(deaths).toBeGreaterThan(10);
 });
 
 it("a lack of memory is told as such, also after somebody has waited for a lock in vain", () => {
