@@ -74,14 +74,30 @@ function isSignal(value: unknown): boolean {
   }
 }
 
-/** A copy of a list of keys. @throws HoldfastError `INVALID_ARGUMENT` if it is no array, or throws when it is read. */
+/** A copy of a list of keys, as {@link readStrings}. */
 export function readKeys(keys: unknown): readonly string[] {
+  return readStrings(keys, "The keys of getMany");
+}
+
+/**
+ * A copy of an array of strings, each as it is at this moment, up to the first item that is none: whoever looks at each item
+ * refuses that one, and an array may have four thousand million holes.
+ * @throws HoldfastError `INVALID_ARGUMENT`, naming `what`, if it is no array, or throws when it is read.
+ */
+export function readStrings(given: unknown, what: string): string[] {
   try {
-    if (Array.isArray(keys)) return Array.from(keys as string[]);
+    if (!Array.isArray(given)) throw refuseArgument(`${what} must be an array, got ${describe(given)}.`);
+    const strings: string[] = [];
+    for (let at = 0; at < given.length; at++) {
+      const item = given[at];
+      strings.push(item);
+      if (typeof item !== "string") break;
+    }
+    return strings;
   } catch (cause) {
-    throw refuseArgument("The list of keys threw when it was read.", cause);
+    if (HoldfastError.is(cause)) throw cause;
+    throw refuseArgument(`${what} threw when they were read.`, cause);
   }
-  throw refuseArgument(`getMany takes an array of keys, got ${describe(keys)}.`);
 }
 
 /**

@@ -4,7 +4,7 @@
 import type { Storage } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
 import { RUN_ID_BYTES_MAX } from "./abi.js";
-import { checkFunction, describe, readArray, readOptions, refuseArgument } from "./arguments.js";
+import { checkFunction, describe, readOptions, readStrings, refuseArgument } from "./arguments.js";
 import { type ByteStream, checkSource, endedAtOnce, endSource } from "./byte-stream.js";
 import { encodeName } from "./codec.js";
 import type { HeldRun } from "./core.js";
@@ -262,7 +262,7 @@ export class Database implements AsyncDisposable {
    */
   export(given?: ExportOptions): AsyncGenerator<Uint8Array, void, undefined> {
     const { runs } = readOptions<ExportOptions>(given, ["runs"], "export");
-    const ids = runs === undefined ? undefined : readArray(runs, Number.MAX_SAFE_INTEGER, "runs");
+    const ids = runs === undefined ? undefined : readStrings(runs, "The runs of export");
     const snapshot = this.snapshot();
     try {
       return endedAtOnce(this.#export(snapshot, snapshot.heldRuns(ids)), () => snapshot[Symbol.dispose]());

@@ -706,3 +706,24 @@ describe("retries", () => {
     expect(conflictOnce()).toBeGreaterThanOrEqual(baseMs / 2 - 1);
   });
 });
+
+describe("arrays of holes", () => {
+  const holes = Array(2 ** 32 - 1) as string[];
+
+  test("are refused at the first, however many there are", async () => {
+    // All of them were copied first, which takes a quarter of a minute.
+    const db = await Database.open({ durability: "in-memory" });
+    opened.push(db);
+    const { kv } = db.run("r");
+    kv.put("k", 1);
+    expect(() => kv.getMany(holes)).toThrow(expect.objectContaining({ code: "INVALID_KEY" }));
+    expect(() => db.run("r").transaction((tx) => tx.kv.getMany(holes))).toThrow(
+      expect.objectContaining({ code: "INVALID_KEY" }),
+    );
+    const snapshot = db.run("r").snapshot();
+    expect(() => snapshot.kv.getMany(holes)).toThrow(expect.objectContaining({ code: "INVALID_KEY" }));
+    snapshot.dispose();
+    expect(() => db.export({ runs: holes })).toThrow(expect.objectContaining({ code: "INVALID_KEY" }));
+    expect(db.stats()).toMatchObject({ snapshotsHeld: 0, transactionsOpen: 0 });
+  });
+});
