@@ -28,7 +28,7 @@ export interface Cores {
   readonly whole: WebAssembly.Module;
 }
 
-function makeCore(
+export function makeCore(
   { whole }: Cores,
   memory: WebAssembly.Memory,
   capabilities: number,
@@ -40,18 +40,18 @@ function makeCore(
     seed: new Uint32Array([1, 2]),
     capabilities,
     recordBytesMax: 2 ** 25,
-    canWait: false,
+    canWait: true,
   });
   core.logBegin(0, CHAIN, 1, 0);
   return { core, exports };
 }
 
-function newMemory(): WebAssembly.Memory {
+export function newMemory(): WebAssembly.Memory {
   return new WebAssembly.Memory({ initial: 2, maximum: PAGES_MAX, shared: true });
 }
 
 /** One log, written to by whoever drains. */
-class Log {
+export class Log {
   readonly bytes = new Uint8Array(FILE_BYTES);
 
   /** Writes what is queued, as far as `most` bytes at once go, and syncs it. */

@@ -29,14 +29,14 @@ export class Victim {
   /** Called before each access, with how many there have been. */
   onStep: ((step: number) => void) | undefined;
 
-  constructor(module: WebAssembly.Module, memory: WebAssembly.Memory) {
+  constructor(module: WebAssembly.Module, memory: WebAssembly.Memory, canWait = true) {
     const step = (): void => {
       const taken = this.#steps++;
       this.onStep?.(taken);
       if (--this.#left < 0) throw DEATH;
     };
     this.exports = new WebAssembly.Instance(module, { env: { memory }, step: { step } }).exports as CoreExports;
-    this.core = attachCore(this.exports, memory, undefined, true);
+    this.core = attachCore(this.exports, memory, undefined, canWait);
     const { worker } = this.core;
     this.workerId = worker + WORKERS_MAX * this.core.workerIn(worker).incarnation;
   }
