@@ -88,6 +88,11 @@ const ATTEMPTS_MAX = 300;
  */
 const LEFT_BYTES_MAX = 16 * 1024;
 const LEFT_BYTES_EACH_KILL = 32 * 1024;
+/**
+ * A header of a run, with what its arena grows by at once. One is made for each run that is made while those that were deleted
+ * have to stay: as long as somebody holds a snapshot, or has died in the middle of a commit and is not yet cleared up behind.
+ */
+const LEFT_BYTES_EACH_HEADER = 1024;
 
 /** How long what has failed may take to be cleared away. */
 const GIVEN_UP_MS_MAX = 2_000;
@@ -140,6 +145,7 @@ class History {
   #db!: Database;
   #locks!: Locks;
   #usedBefore = 0;
+  #headersBefore = 0;
   #hasLostLog = false;
 
   constructor(ground: Ground, crew: Crew, shape: Shape) {
@@ -192,6 +198,7 @@ class History {
     await this.#db.flush();
     this.#usedBefore = this.#used();
     this.#locks = await Locks.of(this.#db.share());
+    this.#headersBefore = this.#locks.runHeaders();
     const { workersMax, killsMax } = this.#shape;
     const count = WORKERS_MIN + this.#below(workersMax - WORKERS_MIN + 1);
     const kills = Math.min(count - 1, killsMax === 0 ? 0 : 1 + this.#below(killsMax));
@@ -436,11 +443,15 @@ class History {
       throw new Fault("silentlyCorrupt", `all is deleted, and there are ${entries} entries in ${runs} runs`);
     const left = this.#used() - this.#usedBefore;
     this.#tally.leftMax = Math.max(this.#tally.leftMax, left);
-    const leftMax = LEFT_BYTES_MAX + LEFT_BYTES_EACH_KILL * this.#tally.killed;
+    const headers = this.#locks.runHeaders();
+    const leftMax =
+      LEFT_BYTES_MAX +
+      LEFT_BYTES_EACH_KILL * this.#tally.killed +
+      LEFT_BYTES_EACH_HEADER * (headers - this.#headersBefore);
     if (left > leftMax)
       throw new Fault(
         "silentlyCorrupt",
-        `all is deleted, and ${left} bytes more are in use than before, of ${leftMax} that may`,
+        `all is deleted, and ${left} bytes more are in use than before, of ${leftMax} that may, with ${headers} headers of runs`,
       );
     const report = this.#db.verify();
     if (!report.valid)

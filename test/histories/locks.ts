@@ -45,6 +45,11 @@ export class Locks {
     }
   }
 
+  /** How many headers of runs were ever made. */
+  runHeaders(): number {
+    return [...this.#words()].length - NAMES.length;
+  }
+
   /** Those that somebody holds, and whom it is; empty where nobody holds any. */
   held(): string[] {
     return [...this.#words()].flatMap(({ name, word }) => {

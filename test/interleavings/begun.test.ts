@@ -142,6 +142,33 @@ it("what a dead worker held is given back also where another one has died in the
   expect(deaths).toBeGreaterThan(10);
 });
 
+it("headers of runs that were made behind a worker that died in a commit are used again once that is known", () => {
+  const RUNS = 200;
+  let deaths = 0;
+  for (let step = 0; ; step++) {
+    const { core, victim } = scene();
+    const run = victim.runOf("run");
+    const churn = (): number => {
+      for (let i = 0; i < RUNS; i++) {
+        put(core, "churned", "small");
+        core.deleteRun(runOf(core, "churned"), 0);
+      }
+      return usedBytes(core);
+    };
+    const used = churn();
+    if (!victim.run(() => victim.put(run, "key", "small", 0), step)) break;
+    if (core.horizon === core.version()) continue;
+    // Nobody can say yet whether what the dead one was committing can be seen, so that whatever is deleted stays.
+    deaths++;
+    expect(churn()).toBeGreaterThan(used + RUNS * 512);
+    expect(buryWorker(core, victim.core.worker, core.workerIn(victim.core.worker))).toBe(true);
+    const grown = churn();
+    expect(churn()).toBe(grown);
+    expect(core.verify(), `at access ${step}`).toBe(0);
+  }
+  expect(deaths).toBeGreaterThan(2);
+});
+
 it("a lack of memory is told as such, also after somebody has waited for a lock in vain", () => {
   // That somebody had waited was remembered until it was asked for: the next lack of memory was called BUSY.
   const { core, victim } = scene();
