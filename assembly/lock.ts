@@ -38,7 +38,7 @@ const LINGER_MAX: u32 = 1 << 15;
 const SLICE_NS: i64 = 5000000;
 const SLICES: u32 = 400;
 /** The same for who can come again, and may find then that it is known to be dead whom it has waited for. */
-const SLICES_BRIEF: u32 = 40;
+const SLICES_BRIEF: u32 = 80;
 /** Awakenings in vain that count as a slice. */
 const LOST_PER_SLICE: u32 = 64;
 

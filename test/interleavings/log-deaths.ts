@@ -32,6 +32,7 @@ export function makeCore(
   { whole }: Cores,
   memory: WebAssembly.Memory,
   capabilities: number,
+  canWait = true,
 ): { core: Core; exports: CoreExports } {
   const imports = { env: { memory }, step: { step: () => {} } };
   const exports = new WebAssembly.Instance(whole, imports).exports as CoreExports;
@@ -40,7 +41,7 @@ export function makeCore(
     seed: new Uint32Array([1, 2]),
     capabilities,
     recordBytesMax: 2 ** 25,
-    canWait: true,
+    canWait,
   });
   core.logBegin(0, CHAIN, 1, 0);
   return { core, exports };

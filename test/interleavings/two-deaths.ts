@@ -14,6 +14,7 @@ import { Victim } from "../support/victim.js";
 import { type Cores, Log, makeCore, newMemory } from "./log-deaths.js";
 
 const [IN_MEMORY, BUFFERED] = [0, 1];
+const RUNS = ["a", "b", "c", "new", "own", "not there"];
 const LARGE = "x".repeat(100_000);
 /** What the directory stood in is left where it is when it is made anew, and a context for transactions stays with its place. */
 const LEFT_BYTES_MAX = 2 * 32 * 1024;
@@ -109,16 +110,20 @@ class Scene {
   readonly usedBefore: number;
 
   constructor(cores: Cores, hasLog: boolean) {
-    const { core, exports } = makeCore(cores, this.memory, hasLog ? 7 : 0);
+    const { core, exports } = makeCore(cores, this.memory, hasLog ? 7 : 0, false);
     this.core = core;
     this.exports = exports;
     this.mode = (hasLog ? BUFFERED : IN_MEMORY) as number;
     this.log = hasLog ? new Log() : undefined;
-    for (const id of ["a", "b", "c", "new", "own", "not there"]) this.put(id, "first", LARGE);
+    for (const id of RUNS) this.put(id, "first", LARGE);
+    this.log?.drain(core);
     this.deleteAll();
     this.usedBefore = this.used();
-    for (const id of ["a", "b", "c"]) for (let i = 0; i < 6; i++) this.put(id, `k${i}`, `${id}${i}`);
-    this.log?.drain(core);
+    for (let i = 0; i < 6; i++) {
+      for (const id of ["a", "b", "c"]) this.put(id, `k${i}`, `${id}${i}`);
+      // Who may not wait is refused behind what is not yet written.
+      this.log?.drain(core);
+    }
     this.victims = [new Victim(cores.dying, this.memory, false), new Victim(cores.dying, this.memory, false)];
     for (const victim of this.victims) transactionOf(victim, "a", LARGE);
     for (const id of ["b", "c"]) this.put(id, "queued", LARGE);
@@ -144,21 +149,27 @@ class Scene {
 
   /** Takes every run away, also one that is lost. */
   deleteAll(): void {
-    for (const id of ["a", "b", "c", "new", "own", "not there"]) {
+    for (const id of RUNS) {
       this.core.renew();
       try {
         const run = this.core.resolveRun(encodeName(id, 256, "The run id", this.core));
-        if (run.pointer !== 0 && this.core.runVisible(run) !== 0) this.core.deleteRun(run, this.mode);
+        if (run.pointer !== 0 && this.core.runVisible(run) !== 0) this.delete(run);
       } catch (error) {
         if (!HoldfastError.is(error, "CORRUPTION")) throw error;
         this.core.renew();
-        this.core.banishRun(encodeName(id, 256, "The run id", this.core), this.mode);
+        const version = this.core.banishRun(encodeName(id, 256, "The run id", this.core), this.mode);
+        expect(version, "the deletion of a lost run").toBeGreaterThanOrEqual(0);
+        this.log?.drain(this.core);
       }
-      this.log?.drain(this.core);
     }
-    // What the deletion has left is given back by whoever comes next.
+    // What the deletions have left is given back by whoever comes next.
     this.put("last", "k", "v");
-    this.core.deleteRun(this.runOf("last"), this.mode);
+    this.log?.drain(this.core);
+    this.delete(this.runOf("last"));
+  }
+
+  delete(run: RunHandle): void {
+    expect(this.core.deleteRun(run, this.mode), "the deletion of a run").toBeGreaterThan(0);
     this.log?.drain(this.core);
   }
 
@@ -239,7 +250,7 @@ export function dieTwice(
   scene.log?.drain(core);
   scene.put("other", "after", "1");
   scene.log?.drain(core);
-  core.deleteRun(scene.runOf("other"), scene.mode);
+  scene.delete(scene.runOf("other"));
   scene.deleteAll();
   expect(scene.fault(), "when all is deleted").toMatch(/^0 /);
   expect(scene.used(), "bytes in use").toBeLessThanOrEqual(scene.usedBefore + LEFT_BYTES_MAX);
