@@ -8,16 +8,19 @@ import { SCALE } from "../support/durability-report.js";
 import { Harness } from "./harness.js";
 import { hunt } from "./hunt.js";
 import { ACTIONS, type Cores, die } from "./log-deaths.js";
-import { build, LOG_PLANTS, PLANTS, planted } from "./plants.js";
+import { build, buildShared, LOG_PLANTS, PLANTS, planted, TWO_DEATHS_PLANTS } from "./plants.js";
+import { tryDeaths } from "./two-deaths.js";
 
 const RUNS = Math.ceil(8000 * SCALE);
 /** Of the accesses of an action one in so many is died at. */
 const LOG_STRIDE = 5;
+/** More than any of them takes. */
+const TWO_DEATHS_TRIALS = 200;
 const STEPS_ATOMIC = 150;
 const STEPS_EVERY_ACCESS = 2000;
 
 describe("a fault that is planted", () => {
-  it.each([...PLANTS, ...LOG_PLANTS])("can be planted: $name", (plant) => {
+  it.each([...PLANTS, ...LOG_PLANTS, ...TWO_DEATHS_PLANTS])("can be planted: $name", (plant) => {
     expect(() => planted(plant)).not.toThrow();
   });
 
@@ -47,6 +50,21 @@ describe("a fault of clearing up behind the dead that is planted", () => {
       const module = await WebAssembly.compile(readFileSync(file));
       const cores = { dying: module, whole: module };
       expect(findDeath(cores, plant.script), plant.name).toBeDefined();
+    },
+  );
+});
+
+describe("a fault of clearing up behind one while another one is dead that is planted", () => {
+  const before = PLANTS.length + LOG_PLANTS.length;
+  it.each(TWO_DEATHS_PLANTS.map((plant, i) => ({ ...plant, index: before + i })))(
+    "is found: $name",
+    async ({ index, ...plant }) => {
+      const compiled = async (file: string) => WebAssembly.compile(readFileSync(file));
+      const dying = await compiled(await build({ ...plant, everyAccess: true }, index));
+      const cores = { dying, whole: await compiled(await buildShared(plant)) };
+      expect(() => [false, true].map((hasLog) => tryDeaths(cores, hasLog, 0, TWO_DEATHS_TRIALS, plant.script))).toThrow(
+        /, then /,
+      );
     },
   );
 });

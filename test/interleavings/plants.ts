@@ -232,6 +232,24 @@ export const LOG_PLANTS: readonly Plant[] = [
   },
 ];
 
+/** Faults of clearing up behind one while another one is dead of whom nobody knows, which two-deaths.ts must find. */
+export const TWO_DEATHS_PLANTS: readonly Plant[] = [
+  {
+    name: "who leaves is gone, though what it held could not be given back",
+    file: "burial.ts",
+    find: "isDone ? WORKER_FREE : WORKER_DEAD",
+    replace: "WORKER_FREE",
+    script: "leave with a transaction open",
+  },
+  {
+    name: "the directory of the dead is kept where it cannot be made anew",
+    file: "burial.ts",
+    find: "    directoryReturn(lockTokenOf(dead));\n",
+    replace: "",
+    script: "write the log",
+  },
+];
+
 /** The text of a source with a plant in it. */
 export function planted({ name, file, find, replace }: Plant): string {
   const parts = readFileSync(join(ROOT, "assembly", file), "utf8").split(find);

@@ -10,6 +10,7 @@ import type { Core, RunHandle } from "../../src/host/core.js";
 import { logFailed } from "../../src/host/core-shared-log.js";
 import { buryWorker } from "../../src/host/core-workers.js";
 import { HoldfastError } from "../../src/index.js";
+import { randomFrom } from "../support/seeded-random.js";
 import { Victim } from "../support/victim.js";
 import { type Cores, Log, makeCore, newMemory } from "./log-deaths.js";
 
@@ -31,7 +32,7 @@ interface Place {
 }
 
 /** What a worker does until it dies. */
-export interface Deed {
+interface Deed {
   readonly name: string;
   /** Whether it makes sense for the second alone. */
   readonly needsOther?: boolean;
@@ -49,7 +50,7 @@ function transactionOf(victim: Victim, id: string, value: string): { pointer: nu
   return { pointer, generation };
 }
 
-export const DEEDS: readonly Deed[] = [
+const DEEDS: readonly Deed[] = [
   { name: "put", act: (victim, { mode }) => victim.put(victim.runOf("a"), "k1", "by the dead", mode) },
   { name: "put a large value", act: (victim, { mode }) => victim.put(victim.runOf("b"), "large", LARGE, mode) },
   { name: "put into a new run", act: (victim, { mode }) => victim.put(victim.runOf("new"), "k", LARGE, mode) },
@@ -215,7 +216,7 @@ function doUntil(victim: Victim, step: number, deed: Deed, place: Place): boolea
 }
 
 /** How many accesses each deed has. */
-export function lengthsOf(cores: Cores, hasLog: boolean): number[] {
+function lengthsOf(cores: Cores, hasLog: boolean): number[] {
   return DEEDS.map((deed) => {
     const scene = new Scene(cores, hasLog);
     const [other, second] = scene.victims;
@@ -224,13 +225,14 @@ export function lengthsOf(cores: Cores, hasLog: boolean): number[] {
   });
 }
 
+/** When somebody dies: at an access of what it does, or at rest behind it. */
+interface Moment {
+  readonly deed: Deed;
+  readonly step: number;
+}
+
 /** Two deaths; whether clearing up behind the first had to wait for the second to be known. What is wrong is thrown. */
-export function dieTwice(
-  cores: Cores,
-  hasLog: boolean,
-  first: { deed: Deed; step: number },
-  second: { deed: Deed; step: number },
-): boolean {
+function dieTwice(cores: Cores, hasLog: boolean, first: Moment, second: Moment): boolean {
   const scene = new Scene(cores, hasLog);
   const [one, two] = scene.victims;
   const { core } = scene;
@@ -255,4 +257,41 @@ export function dieTwice(
   expect(scene.fault(), "when all is deleted").toMatch(/^0 /);
   expect(scene.used(), "bytes in use").toBeLessThanOrEqual(scene.usedBefore + LEFT_BYTES_MAX);
   return waits;
+}
+
+/** What trials have come to. */
+interface Trials {
+  deaths: number;
+  /** How often clearing up behind the first had to wait for the second to be known. */
+  waited: number;
+}
+
+/** One in so many has done what it does before it dies. */
+const AT_REST_EVERY = 4;
+
+/** So many trials of each deed with each other, or with one; what is wrong with one of them is thrown. */
+export function tryDeaths(cores: Cores, hasLog: boolean, seed: number, trials: number, second?: string): Trials {
+  const lengths = lengthsOf(cores, hasLog);
+  const random = randomFrom(seed);
+  const moments = DEEDS.map((deed, i) => (): Moment => {
+    const step = Math.floor(random() * (lengths[i] as number));
+    return { deed, step: random() * AT_REST_EVERY < 1 ? Number.POSITIVE_INFINITY : step };
+  });
+  const firsts = moments.filter((_, i) => DEEDS[i]?.needsOther !== true);
+  const seconds = moments.filter((_, i) => second === undefined || DEEDS[i]?.name === second);
+  const pairs = firsts.flatMap((one) => seconds.map((two) => [one, two]));
+  const sum: Trials = { deaths: 0, waited: 0 };
+  for (let left = trials; left > 0; left--) {
+    for (const pair of pairs) {
+      const [one, two] = pair.map((make) => make()) as [Moment, Moment];
+      sum.deaths++;
+      try {
+        if (dieTwice(cores, hasLog, one, two)) sum.waited++;
+      } catch (error) {
+        const what = `${one.deed.name} at ${one.step}, then ${two.deed.name} at ${two.step}`;
+        throw new Error(`${what}, seed ${seed}: ${(error as Error).message}`, { cause: error });
+      }
+    }
+  }
+  return sum;
 }
