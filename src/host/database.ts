@@ -336,7 +336,8 @@ export class Database implements AsyncDisposable {
    * `CORRUPTION` until {@link Database.recoverRun} has rebuilt it. Only for one that is known to be dead, and needed only where
    * nobody notices: where there are no Web Locks, of a worker that was not given to {@link Database.share}. Whether there was
    * anything to clear up.
-   * @throws HoldfastError `INVALID_ARGUMENT`, `BUSY`, `CLOSED`.
+   * @throws HoldfastError `INVALID_ARGUMENT`, `CLOSED`; `BUSY` where another worker is in the way, which may be dead itself: call it
+   *   again once the event loop has turned, and for that one too.
    */
   detach(workerId: number): boolean {
     this.#engine.assertOpen();

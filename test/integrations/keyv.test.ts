@@ -334,6 +334,9 @@ describe("wrong arguments", () => {
       });
       expect(await outcome(() => store.getMany(unreadable))).toBe("INVALID_ARGUMENT");
       expect(await outcome(() => store.deleteMany(unreadable))).toBe("INVALID_ARGUMENT");
+      // The first is refused, before all of them have been looked at.
+      const holes = Array(2 ** 32 - 1) as string[];
+      expect(await outcome(() => store.getMany(holes))).toBe("INVALID_ARGUMENT");
       expect(db.run("keyv").count()).toBe(0);
     });
   });

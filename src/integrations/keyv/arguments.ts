@@ -35,15 +35,19 @@ export function checkKey(key: unknown): asserts key is string {
 
 /** A copy of a list of keys. @throws HoldfastError `INVALID_ARGUMENT` if it is no array of strings, or throws when it is read. */
 export function readKeys(given: unknown): readonly string[] {
-  let keys: unknown[] | undefined;
+  const keys: string[] = [];
   try {
-    if (Array.isArray(given)) keys = Array.from(given);
+    if (!Array.isArray(given)) throw refuse("Several keys are given as an array", given);
+    for (let at = 0; at < given.length; at++) {
+      const key: unknown = given[at];
+      checkKey(key);
+      keys.push(key);
+    }
   } catch (cause) {
+    if (HoldfastError.is(cause)) throw cause;
     throw new HoldfastError("INVALID_ARGUMENT", "The list of keys threw when it was read.", { cause });
   }
-  if (keys === undefined) throw refuse("Several keys are given as an array", given);
-  for (const key of keys) checkKey(key);
-  return keys as string[];
+  return keys;
 }
 
 /** The prefix that Keyv puts before the keys of a namespace. @throws HoldfastError `INVALID_ARGUMENT` unless it is a string, or none. */
