@@ -89,8 +89,8 @@ const ATTEMPTS_MAX = 300;
 const LEFT_BYTES_MAX = 16 * 1024;
 const LEFT_BYTES_EACH_KILL = 32 * 1024;
 /**
- * A header of a run, with what its arena grows by at once. One is made for each run that is made while those that were deleted
- * have to stay: as long as somebody holds a snapshot, or has died in the middle of a commit and is not yet cleared up behind.
+ * A header of a run, with what its arena grows by at once. Where somebody was terminated in the middle of a commit, and is not yet
+ * cleared up behind, those that are deleted have to stay, so that one is made for each run that is made.
  */
 const LEFT_BYTES_EACH_HEADER = 1024;
 
@@ -444,10 +444,8 @@ class History {
     const left = this.#used() - this.#usedBefore;
     this.#tally.leftMax = Math.max(this.#tally.leftMax, left);
     const headers = this.#locks.runHeaders();
-    const leftMax =
-      LEFT_BYTES_MAX +
-      LEFT_BYTES_EACH_KILL * this.#tally.killed +
-      LEFT_BYTES_EACH_HEADER * (headers - this.#headersBefore);
+    const forHeaders = this.#tally.killed === 0 ? 0 : LEFT_BYTES_EACH_HEADER * (headers - this.#headersBefore);
+    const leftMax = LEFT_BYTES_MAX + LEFT_BYTES_EACH_KILL * this.#tally.killed + forHeaders;
     if (left > leftMax)
       throw new Fault(
         "silentlyCorrupt",

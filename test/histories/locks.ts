@@ -11,7 +11,8 @@ const WAITED = 0x100;
 const HANDOFF = 0x200;
 const INCARNATION_SHIFT = 10;
 
-const NAMES = ["the turn to write", "the turn to sync", "the directory", "the allocator", "the log"];
+/** The locks before those of the runs, as assembly/shared.ts numbers them. */
+export const LOCK_NAMES = ["the turn to write", "the turn to sync", "the directory", "the allocator", "the log"];
 const STATES = ["free", "promised", "attached", "dead"];
 
 interface Addresses {
@@ -41,13 +42,16 @@ export class Locks {
     for (let i = 0; ; i++) {
       const address = this.#addresses.lockAddress(i) >>> 0;
       if (address === 0) return;
-      yield { name: NAMES[i] ?? `the run whose lock stands at ${address}`, word: Atomics.load(words, address / 4) };
+      yield {
+        name: LOCK_NAMES[i] ?? `the run whose lock stands at ${address}`,
+        word: Atomics.load(words, address / 4),
+      };
     }
   }
 
   /** How many headers of runs were ever made. */
   runHeaders(): number {
-    return [...this.#words()].length - NAMES.length;
+    return [...this.#words()].length - LOCK_NAMES.length;
   }
 
   /** Those that somebody holds, and whom it is; empty where nobody holds any. */

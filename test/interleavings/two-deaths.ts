@@ -10,6 +10,7 @@ import type { Core, RunHandle } from "../../src/host/core.js";
 import { logFailed } from "../../src/host/core-shared-log.js";
 import { buryWorker } from "../../src/host/core-workers.js";
 import { HoldfastError } from "../../src/index.js";
+import { LOCK_NAMES } from "../histories/locks.js";
 import { randomFrom } from "../support/seeded-random.js";
 import { Victim } from "../support/victim.js";
 import { type Cores, Log, makeCore, newMemory } from "./log-deaths.js";
@@ -19,8 +20,6 @@ const RUNS = ["a", "b", "c", "new", "own", "not there"];
 const LARGE = "x".repeat(100_000);
 /** What the directory stood in is left where it is when it is made anew, and a context for transactions stays with its place. */
 const LEFT_BYTES_MAX = 2 * 32 * 1024;
-/** Locks before those of the runs, as assembly/shared.ts numbers them. */
-const LOCKS = ["the turn to write", "the turn to sync", "the directory", "the allocator", "the log"];
 
 /** What a worker does it to. */
 interface Place {
@@ -182,7 +181,7 @@ class Scene {
       const address = this.core.call("lockAddress", i) >>> 0;
       if (address === 0) return found;
       const owner = (words[address / 4] as number) & 0xff;
-      if (owner !== 0) found.push(`${LOCKS[i] ?? "a run"} by ${owner - 1}`);
+      if (owner !== 0) found.push(`${LOCK_NAMES[i] ?? "a run"} by ${owner - 1}`);
     }
   }
 
