@@ -334,9 +334,13 @@ describe("wrong arguments", () => {
       });
       expect(await outcome(() => store.getMany(unreadable))).toBe("INVALID_ARGUMENT");
       expect(await outcome(() => store.deleteMany(unreadable))).toBe("INVALID_ARGUMENT");
-      // The first is refused, before all of them have been looked at.
-      const holes = Array(2 ** 32 - 1) as string[];
-      expect(await outcome(() => store.getMany(holes))).toBe("INVALID_ARGUMENT");
+      // The first that is no string is refused, and none behind it is looked at.
+      const hole = Object.defineProperty(Array<string>(2), 1, {
+        get: () => {
+          throw new Error("looked at");
+        },
+      });
+      await expect(store.getMany(hole)).rejects.toThrow("A key must be a string");
       expect(db.run("keyv").count()).toBe(0);
     });
   });

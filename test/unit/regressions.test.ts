@@ -708,22 +708,31 @@ describe("retries", () => {
 });
 
 describe("arrays of holes", () => {
-  const holes = Array(2 ** 32 - 1) as string[];
-
-  test("are refused at the first, however many there are", async () => {
-    // All of them were copied first, which takes a quarter of a minute.
+  test("are looked at no further than to the first, however many there are", async () => {
+    // All of them were copied first: a quarter of a minute for as many as an array may have.
     const db = await Database.open({ durability: "in-memory" });
     opened.push(db);
-    const { kv } = db.run("r");
-    kv.put("k", 1);
-    expect(() => kv.getMany(holes)).toThrow(expect.objectContaining({ code: "INVALID_KEY" }));
-    expect(() => db.run("r").transaction((tx) => tx.kv.getMany(holes))).toThrow(
-      expect.objectContaining({ code: "INVALID_KEY" }),
-    );
-    const snapshot = db.run("r").snapshot();
-    expect(() => snapshot.kv.getMany(holes)).toThrow(expect.objectContaining({ code: "INVALID_KEY" }));
+    const run = db.run("r");
+    run.kv.put("k", 1);
+    const snapshot = run.snapshot();
+    const calls: ((holes: string[]) => unknown)[] = [
+      (holes) => run.kv.getMany(holes),
+      (holes) => run.transaction((tx) => tx.kv.getMany(holes)),
+      (holes) => snapshot.kv.getMany(holes),
+      (holes) => db.export({ runs: holes }),
+    ];
+    for (const call of calls) {
+      const read: PropertyKey[] = [];
+      const holes = new Proxy(Array<string>(1000), {
+        get: (target, name) => {
+          if (/^\d+$/.test(String(name))) read.push(name);
+          return Reflect.get(target, name);
+        },
+      });
+      expect(() => call(holes)).toThrow(expect.objectContaining({ code: "INVALID_KEY" }));
+      expect(read).toEqual(["0"]);
+    }
     snapshot.dispose();
-    expect(() => db.export({ runs: holes })).toThrow(expect.objectContaining({ code: "INVALID_KEY" }));
     expect(db.stats()).toMatchObject({ snapshotsHeld: 0, transactionsOpen: 0 });
   });
 });
