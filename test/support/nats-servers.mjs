@@ -3,17 +3,20 @@
  */
 import { spawn } from "node:child_process";
 import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
+import { claimPorts } from "./ports.mjs";
 
 export const SERVER = "nats-server";
 /** A server that has not heard of another when that came up hears of it half a minute later. */
-const READY_MS_MAX = 120_000;
-const NOISE_CHARS = 20_000;
+const READY_MS_MAX = 45_000;
+/** Servers that have not found one another until then are begun anew, on other ports and empty folders: they are not what is tested. */
+const STARTS = 3;
+const NOISE_CHARS = 2_000;
+const CLIENT = { maxReconnectAttempts: -1, reconnectTimeWait: 100, timeout: 2_000 };
 
 /** They end with this process, however that ends. */
 const running = new Set();
@@ -37,19 +40,6 @@ function isExecutable(path) {
   }
 }
 
-async function freePorts(count) {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}
-
 /** The lines that configure one of several servers. */
 function configuration({ at, port, webSocketPort, store, bytesMax, routePorts }) {
   const lines = [
@@ -68,8 +58,19 @@ function configuration({ at, port, webSocketPort, store, bytesMax, routePorts })
 /** Starts so many servers, or the first `starting` of them, and waits until JetStream answers. */
 export async function startNatsServers({ size, starting = size, bytesMax = 2 ** 30, command = findNatsServer() }) {
   if (command === undefined) throw new Error(`There is no ${SERVER} on the PATH: apt-get install ${SERVER}`);
+  for (let start = 1; ; start++) {
+    try {
+      return await startOnce({ size, starting, bytesMax, command });
+    } catch (error) {
+      if (start === STARTS) throw error;
+      console.warn(error.message);
+    }
+  }
+}
+
+async function startOnce({ size, starting, bytesMax, command }) {
   const folder = mkdtempSync(join(tmpdir(), "holdfast-nats-"));
-  const ports = await freePorts(3 * size);
+  const { ports, release } = await claimPorts(3 * size);
   const routePorts = ports.slice(size, 2 * size);
   const nodes = ports.slice(0, size).map((port, at) => {
     const config = join(folder, `${at}.conf`);
@@ -83,11 +84,11 @@ export async function startNatsServers({ size, starting = size, bytesMax = 2 ** 
   const cluster = {
     nodes,
     servers,
-    connect: () =>
-      connect({ servers, maxReconnectAttempts: -1, reconnectTimeWait: 100, timeout: 2_000, waitOnFirstConnect: true }),
+    connect: () => connect({ servers, ...CLIENT, waitOnFirstConnect: true }),
     ready: () => untilReady(cluster, size),
     async close() {
       await Promise.all(nodes.map((node) => node.kill()));
+      await release();
       rmSync(folder, { recursive: true, force: true });
     },
   };
@@ -95,32 +96,34 @@ export async function startNatsServers({ size, starting = size, bytesMax = 2 ** 
   try {
     await untilReady(cluster, starting);
   } catch (error) {
-    const noise = nodes.map((node) => node.noise()).join("\n");
+    const noise = nodes.map((node, at) => `n${at}, the last that it said:\n${node.noise()}`);
     await cluster.close();
-    throw new Error(`The servers have not come up:\n${noise}`, { cause: error });
+    throw new Error(`The servers have not come up: ${error.message}\n${noise.join("\n")}`, { cause: error });
   }
   return cluster;
 }
 
 /** Until a stream can be made on so many of them. */
-async function untilReady({ connect: open }, count) {
+async function untilReady({ nodes, servers }, count) {
   const endMs = performance.now() + READY_MS_MAX;
-  const connection = await open();
+  let connection;
   try {
     for (;;) {
       try {
+        connection ??= await connect({ servers, ...CLIENT });
         const jsm = await jetstreamManager(connection);
         const name = `ready-${Math.random().toString(36).slice(2)}`;
         await jsm.streams.add({ name, subjects: [name], num_replicas: count });
         await jsm.streams.delete(name);
         return;
       } catch (error) {
+        if (nodes.some((node) => node.hasEnded())) throw new Error("one has ended by itself", { cause: error });
         if (performance.now() > endMs) throw error;
       }
       await pause(100);
     }
   } finally {
-    await connection.close();
+    await connection?.close();
   }
 }
 
@@ -129,6 +132,8 @@ function serverNode(command, config) {
   let noise = "";
   return {
     noise: () => noise,
+    /** Whether it has ended without having been told to. */
+    hasEnded: () => child !== undefined && (child.exitCode !== null || child.signalCode !== null),
     /** Starts it, again too, on what it has in its files. */
     start() {
       child = spawn(command, ["-c", config], { stdio: ["ignore", "ignore", "pipe"] });
