@@ -26,6 +26,7 @@ import {
   STATUS_STORE_FULL,
 } from "./constants";
 import { entryMake } from "./entry";
+import { nextVersion, publishedHorizon, workerBegin, workerEnd } from "./horizon";
 import { raisedFloor } from "./prune";
 import { logLock, logUnlock } from "./queue";
 import { restoreEntries } from "./restore";
@@ -46,7 +47,6 @@ import {
   runUnlock,
   systemArena,
 } from "./run";
-import { nextVersion, publishedHorizon, workerBegin, workerEnd } from "./snapshots";
 import { commitDeletion } from "./store";
 import { superblock } from "./superblock";
 

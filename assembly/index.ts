@@ -6,6 +6,7 @@
  * where it is below STATUS_LIMIT; one that returns a version returns a status negated.
  */
 
+import { acquire } from "./acquire";
 import { heapFormat } from "./arena";
 import { Walk, walkFinish, walkFree, walkMake, walkRun, walkStep } from "./checkpoint";
 import { checksum, checksumFormat } from "./checksum";
@@ -43,16 +44,16 @@ import {
 } from "./constants";
 import { Entry } from "./entry";
 import { hashKey } from "./hash";
+import { publishedHorizon } from "./horizon";
 import { collect } from "./listing";
 import { refusal } from "./lock";
 import { READS_MAX, readAbandon, readBegin, readHolds } from "./optimistic";
-import { deadBytes, PRUNE_CHAINS_PER_RELEASE, pruneStep, raisedFloor, runTrim } from "./prune";
+import { deadBytes, PRUNE_CHAINS_PER_RELEASE, pruneBelow, raisedFloor, runTrim } from "./prune";
 import { publishReady, undoUnwritten } from "./publish";
 import { drainAccept, drainNext, logUnlock, queueFormat, queueLock, queueSynced, queueWatermark } from "./queue";
 import { findEntry, foundEntry, foundVersion, readAt, readHeld, readLatest } from "./reads";
 import { recoverRecords, recoverReseal, recoverWatermark } from "./recovery";
 import { restoreEnd, restoreRecords } from "./restore";
-import { keeps, RULE_START_AT_HORIZON } from "./rules";
 import {
   commitsOfAll,
   directoryLock,
@@ -75,7 +76,6 @@ import {
   runIsLost,
   runLock,
   runMake,
-  runSeen,
   runSequence,
   runShows,
   runTryLock,
@@ -95,15 +95,7 @@ import {
   scratchValue,
   scratchValueBytes,
 } from "./scratch";
-import {
-  snapshotsHeld as held,
-  NO_SLOT,
-  oldestHeld,
-  publishedHorizon,
-  snapshotAcquire,
-  snapshotRelease,
-  snapshotVersion,
-} from "./snapshots";
+import { snapshotsHeld as held, NO_SLOT, oldestHeld, snapshotRelease, snapshotVersion } from "./snapshots";
 import { commitDeletion, commitOne, commitTransaction, wouldCommit } from "./store";
 import { SUPERBLOCK_MAGIC, Superblock, superblock } from "./superblock";
 import { tableMake } from "./table";
@@ -554,13 +546,7 @@ export function transactionTraverse(traversal: usize, handle: usize, generation:
 export function snapshotTake(run: usize, generation: u32, reserved: u32): u32 {
   const header = changetype<Run>(run);
   if (run != 0 && !runIs(header, generation)) return SLOT_RUN_STALE;
-  let slot = NO_SLOT;
-  for (let attempt = 0; slot == NO_SLOT && attempt < 1024; attempt++) {
-    const horizon = publishedHorizon();
-    const version =
-      run == 0 ? horizon : keeps(RULE_START_AT_HORIZON) ? max(runSeen(header), horizon) : visibleOf(header);
-    slot = snapshotAcquire(version, reserved != 0);
-  }
+  const slot = acquire(run == 0 ? null : header, false, reserved != 0);
   if (SHARED && slot != NO_SLOT && run != 0 && !runIs(header, generation)) {
     snapshotRelease(slot);
     return SLOT_RUN_STALE;
@@ -579,7 +565,7 @@ export function snapshotDrop(slot: u32, run: usize, generation: u32): void {
   if (!runTryLock(header)) return;
   if (header.pruneCount != 0 && runIs(header, generation)) {
     runChange(header);
-    pruneStep(header, PRUNE_CHAINS_PER_RELEASE, raisedFloor());
+    pruneBelow(header, PRUNE_CHAINS_PER_RELEASE);
     runTrim(header);
   }
   runUnlock(header);

@@ -4,12 +4,14 @@
  * A chain that may hold such versions now or later stands in its run's prune queue. Every write, every publication and every
  * release of a snapshot looks at a few; what must stay goes to the queue's end.
  */
-import { TOMBSTONE } from "./constants";
+import { CAPABILITY_LOG, TOMBSTONE } from "./constants";
 import { ENTRY_QUEUED, Entry } from "./entry";
+import { publishedHorizon, raiseFloor, surveyedCounter, surveyHorizon } from "./horizon";
 import { keeps, RULE_HORIZON } from "./rules";
 import { Run, runArena, runEmpty } from "./run";
 import { entryRemove, tablesAreEmpty } from "./run-tables";
-import { noteHeld, publishedHorizon, raiseFloor } from "./snapshots";
+import { noteHeld } from "./snapshots";
+import { SELDOM_IS_OFTEN } from "./step";
 import { superblock } from "./superblock";
 import { chainIsGone, chainIsLoose, Version, versionBytes, versionPrune } from "./versions";
 
@@ -38,7 +40,7 @@ export function pruneCommitted(run: Run, written: Entry | null, chains: u32, byt
     return;
   }
   if (written !== null) pruneWritten(run, written, raisedFloor());
-  if (run.pruneCount != 0) pruneStep(run, chains, raisedFloor());
+  if (run.pruneCount != 0) pruneBelow(run, chains);
 }
 
 // Between workers to ask for the horizon means to look at what each of them is doing, and the cache lines that this costs are
@@ -46,13 +48,14 @@ export function pruneCommitted(run: Run, written: Entry | null, chains: u32, byt
 // since is below it: each chain is looked at once for each horizon.
 
 /** How much of commits one worker lets pass before it looks again: at least, and for each other worker. */
-const WORK_PER_LOOK: u32 = 16;
-const WORK_PER_WORKER: u32 = 2;
+const WORK_PER_LOOK: u32 = SELDOM_IS_OFTEN ? 1 : 16;
+const WORK_PER_WORKER: u32 = SELDOM_IS_OFTEN ? 0 : 2;
 /** Bytes of a commit that count as much as a commit more. */
 const WORK_BYTES_SHIFT: u32 = 12;
 
-/** The horizon when this worker has last looked, and the work since; its first commit looks. */
+/** When this worker has last looked: the horizon, the newest version that it goes by, and the work since; its first commit looks. */
 let known: u64 = 0;
+let knownNewest: u64 = 0;
 let work: u32 = 0xffff;
 /** The run whose queue it goes through at this horizon, and how many chains of it are left. */
 let passRun: usize = 0;
@@ -62,9 +65,9 @@ function pruneLate(run: Run, chains: u32, bytes: u32): void {
   work += 1 + (bytes >> WORK_BYTES_SHIFT);
   if (work >= WORK_PER_LOOK && work >= WORK_PER_WORKER * superblock().workersHigh) {
     work = 0;
-    const horizon = raisedFloor();
-    if (horizon != known) passRun = 0;
-    known = horizon;
+    const before = knownNewest;
+    look();
+    if (knownNewest != before) passRun = 0;
   }
   if (passRun != changetype<usize>(run)) {
     passRun = changetype<usize>(run);
@@ -72,7 +75,19 @@ function pruneLate(run: Run, chains: u32, bytes: u32): void {
   }
   const now = min(chains, min(passLeft, run.pruneCount));
   passLeft -= now;
-  pruneStep(run, now, known);
+  pruneStep(run, now, knownNewest, known);
+}
+
+/** With a log nothing above the horizon goes; without one what no snapshot can come to see does (horizon.ts). */
+function look(): void {
+  if (superblock().capabilities & CAPABILITY_LOG) {
+    known = raisedFloor();
+    knownNewest = known;
+    return;
+  }
+  known = surveyHorizon();
+  knownNewest = surveyedCounter();
+  noteHeld(known);
 }
 
 /** Remembers that an entry's chain may hold something to prune. */
@@ -87,10 +102,10 @@ export function pruneEnqueue(run: Run, entry: Entry): void {
 }
 
 /**
- * Prunes the chains of at most `chains` entries of the queue, which is not empty; those that stay loose go to its end. Under
- * the run's lock; the floor stands at `horizon` or above.
+ * Prunes the chains of at most `chains` entries of the queue, which is not empty, as versionPrune does; those that stay loose go
+ * to its end. Under the run's lock; the floor stands at `horizon` or above.
  */
-export function pruneStep(run: Run, chains: u32, horizon: u64): void {
+function pruneStep(run: Run, chains: u32, newest: u64, horizon: u64): void {
   const arena = runArena(run);
   for (let left = min(chains, run.pruneCount); left > 0; left--) {
     const entry = changetype<Entry>(run.pruneFirst);
@@ -98,16 +113,22 @@ export function pruneStep(run: Run, chains: u32, horizon: u64): void {
     if (run.pruneFirst == 0) run.pruneLast = 0;
     run.pruneCount--;
     entry.flags &= ~ENTRY_QUEUED;
-    versionPrune(arena, entry, horizon);
+    versionPrune(arena, entry, newest, horizon);
     if (chainIsGone(entry, horizon)) entryRemove(run, entry);
     else pruneEnqueue(run, entry);
   }
 }
 
+/** The same up to the horizon as it is now. */
+export function pruneBelow(run: Run, chains: u32): void {
+  const horizon = raisedFloor();
+  pruneStep(run, chains, horizon, horizon);
+}
+
 /** Prunes the chain of an entry that was just written; what cannot go yet is remembered. Under the run's lock. */
 function pruneWritten(run: Run, entry: Entry, horizon: u64): void {
   if (entry.flags & ENTRY_QUEUED) return;
-  versionPrune(runArena(run), entry, horizon);
+  versionPrune(runArena(run), entry, horizon, horizon);
   if (chainIsGone(entry, horizon)) entryRemove(run, entry);
   else pruneEnqueue(run, entry);
 }

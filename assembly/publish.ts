@@ -22,7 +22,7 @@ import {
 } from "./constants";
 import { ENTRY_QUEUED, Entry } from "./entry";
 import { hashKey } from "./hash";
-import { PRUNE_CHAINS_PER_WRITE, pruneStep, raisedFloor, runTrim } from "./prune";
+import { PRUNE_CHAINS_PER_WRITE, pruneBelow, raisedFloor, runTrim } from "./prune";
 import {
   drainReject,
   ITEM_SYNCED,
@@ -172,7 +172,7 @@ export function publishPlaced(item: Item): void {
   advance(sb);
   // Between workers this comes after the log's lock has been given back.
   if (SHARED) return;
-  if (run.pruneCount != 0) pruneStep(run, item.operations + PRUNE_CHAINS_PER_WRITE, raisedFloor());
+  if (run.pruneCount != 0) pruneBelow(run, item.operations + PRUNE_CHAINS_PER_WRITE);
   runTrim(run);
   reclaimRetired(sb);
 }
@@ -197,7 +197,7 @@ export function publishReady(): void {
     const item = itemAt(sb, sequence);
     if (item.state == ITEM_UNDONE || item.kind != (RECORD_COMMIT as u8)) continue;
     const run = changetype<Run>(item.run);
-    if (run.pruneCount != 0) pruneStep(run, item.operations + PRUNE_CHAINS_PER_WRITE, raisedFloor());
+    if (run.pruneCount != 0) pruneBelow(run, item.operations + PRUNE_CHAINS_PER_WRITE);
     runTrim(run);
   }
   reclaimRetired(sb);

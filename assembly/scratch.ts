@@ -5,9 +5,10 @@
  *   key      SCRATCH_KEY_BYTES
  *   bounds   SCRATCH_BOUNDS_BYTES   prefix, start and end of a listing, one behind the other
  *   work     cursors and a Range for the call under way
+ *   points   of the last look at the horizon (horizon.ts)
  *   value    an extent of its own that moves when it must grow
  *
- * The addresses are kept in globals, which are the instance's own, because nothing here outlives a call.
+ * The addresses are kept in globals, which are the instance's own, because nothing here but the points outlives a call.
  */
 
 import { EXTENT_HEADER_BYTES, extentAllocate, extentFree, extentOrder, orderFor } from "./arena";
@@ -19,6 +20,7 @@ import {
   STATUS_OK,
   STATUS_STORE_FULL,
 } from "./constants";
+import { POINTS_BYTES, pointsKeepAt } from "./horizon";
 import { Cursors, Range, scanReserve } from "./scan";
 import { worker } from "./workers";
 
@@ -30,11 +32,12 @@ let valueBytes: u32 = 0;
 
 /** Allocates this instance's scratch; a status. */
 export function scratchMake(): u32 {
-  const bytes = SCRATCH_RESULT_BYTES + SCRATCH_KEY_BYTES + SCRATCH_BOUNDS_BYTES + WORK_BYTES;
+  const bytes = SCRATCH_RESULT_BYTES + SCRATCH_KEY_BYTES + SCRATCH_BOUNDS_BYTES + WORK_BYTES + POINTS_BYTES;
   const extent = extentAllocate(orderFor(bytes), changetype<usize>(worker()));
   if (extent == 0) return STATUS_STORE_FULL;
   base = extent + EXTENT_HEADER_BYTES;
   memory.fill(base, 0, bytes);
+  pointsKeepAt(base + bytes - POINTS_BYTES);
   const status = scanReserve();
   return status == STATUS_OK ? scratchReserve(SCRATCH_VALUE_BYTES_MIN) : status;
 }

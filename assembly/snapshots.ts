@@ -1,5 +1,5 @@
 /**
- * The registry of held snapshots, and the horizon below which versions may go.
+ * The registry of held snapshots.
  *
  * A slot is one word, 0 while free; who acquires a version looks first at the slot that the version hashes to, so that
  * holders of one version meet there.
@@ -13,19 +13,12 @@
  * has SLOTS_OWN slots of its own to look at first, shares none with another, and counts what it holds: before the slot is
  * stored, and until after it is cleared.
  *
- * The rule that makes pruning safe without a lock (COMMIT 13): a pruner raises `floor` to the horizon that it uses, then
- * reads the slots, then prunes; who acquires stores its slot, then reads `floor`, and tries again if that has passed it.
+ * That a slot which is stored keeps what is seen at its version is another matter: acquire.ts.
  */
-import { add64, load32, load64, replace64, store32, store64 } from "./atomics";
-import { CAPABILITY_LOG, SNAPSHOT_SLOTS, WORKERS_MAX } from "./constants";
-import {
-  SNAPSHOT_BITMAP_BASE,
-  SNAPSHOT_BITMAP_BYTES,
-  SNAPSHOT_SLOTS_ALL,
-  SNAPSHOT_SLOTS_BASE,
-  Superblock,
-  superblock,
-} from "./superblock";
+import { load32, load64, replace64, store32, store64 } from "./atomics";
+import { SNAPSHOT_SLOTS, WORKERS_MAX } from "./constants";
+import { pointBetween, workersHigh } from "./horizon";
+import { SNAPSHOT_BITMAP_BASE, SNAPSHOT_BITMAP_BYTES, SNAPSHOT_SLOTS_ALL, SNAPSHOT_SLOTS_BASE } from "./superblock";
 import { Worker, worker, workerAt, workerIndex } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
@@ -53,30 +46,6 @@ function bitmapSet(slot: u32): void {
 function bitmapClear(slot: u32): void {
   if (SHARED) return;
   store<u64>(bitmapAddress(slot), load<u64>(bitmapAddress(slot)) & ~((1 as u64) << ((slot & 63) as u64)));
-}
-
-/**
- * D: everything at or below it is published, in every run. With a log that is where the first unpublished commit of the
- * queue stands; in memory only, it is told by what the workers are committing (COMMIT 14).
- */
-export function publishedHorizon(): u64 {
-  const sb = superblock();
-  const counter = load64(changetype<usize>(sb) + offsetof<Superblock>("version"));
-  if (sb.capabilities & CAPABILITY_LOG) {
-    const first = load64(changetype<usize>(sb) + offsetof<Superblock>("unpublishedFrom"));
-    return min(counter, first - 1);
-  }
-  if (!SHARED) return counter;
-  let horizon = counter;
-  for (let index: u32 = 0; index < workersHigh(sb); index++) {
-    const bound = load64(changetype<usize>(workerAt(index)) + offsetof<Worker>("bound"));
-    if (bound != 0) horizon = min(horizon, bound - 1);
-  }
-  return horizon;
-}
-
-function workersHigh(sb: Superblock): u32 {
-  return load32(changetype<usize>(sb) + offsetof<Superblock>("workersHigh"));
 }
 
 // Between workers: who holds a slot.
@@ -131,13 +100,8 @@ function slotTake(slot: u32, version: u64): bool {
   return word >> HOLDER_BITS == version && (word & HOLDERS_MAX) < HOLDERS_MAX && replace64(address, word, word + 1);
 }
 
-/**
- * Holds a snapshot at `version`, which the caller knows to be at least the horizon at some instant since it began.
- * With `reserved` it may take a slot of the reserve. Returns the slot to release, or NO_SLOT: every slot is taken by other versions, or pruning has passed the version
- * (then the caller reads the newest version again and retries).
- */
+/** Stores `version` in a slot, with `reserved` of the reserve too; the slot, or NO_SLOT where every one is taken by other versions. */
 export function snapshotAcquire(version: u64, reserved: bool): u32 {
-  const sb = superblock();
   const start = SHARED
     ? workerIndex() * SLOTS_OWN + ((version as u32) & (SLOTS_OWN - 1))
     : (version as u32) & (SNAPSHOT_SLOTS - 1);
@@ -147,10 +111,6 @@ export function snapshotAcquire(version: u64, reserved: bool): u32 {
   for (let step: u32 = 0; step < slots; step++) {
     const slot = step < SNAPSHOT_SLOTS ? slotInTurn(start, step) : step;
     if (!slotTake(slot, version)) continue;
-    if (load64(changetype<usize>(sb) + offsetof<Superblock>("floor")) > version) {
-      slotDrop(slot);
-      break;
-    }
     if (SHARED && !isElsewhere(slot)) countHeld(0, -1);
     return slot;
   }
@@ -184,15 +144,6 @@ export function snapshotVersion(slot: u32): u64 {
   return load64(slotAddress(slot)) >> HOLDER_BITS;
 }
 
-/** Raises the floor to `horizon`: the first thing that a pruner does. */
-export function raiseFloor(horizon: u64): void {
-  const address = changetype<usize>(superblock()) + offsetof<Superblock>("floor");
-  for (;;) {
-    const floor = load64(address);
-    if (floor >= horizon || replace64(address, floor, horizon)) return;
-  }
-}
-
 /** How many hold the snapshot of a slot, from its word. */
 export function slotHolders(word: u64): u32 {
   return (word & HOLDERS_MAX) as u32;
@@ -208,7 +159,7 @@ function slotHeldIn(slot: u32, from: u64, to: u64): bool {
 export function snapshotsHeld(): u32 {
   if (!SHARED) return worker().held;
   let held: u32 = 0;
-  for (let index: u32 = 0; index < workersHigh(superblock()); index++) {
+  for (let index: u32 = 0; index < workersHigh(); index++) {
     held += load32(changetype<usize>(workerAt(index)) + offsetof<Worker>("held"));
   }
   return held;
@@ -226,17 +177,33 @@ export function heldBetween(from: u64, to: u64): bool {
   return false;
 }
 
-/** Below this nothing is held: nothing was once the floor stood there, and since then nothing can be acquired. Each instance's own. */
+/** Below this nothing is held that prevents pruning: nothing was once this was the horizon. Each instance's own. */
 let clearBelow: u64 = 0;
+/** Whether nothing at all was held when this instance looked last, which was after it had looked at the bounds. */
+let nothingHeld: bool = false;
 
 /** Notes whether nothing is held at all. The floor stands at `horizon` or above. */
 export function noteHeld(horizon: u64): void {
-  if (SHARED && snapshotsHeld() == 0) clearBelow = horizon;
+  if (!SHARED) return;
+  nothingHeld = snapshotsHeld() == 0;
+  if (nothingHeld) clearBelow = horizon;
+}
+
+/**
+ * Whether a snapshot sees a record that is `from` and whose successor is `to`, or can come to see it. The successor is no newer
+ * than the floor, and above `horizon` there are points.
+ */
+export function seenBetween(from: u64, to: u64, horizon: u64): bool {
+  if (SHARED && to > horizon) {
+    if (pointBetween(from, to)) return true;
+    if (nothingHeld) return false;
+  }
+  return heldBetween(from, to);
 }
 
 function heldBetweenShared(from: u64, to: u64): bool {
   if (to <= clearBelow) return false;
-  const high = workersHigh(superblock());
+  const high = workersHigh();
   let elsewhere: u32 = 0;
   for (let index: u32 = 0; index < high; index++) {
     const address = changetype<usize>(workerAt(index));
@@ -251,23 +218,6 @@ function heldBetweenShared(from: u64, to: u64): bool {
     if (slotHeldIn(slot, from, to)) return true;
   }
   return false;
-}
-
-/** Announces that this worker is about to take a version: nothing above the bound counts as published until it is done. */
-export function workerBegin(): void {
-  if (!SHARED) return;
-  const counter = load64(changetype<usize>(superblock()) + offsetof<Superblock>("version"));
-  store64(changetype<usize>(worker()) + offsetof<Worker>("bound"), counter + 1);
-}
-
-/** Ends what workerBegin announced, after the run's visible version has moved. */
-export function workerEnd(): void {
-  if (SHARED) store64(changetype<usize>(worker()) + offsetof<Worker>("bound"), 0);
-}
-
-/** Takes the next version. Under the log lock where there is a log. */
-export function nextVersion(): u64 {
-  return add64(changetype<usize>(superblock()) + offsetof<Superblock>("version"), 1) + 1;
 }
 
 /** The lowest version that is held; 0 where none is. For those who look inside: it looks at every slot. */

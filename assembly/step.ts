@@ -3,6 +3,9 @@
  * on at a time. In every other build nothing of this is left, and the memory stays the only import.
  */
 
+/** What else is done now and then is done each time there, so that few steps meet it. */
+export const SELDOM_IS_OFTEN: bool = isDefined(STEPPED);
+
 /** Returns when the worker may go on with its access to `word`. */
 declare function step(word: usize): void;
 

@@ -37,6 +37,7 @@ import {
 } from "./constants";
 import { bytesCopy, ENTRY_QUEUED, Entry, entryFree, entryKey, entryMake } from "./entry";
 import { hashKey } from "./hash";
+import { nextVersion, workerBegin, workerEnd } from "./horizon";
 import { PRUNE_CHAINS_PER_WRITE, pruneCommitted, pruneEnqueue, raisedFloor, runTrim } from "./prune";
 import { publishPlaced } from "./publish";
 import {
@@ -77,7 +78,7 @@ import {
 } from "./run";
 import { entryRemove, groupTidy, isIndex } from "./run-tables";
 import { Cursor, Cursors, cursorNext, Range, rangeFirst, rangeHas, rangeNext } from "./scan";
-import { NO_SLOT, nextVersion, snapshotRelease, workerBegin, workerEnd } from "./snapshots";
+import { NO_SLOT, snapshotRelease } from "./snapshots";
 import { Superblock, superblock } from "./superblock";
 import { Table, tableInsert } from "./table";
 import {

@@ -102,7 +102,7 @@ export class Superblock {
   pad13: u64;
 
   // Line 3: what pruning and snapshots meet over.
-  /** Below this nothing can be acquired any more: raised by a pruner before it looks at the snapshots (COMMIT 13). */
+  /** What pruners have gone by: raised by each before it looks at the snapshots (COMMIT 13, acquire.ts). */
   floor: u64;
   /** One more than the highest worker slot that was ever attached: nobody need look further. */
   workersHigh: u32;

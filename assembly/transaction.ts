@@ -13,6 +13,7 @@
  * buffers, and none above BUFFER_BYTES_KEPT.
  */
 
+import { acquire } from "./acquire";
 import {
   arenaAllocate,
   EXTENT_HEADER_BYTES,
@@ -42,21 +43,18 @@ import {
   VERSION_HEADER_BYTES,
 } from "./constants";
 import { bytesCopy, bytesEqual, Entry } from "./entry";
-import { keeps, RULE_START_AT_HORIZON } from "./rules";
 import {
   directoryLock,
   directoryTryLock,
   directoryUnlock,
-  RUN_DELETING,
   RUN_POISONED,
   Run,
   runForgetUnused,
   runIs,
-  runSeen,
   runShows,
   systemArena,
 } from "./run";
-import { NO_SLOT, publishedHorizon, snapshotAcquire, snapshotRelease } from "./snapshots";
+import { NO_SLOT, snapshotRelease, snapshotVersion } from "./snapshots";
 import { superblock } from "./superblock";
 import { Version, versionBytes } from "./versions";
 import { Context, Worker, worker, workerAt } from "./workers";
@@ -66,7 +64,6 @@ export const TOUCHED_READ: u8 = 1;
 export const TOUCHED_WRITTEN: u8 = 2;
 
 /** Attempts to hold the newest version while pruning moves on; each failure means that somebody else has got on. */
-const ACQUIRE_ATTEMPTS_MAX: u32 = 1024;
 const ITEM_BYTES_MIN: u32 = 4096;
 const DATA_BYTES_MIN: u32 = 8192;
 const INDEX_BYTES_MIN: u32 = 512;
@@ -331,13 +328,8 @@ export function transactionBegin(run: Run, generation: u32, how: u32): usize {
   if (!runIs(run, generation)) return STATUS_RUN_STALE as usize;
   const transaction = contextTake();
   if (transaction === null) return STATUS_STORE_FULL as usize;
-  let slot = NO_SLOT;
-  let start: u64 = 0;
-  for (let attempt: u32 = 0; slot == NO_SLOT && attempt < ACQUIRE_ATTEMPTS_MAX; attempt++) {
-    const newest = asynchronous && (run.flags & RUN_DELETING) == 0 ? max(run.installed, runSeen(run)) : runSeen(run);
-    start = keeps(RULE_START_AT_HORIZON) ? max(newest, publishedHorizon()) : newest;
-    slot = snapshotAcquire(start, (how & BEGIN_STEP) != 0);
-  }
+  const slot = acquire(run, asynchronous != 0, (how & BEGIN_STEP) != 0);
+  const start = slot == NO_SLOT ? 0 : snapshotVersion(slot);
   let counted: u32 = 0;
   // A run whose first commit is newer than the start would not be kept by what is held.
   if (slot != NO_SLOT && (run.born == 0 || (SHARED && run.born > start))) {

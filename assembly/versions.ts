@@ -6,9 +6,8 @@
  *  12  length    bytes of the value, or TOMBSTONE
  *  16  the value
  *
- * Numbers fall strictly along a chain. A record is never overwritten in place. Above the published horizon nothing is
- * ever taken out but by undoing; at or below it a record stays while it is the newest such or a held snapshot sees it
- * (COMMIT 12).
+ * Numbers fall strictly along a chain. A record is never overwritten in place. What is not published is taken out by undoing
+ * alone; of what is, a record stays while it is the newest or a snapshot sees it or can come to see it (COMMIT 12, horizon.ts).
  */
 
 import { Arena, arenaAllocate, arenaFree } from "./arena";
@@ -16,7 +15,7 @@ import { TOMBSTONE, VERSION_HEADER_BYTES, VERSION_PREVIOUS_OFFSET } from "./cons
 import { Entry } from "./entry";
 import { within } from "./optimistic";
 import { keeps, RULE_HELD_STAYS } from "./rules";
-import { heldBetween } from "./snapshots";
+import { seenBetween } from "./snapshots";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
 
@@ -98,16 +97,19 @@ export function versionUndo(arena: Arena, entry: Entry, number: u64): void {
   versionFree(arena, version);
 }
 
-/** Frees the records that nobody can see any more. The floor stands at `horizon` or above. */
-export function versionPrune(arena: Arena, entry: Entry, horizon: u64): void {
-  let kept = versionAt(entry, horizon);
+/**
+ * Frees the records that nobody can see any more, among those whose successor is no newer than `newest`. The floor stands at
+ * `horizon` or above.
+ */
+export function versionPrune(arena: Arena, entry: Entry, newest: u64, horizon: u64): void {
+  let kept = versionAt(entry, newest);
   if (kept === null) return;
   let link = changetype<usize>(kept) + (VERSION_PREVIOUS_OFFSET as usize);
   let candidate = load<usize>(link);
   while (candidate) {
     const version = changetype<Version>(candidate);
     const next = version.previous;
-    if (heldBetween(version.number, kept.number) && keeps(RULE_HELD_STAYS)) {
+    if (seenBetween(version.number, kept.number, horizon) && keeps(RULE_HELD_STAYS)) {
       kept = version;
       link = candidate + (VERSION_PREVIOUS_OFFSET as usize);
     } else {

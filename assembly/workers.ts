@@ -53,7 +53,8 @@ export class Worker {
   /** All contexts that were ever made for the slot. */
   contexts: usize;
   pad5: u32;
-  pad6: u64;
+  /** How many bounds were ever announced in this slot, whoever was in it. */
+  announced: u64;
   pad7: u64;
   pad8: u64;
   pad9: u64;

@@ -1,5 +1,5 @@
 export declare const WORKERS_MAX: number;
-export declare const POLICY: Readonly<Record<"random" | "priorities" | "bursts" | "bounded", number>>;
+export declare const POLICY: Readonly<Record<"random" | "priorities" | "bursts" | "bounded" | "turns", number>>;
 export declare const STATE: Readonly<Record<"idle" | "ready" | "ended" | "killed", number>>;
 export declare const FAULT: Readonly<Record<"none" | "budget" | "trap", number>>;
 export declare const HEAD_WORDS: Readonly<

@@ -13,7 +13,7 @@
 export const WORKERS_MAX = 4;
 
 /** How the next worker is chosen. */
-export const POLICY = { random: 0, priorities: 1, bursts: 2, bounded: 3 };
+export const POLICY = { random: 0, priorities: 1, bursts: 2, bounded: 3, turns: 4 };
 export const STATE = { idle: 0, ready: 1, ended: 2, killed: 3 };
 /** What ends a run before its workers have ended. */
 export const FAULT = { none: 0, budget: 1, trap: 2 };
@@ -120,6 +120,14 @@ export function choose(words, had, waits) {
       }
       return !waits && isReady(words, had) ? had : (readyFrom(words, had + 1)[0] ?? -1);
     }
+    case POLICY.turns:
+      for (; words[HEAD.point] < words[HEAD.points]; words[HEAD.point]++) {
+        const at = POINTS_AT + 2 * words[HEAD.point];
+        const [until, worker] = [words[at], words[at + 1]];
+        if (isReady(words, worker) && words[laneAt(worker) + LANE.steps] < until && !(waits && worker === had))
+          return worker;
+      }
+      return !waits && isReady(words, had) ? had : (readyFrom(words, had + 1)[0] ?? -1);
     case POLICY.bursts:
       if (!waits && isReady(words, had) && words[HEAD.burst]-- > 0) return had;
       words[HEAD.burst] = chance(words, words[HEAD.rate]);

@@ -46,7 +46,15 @@ export type Policy =
   | { readonly kind: "priorities"; readonly seed: number; readonly changes: number; readonly steps: number }
   /** Somebody goes on for up to `steps` steps. */
   | { readonly kind: "bursts"; readonly seed: number; readonly steps: number; readonly patience?: number }
-  | { readonly kind: "bounded"; readonly preemptions: readonly Preemption[] };
+  | { readonly kind: "bounded"; readonly preemptions: readonly Preemption[] }
+  /** One goes on until it has taken so many steps of its own, then the next. */
+  | { readonly kind: "turns"; readonly turns: readonly Turn[] };
+
+export interface Turn {
+  readonly worker: number;
+  /** Steps of its own. */
+  readonly until: number;
+}
 
 export interface Kill {
   readonly worker: number;
@@ -244,7 +252,7 @@ export class Harness {
 
 function schedule(words: Int32Array, policy: Policy, count: number): void {
   // The generator must not begin with 0, nor should seeds that are neighbours begin alike.
-  const seed = policy.kind === "bounded" ? 1 : Math.imul(policy.seed + 1, 0x9e3779b1) | 1;
+  const seed = policy.kind === "bounded" || policy.kind === "turns" ? 1 : Math.imul(policy.seed + 1, 0x9e3779b1) | 1;
   words[HEAD.random] = seed;
   let state = seed >>> 0;
   const below = (bound: number): number => {
@@ -278,6 +286,14 @@ function schedule(words: Int32Array, policy: Policy, count: number): void {
       words[HEAD.points] = policy.preemptions.length;
       words.set(
         policy.preemptions.flatMap(({ step, worker }) => [step, worker]),
+        POINTS_AT,
+      );
+      break;
+    case "turns":
+      words[HEAD.policy] = POLICY.turns;
+      words[HEAD.points] = policy.turns.length;
+      words.set(
+        policy.turns.flatMap(({ until, worker }) => [Math.min(until, STEPS_MAX), worker]),
         POINTS_AT,
       );
       break;

@@ -6,9 +6,11 @@ import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, it } from "vitest";
 import { SCALE } from "../support/durability-report.js";
 import { Harness } from "./harness.js";
+import { heldUp } from "./held-up.js";
 import { hunt } from "./hunt.js";
 import { ACTIONS, type Cores, die } from "./log-deaths.js";
-import { build, buildShared, LOG_PLANTS, PLANTS, planted, TWO_DEATHS_PLANTS } from "./plants.js";
+import { build, buildShared, HELD_UP_PLANTS, LOG_PLANTS, PLANTS, planted, TWO_DEATHS_PLANTS } from "./plants.js";
+import { HELD_UP_SCRIPTS } from "./scripts.js";
 import { tryDeaths } from "./two-deaths.js";
 
 const RUNS = Math.ceil(8000 * SCALE);
@@ -20,7 +22,7 @@ const STEPS_ATOMIC = 150;
 const STEPS_EVERY_ACCESS = 2000;
 
 describe("a fault that is planted", () => {
-  it.each([...PLANTS, ...LOG_PLANTS, ...TWO_DEATHS_PLANTS])("can be planted: $name", (plant) => {
+  it.each([...PLANTS, ...LOG_PLANTS, ...TWO_DEATHS_PLANTS, ...HELD_UP_PLANTS])("can be planted: $name", (plant) => {
     expect(() => planted(plant)).not.toThrow();
   });
 
@@ -65,6 +67,22 @@ describe("a fault of clearing up behind one while another one is dead that is pl
       expect(() => [false, true].map((hasLog) => tryDeaths(cores, hasLog, 0, TWO_DEATHS_TRIALS, plant.script))).toThrow(
         /, then /,
       );
+    },
+  );
+});
+
+describe("a fault of holding and pruning while commits are held up that is planted", () => {
+  const before = PLANTS.length + LOG_PLANTS.length + TWO_DEATHS_PLANTS.length;
+  it.each(HELD_UP_PLANTS.map((plant, i) => ({ ...plant, index: before + i })))(
+    "is found: $name",
+    async ({ index, ...plant }) => {
+      const harness = await Harness.of(await build(plant, index));
+      try {
+        const scripts = HELD_UP_SCRIPTS.filter(({ name }) => name === plant.script);
+        expect(scripts.map((script) => heldUp(harness, script, 1, 0))).toEqual([expect.any(String)]);
+      } finally {
+        await harness.close();
+      }
     },
   );
 });

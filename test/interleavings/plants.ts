@@ -45,19 +45,6 @@ export const PLANTS: readonly Plant[] = [
     script: "a table splits",
   },
   {
-    name: "the floor is read before the slot is stored",
-    file: "snapshots.ts",
-    find: '    if (!slotTake(slot, version)) continue;\n    if (load64(changetype<usize>(sb) + offsetof<Superblock>("floor")) > version) {\n',
-    replace:
-      '    const early = load64(changetype<usize>(sb) + offsetof<Superblock>("floor"));\n    if (!slotTake(slot, version)) continue;\n    if (early > version) {\n',
-  },
-  {
-    name: "the floor is not read at all",
-    file: "snapshots.ts",
-    find: 'if (load64(changetype<usize>(sb) + offsetof<Superblock>("floor")) > version) {',
-    replace: "if (false) {",
-  },
-  {
     name: "the bound is announced after the version is taken",
     file: "store.ts",
     find: "    workerBegin();\n    const version = nextVersion();\n    install(",
@@ -91,8 +78,8 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "pruning goes up to the newest version",
     file: "prune.ts",
-    find: "  const horizon = keeps(RULE_HORIZON) ? publishedHorizon() : superblock().version;\n",
-    replace: "  const horizon = superblock().version;\n",
+    find: "  known = surveyHorizon();\n",
+    replace: "  surveyHorizon();\n  known = superblock().version;\n",
   },
   {
     name: "pruning does not raise the floor",
@@ -247,6 +234,60 @@ export const TWO_DEATHS_PLANTS: readonly Plant[] = [
     find: "    directoryReturn(lockTokenOf(dead));\n",
     replace: "",
     script: "write the log",
+  },
+];
+
+/** Faults of holding and of pruning while commits are held up, which held-up.ts must find. */
+export const HELD_UP_PLANTS: readonly Plant[] = [
+  {
+    name: "the floor is read before the slot is stored",
+    file: "acquire.ts",
+    find: "    const slot = snapshotAcquire(version, reserved);\n    if (!SHARED || slot == NO_SLOT || !floorHasPassed(version)) return slot;\n",
+    replace:
+      "    const passed = floorHasPassed(version);\n    const slot = snapshotAcquire(version, reserved);\n    if (!SHARED || slot == NO_SLOT || !passed) return slot;\n",
+    script: "transaction, others are held up",
+  },
+  {
+    name: "the floor is not read at all",
+    file: "acquire.ts",
+    find: " || !floorHasPassed(version)) return slot;",
+    replace: " || true) return slot;",
+    script: "snapshot of all, others are held up",
+  },
+  {
+    name: "what stands before a bound that is gone is held",
+    file: "horizon.ts",
+    find: "    if (boundOf(workerAt(index)) == version + 1) return true;\n",
+    replace: "    return true;\n",
+    script: "snapshot of all, others are held up",
+  },
+  {
+    name: "a run is held as it was before what was published meanwhile",
+    file: "acquire.ts",
+    find: "newestOf(run, installed) == newest) return slot;",
+    replace: "true) return slot;",
+    script: "snapshot, others are held up",
+  },
+  {
+    name: "what can still be held is pruned",
+    file: "horizon.ts",
+    find: "    if (point < to) return point >= from;\n",
+    replace: "    if (point < to) return false;\n",
+    script: "snapshot of all, others are held up",
+  },
+  {
+    name: "a bound that is not sure is taken for none",
+    file: "horizon.ts",
+    find: "  for (; (word & UNSURE) != 0; word = load64(boundAddress(whose))) boundMakeSure(whose, word);\n",
+    replace: "  if ((word & UNSURE) != 0) word = 0;\n",
+    script: "snapshot of all, others are held up",
+  },
+  {
+    name: "a bound is made from what the counter was before it was announced",
+    file: "horizon.ts",
+    find: "  store64(boundAddress(mine), unsure);\n  boundMakeSure(mine, unsure);\n",
+    replace: "  const counter = load64(counterAddress());\n  store64(boundAddress(mine), (counter + 1) << 1);\n",
+    script: "snapshot of all, others are held up",
   },
 ];
 

@@ -224,6 +224,42 @@ export const SCRIPTS: readonly Script[] = [
   },
 ];
 
+/** One that comes to hold something, one that writes on, and two whose commits on other runs are held up. */
+const WHILE_HELD_UP: readonly Act[][] = [
+  [put("a", 10), put("a", 11), put("a", 12)],
+  [put("a", 13, { run: "q" })],
+  [put("a", 14, { run: "o" })],
+];
+const SETUP_OF_THREE = [...SETUP, put("a", 4, { run: "q" }), put("a", 5, { run: "o" })];
+
+export const HELD_UP_SCRIPTS: readonly Script[] = [
+  {
+    name: "snapshot of all, others are held up",
+    setup: SETUP_OF_THREE,
+    parts: [
+      [
+        of("snapshotAll", { as: "s" }),
+        of("snapshotGet", { as: "s", run: R, key: "a" }),
+        of("snapshotDrop", { as: "s" }),
+      ],
+      ...WHILE_HELD_UP,
+    ],
+  },
+  {
+    name: "snapshot, others are held up",
+    setup: SETUP_OF_THREE,
+    parts: [
+      [of("snapshot", { run: R, as: "s" }), of("snapshotGet", { as: "s", key: "a" }), of("snapshotDrop", { as: "s" })],
+      ...WHILE_HELD_UP,
+    ],
+  },
+  {
+    name: "transaction, others are held up",
+    setup: SETUP_OF_THREE,
+    parts: [transaction("t", ["a"], [["b", 20]]), ...WHILE_HELD_UP],
+  },
+];
+
 /** Those that are small enough for every schedule with two preemptions. */
 export const TINY: readonly string[] = [
   "put, get",

@@ -18,11 +18,14 @@ import { SCALE } from "../support/durability-report.js";
 import { everyAccessModule } from "../support/victim.js";
 
 const STRIDE = Math.max(1, Math.round(7 / SCALE));
-const CAPABILITIES = 7;
+const WITH_LOG = 7;
+const IN_MEMORY = 0;
 const PAGES_MAX = 1024;
 const HELD_MS = 10_000;
 const STATUS_BUSY_LOCK = 5;
 const ANSWER_MS_MAX = 10_000;
+const OVERWRITES = 1_000;
+const GROWTH_BYTES_MAX = 8_192;
 const ACTIONS = ["put", "put a new key into a new run", "delete a run"];
 
 let whole: WebAssembly.Module;
@@ -66,13 +69,13 @@ interface Held {
 }
 
 /** Has the worker begin an action over a new memory, and stop at an access; undefined where it has come to its end before. */
-async function hold(action: string, at: number, canWait: boolean): Promise<Held | undefined> {
+async function hold(action: string, at: number, canWait: boolean, capabilities = WITH_LOG): Promise<Held | undefined> {
   const memory = new WebAssembly.Memory({ initial: 2, maximum: PAGES_MAX, shared: true });
   const exports = new WebAssembly.Instance(whole, { env: { memory } }).exports as CoreExports;
   const core = Core.format(exports, memory, true, {
     maxBytes: PAGES_MAX * 65536,
     seed: new Uint32Array([1, 2]),
-    capabilities: CAPABILITIES,
+    capabilities,
     recordBytesMax: 2 ** 25,
     canWait,
   });
@@ -181,6 +184,34 @@ describe("a worker that is held still and let go harms nothing", () => {
     expect(holds).toBeGreaterThan(5);
     expect(counts.busy).toBeGreaterThan(0);
     expect(counts.done).toBeGreaterThan(0);
+  });
+
+  it("in a commit in memory, while another run is written over and over: its memory does not grow", async () => {
+    let holds = 0;
+    for (let at = 1; ; at += STRIDE) {
+      const held = await hold("put", at, false, IN_MEMORY);
+      if (held === undefined) break;
+      const { core } = held;
+      // Where it has the directory, nobody comes to a run.
+      if (!tried(() => put(core, "b", "key", 0))) {
+        await held.letGo();
+        continue;
+      }
+      holds++;
+      const before = core.use().usedBytes;
+      for (let i = 0; i < OVERWRITES; i++) put(core, "b", "key", i);
+      const snapshot = core.takeSnapshot(0, 0, false);
+      for (let i = 0; i < OVERWRITES; i++) put(core, "b", "key", -i);
+      // What is held, what can still come to be, and what the last looks have not come to.
+      expect(core.use().usedBytes - before, `held at access ${at}`).toBeLessThan(GROWTH_BYTES_MAX);
+      core.dropSnapshot(snapshot, 0, 0);
+      const { version } = await held.letGo();
+      expect(version, `held at access ${at}`).toBeGreaterThan(0);
+      for (let i = 0; i < 3; i++) expect(put(core, "a", "after", i)).toBeGreaterThan(0);
+      expect(core.horizon).toBe(core.version());
+      expect(core.verify()).toBe(0);
+    }
+    expect(holds).toBeGreaterThan(5);
   });
 
   it("for ten seconds in the middle of the log, while others sleep in front of it", async () => {
