@@ -2,11 +2,17 @@
  * Holding a version, so that pruning leaves what is seen at it: for a snapshot of all, of one run, or for a transaction.
  *
  * Pruners do not wait, nor do those that come to hold something (COMMIT 13). A pruner reads the counter, raises the floor to what it
- * goes by, and reads the bounds, then what is held, then prunes. Who acquires stores the slot, then reads the floor. Where that has not passed the
- * version, whoever prunes from there on sees the slot. Where it has, what is seen at the version is still there if nothing newer
- * was published in the run meanwhile, for only what has a published successor is pruned, or, of all runs, if a bound stands before
- * which the version is: who looked before it was announced went by less, and everybody else has seen it or will see the slot.
+ * goes by, reads the bounds, then what is held, and then prunes, for a while. Who acquires stores the slot, then reads the floor.
+ *
+ * Where the floor has not passed the version, whoever goes by something newer sees the slot. Where it has, that may not be so:
+ *
+ *   of all runs   the version must stand right below a bound that is still announced. Who read that bound before it was announced
+ *                 goes by less than the version, who read it meanwhile leaves what is seen at it, and who reads it later sees the slot.
+ *   of one run    nothing newer may have been published in it. Until then nothing that is seen has gone, for only what has a
+ *                 published successor goes. Who looked before that successor was published saw the bound of its commit, which was
+ *                 announced under the run's lock, after what is seen at the version; who looks later sees the slot.
  */
+import { load32, load64 } from "./atomics";
 import { floorHasPassed, isPoint, publishedHorizon } from "./horizon";
 import { keeps, RULE_START_AT_HORIZON } from "./rules";
 import { RUN_DELETING, Run, runSeen } from "./run";
@@ -34,5 +40,9 @@ export function acquire(run: Run | null, installed: bool, reserved: bool): u32 {
 function newestOf(run: Run | null, installed: bool): u64 {
   if (run === null) return 0;
   const seen = runSeen(run);
-  return installed && (run.flags & RUN_DELETING) == 0 ? max(run.installed, seen) : seen;
+  if (!installed) return seen;
+  // In this order: who deletes the run marks it before that is installed, and nobody may stand behind its end.
+  const newest = load64(changetype<usize>(run) + offsetof<Run>("installed"));
+  const flags = load32(changetype<usize>(run) + offsetof<Run>("flags"));
+  return flags & RUN_DELETING ? seen : max(newest, seen);
 }

@@ -10,6 +10,7 @@
  *   install    its records at the heads of their chains
  *   publish    at once where its mode allows, otherwise when the log has it
  */
+import { store64 } from "./atomics";
 import {
   CAPABILITY_LOG,
   CAPABILITY_SYNC_APPEND,
@@ -284,7 +285,8 @@ function recordHeader(run: Run, item: Item): usize {
 /** The last step of a commit in a log: what is published at once is, and the log lock goes. */
 function finishQueued(_sb: Superblock, run: Run, item: Item, written: Entry | null): i64 {
   const version = item.version;
-  run.installed = version;
+  // Whoever reads this sees the mark of a deletion too (acquire.ts).
+  store64(changetype<usize>(run) + offsetof<Run>("installed"), version);
   run.commits++;
   if (!keeps(RULE_COUNTS_AT_VISIBLE)) countAtOnce(run, item);
   if (written !== null) pruneEnqueue(run, written);

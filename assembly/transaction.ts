@@ -63,7 +63,6 @@ const SHARED: bool = ASC_FEATURE_THREADS;
 export const TOUCHED_READ: u8 = 1;
 export const TOUCHED_WRITTEN: u8 = 2;
 
-/** Attempts to hold the newest version while pruning moves on; each failure means that somebody else has got on. */
 const ITEM_BYTES_MIN: u32 = 4096;
 const DATA_BYTES_MIN: u32 = 8192;
 const INDEX_BYTES_MIN: u32 = 512;
