@@ -6,11 +6,12 @@
  * bound.
  *
  * A worker that loses its core in a commit holds the horizon until it has one again, and meanwhile the others write on. So pruning
- * does not end there. What stands before a bound is a point, and a later horizon is one of the points or the counter or above: a
- * record whose successor is no newer than the counter can go if neither a point nor a held snapshot stands between the two.
+ * does not end there. What stands before a bound is a point, and a horizon that is read from now on is one of the points, or the
+ * counter as it is now or above: a record whose successor is no newer than the counter can go if neither a point nor a held snapshot
+ * stands between the two.
  *
  * A bound is announced as unsure, and then made sure from the counter as it is after that, by whose it is or by whoever comes upon
- * it: so a bound that a pruner has not seen stands above the counter that it had read before, and no point is overlooked. How those
+ * it: so a bound that is announced after a pruner has looked stands above the counter that it had read before. How those
  * who prune and those who come to hold a version keep out of each other's way stands in acquire.ts.
  */
 import { add64, load32, load64, replace64, store64 } from "./atomics";
@@ -22,7 +23,7 @@ const SHARED: bool = ASC_FEATURE_THREADS;
 
 export const POINTS_BYTES: u32 = WORKERS_MAX * 8;
 
-/** The lowest bit of a bound that is not sure; above it then stands how many its worker has announced, so that no two are equal. */
+/** The lowest bit of a bound that is not sure; above it then stands how many were announced in its slot, so that no two are equal. */
 const UNSURE: u64 = 1;
 
 function counterAddress(): usize {
@@ -42,7 +43,7 @@ export function workersHigh(): u32 {
   return load32(changetype<usize>(superblock()) + offsetof<Superblock>("workersHigh"));
 }
 
-/** Announces that this worker is about to take a version: nothing above the bound counts as published until it is done. */
+/** Announces that this worker is about to take a version: nothing from the bound on counts as published until it is done. */
 export function workerBegin(): void {
   if (!SHARED) return;
   const mine = worker();
@@ -62,7 +63,7 @@ export function nextVersion(): u64 {
   return add64(counterAddress(), 1) + 1;
 }
 
-/** Its worker takes no version before this is done, by whomever: so the counter is below that version. */
+/** Its worker takes no version before this is done, by whomever: so the bound is not above that version. */
 function boundMakeSure(whose: Worker, unsure: u64): void {
   const counter = load64(counterAddress());
   replace64(boundAddress(whose), unsure, (counter + 1) << 1);
@@ -106,7 +107,7 @@ export function pointsKeepAt(address: usize): void {
   points = address;
 }
 
-/** The horizon as a pruner between workers needs it, who goes by the counter and the points. In memory only. */
+/** The horizon, with the points, for a pruner between workers, who goes by the counter: the floor is raised to that. In memory only. */
 export function surveyHorizon(): u64 {
   surveyed = load64(counterAddress());
   raiseFloor(surveyed);
@@ -140,7 +141,7 @@ export function pointBetween(from: u64, to: u64): bool {
   return false;
 }
 
-/** Raises the floor to what a pruner goes by: the first thing that it does. */
+/** Raises the floor to what a pruner goes by: before it looks at what is held. */
 export function raiseFloor(version: u64): void {
   for (;;) {
     const floor = load64(floorAddress());
@@ -148,7 +149,7 @@ export function raiseFloor(version: u64): void {
   }
 }
 
-/** Whether a pruner went by something newer than `version`. */
+/** Whether a pruner goes, or went, by something newer than `version`. */
 export function floorHasPassed(version: u64): bool {
   return load64(floorAddress()) > version;
 }

@@ -45,7 +45,7 @@ export function pruneCommitted(run: Run, written: Entry | null, chains: u32, byt
 
 // Between workers to ask for the horizon means to look at what each of them is doing, and the cache lines that this costs are
 // only worth while for several commits together. What is known is right, if not the newest, and nothing that was written
-// since is below it: each chain is looked at once for each horizon.
+// since is below it: each chain is looked at once for each look.
 
 /** How much of commits one worker lets pass before it looks again: at least, and for each other worker. */
 const WORK_PER_LOOK: u32 = SELDOM_IS_OFTEN ? 1 : 16;
@@ -103,7 +103,7 @@ export function pruneEnqueue(run: Run, entry: Entry): void {
 
 /**
  * Prunes the chains of at most `chains` entries of the queue, which is not empty, as versionPrune does; those that stay loose go
- * to its end. Under the run's lock; the floor stands at `horizon` or above.
+ * to its end. Under the run's lock; the floor stands at `newest` or above.
  */
 function pruneStep(run: Run, chains: u32, newest: u64, horizon: u64): void {
   const arena = runArena(run);
@@ -114,7 +114,8 @@ function pruneStep(run: Run, chains: u32, newest: u64, horizon: u64): void {
     run.pruneCount--;
     entry.flags &= ~ENTRY_QUEUED;
     versionPrune(arena, entry, newest, horizon);
-    if (chainIsGone(entry, horizon)) entryRemove(run, entry);
+    // Whoever can still come to stand below a tombstone has kept what it sees there, so that the tombstone is not alone.
+    if (chainIsGone(entry, newest)) entryRemove(run, entry);
     else pruneEnqueue(run, entry);
   }
 }

@@ -26,7 +26,7 @@ export const RULE_DEFERRED_BOUNDED: u32 = 9;
 export const RULE_PUBLISHED_STAYS: u32 = 10;
 /** Asynchronous transactions that are open when something is undone end with it. */
 export const RULE_UNDONE_DOOMS: u32 = 11;
-/** Nothing above the published horizon is pruned. */
+/** Nothing above the published horizon is pruned, but by what horizon.ts says of workers in memory. */
 export const RULE_HORIZON: u32 = 12;
 /** Nothing is pruned that a held snapshot sees. */
 export const RULE_HELD_STAYS: u32 = 13;

@@ -98,8 +98,8 @@ export function versionUndo(arena: Arena, entry: Entry, number: u64): void {
 }
 
 /**
- * Frees the records that nobody can see any more, among those whose successor is no newer than `newest`. The floor stands at
- * `horizon` or above.
+ * Frees the records that nobody can see any more, among those whose successor is no newer than `newest`. The floor stands there
+ * or above.
  */
 export function versionPrune(arena: Arena, entry: Entry, newest: u64, horizon: u64): void {
   let kept = versionAt(entry, newest);
@@ -120,11 +120,11 @@ export function versionPrune(arena: Arena, entry: Entry, newest: u64, horizon: u
   }
 }
 
-/** Whether a chain holds nothing that anybody can see: it is empty, or only a tombstone that every reader sees. */
-export function chainIsGone(entry: Entry, horizon: u64): bool {
+/** Whether a chain holds nothing that anybody can see: it is empty, or only a tombstone that is no newer than `newest`. */
+export function chainIsGone(entry: Entry, newest: u64): bool {
   if (entry.head == 0) return true;
   const head = changetype<Version>(entry.head);
-  return head.length == TOMBSTONE && head.previous == 0 && head.number <= horizon;
+  return head.length == TOMBSTONE && head.previous == 0 && head.number <= newest;
 }
 
 /** Whether a chain may hold something to prune now or later: more than one record, or a tombstone. */

@@ -254,6 +254,19 @@ export const HELD_UP_SCRIPTS: readonly Script[] = [
     ],
   },
   {
+    name: "snapshot of all, others are held up, a key goes",
+    setup: SETUP_OF_THREE,
+    parts: [
+      [
+        of("snapshotAll", { as: "s" }),
+        of("snapshotGet", { as: "s", run: R, key: "a" }),
+        of("snapshotDrop", { as: "s" }),
+      ],
+      [put("a", 10), remove("a"), put("b", 12)],
+      ...WHILE_HELD_UP.slice(1),
+    ],
+  },
+  {
     name: "transaction, others are held up",
     setup: SETUP_OF_THREE,
     parts: [transaction("t", ["a"], [["b", 20]]), ...WHILE_HELD_UP],

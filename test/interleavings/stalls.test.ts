@@ -53,6 +53,12 @@ function put(core: Core, id: string, key: string, value: Value): number {
   return core.put(run.pointer, run.generation, 0, encodeKey(key, core), valueBytes, 0, -1);
 }
 
+function remove(core: Core, id: string, key: string): void {
+  const run = runOf(core, id);
+  core.renew();
+  expect(core.remove(run, 0, encodeKey(key, core), 0, -1)).toBeGreaterThan(0);
+}
+
 function get(core: Core, id: string, key: string): Value | undefined {
   const run = runOf(core, id);
   core.renew();
@@ -202,6 +208,10 @@ describe("a worker that is held still and let go harms nothing", () => {
       for (let i = 0; i < OVERWRITES; i++) put(core, "b", "key", i);
       const snapshot = core.takeSnapshot(0, 0, false);
       for (let i = 0; i < OVERWRITES; i++) put(core, "b", "key", -i);
+      for (let i = 0; i < OVERWRITES; i++) {
+        put(core, "b", `passing-${i}`, i);
+        remove(core, "b", `passing-${i}`);
+      }
       // What is held, what can still come to be, and what the last looks have not come to.
       expect(core.use().usedBytes - before, `held at access ${at}`).toBeLessThan(GROWTH_BYTES_MAX);
       core.dropSnapshot(snapshot, 0, 0);
