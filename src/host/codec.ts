@@ -64,6 +64,8 @@ const FALSE = 0xf4;
 const TRUE = 0xf5;
 const NULL = 0xf6;
 const FLOAT64 = 0xfb;
+/** The upper half of the one NaN that is written; the lower is 0. Of those that are read each is NaN. */
+const NAN_HIGH = 0x7ff8_0000;
 
 const SCALAR64_BYTES = 1 + 8;
 const HEAD_BYTES_MAX = 1 + 4;
@@ -535,7 +537,13 @@ function putNumber(value: number, bytes: Uint8Array, view: DataView, offset: num
     return value >= 0 ? putHead(UINT, value, bytes, offset) : putHead(NEGATIVE, -1 - value, bytes, offset);
   }
   bytes[offset] = FLOAT64;
-  view.setFloat64(offset + 1, value);
+  if (Number.isNaN(value)) {
+    // What was computed and what was written out have different bits, and engines store them as they are.
+    view.setUint32(offset + 1, NAN_HIGH);
+    view.setUint32(offset + 5, 0);
+  } else {
+    view.setFloat64(offset + 1, value);
+  }
   return offset + SCALAR64_BYTES;
 }
 

@@ -8,6 +8,7 @@
  *  - an entry that stands here is marked in the core, whose epoch rises before a marked one goes: then nothing is known any more;
  *  - nothing is read here while a commit is installed that is not published;
  *  - only where memory is not shared: nobody comes between two looks;
+ *  - there is one of these for each run, since an entry has one mark: whoever keeps a part of a run keeps all of it (run.ts);
  *  - who reads ever other keys does not pay for it: where little is found here, it is left alone for a while.
  */
 import { ENTRY_HEAD_OFFSET, TOMBSTONE, VERSION_LENGTH_OFFSET } from "./abi.js";

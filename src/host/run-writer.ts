@@ -57,6 +57,8 @@ export class RunWriter implements Writer {
   readonly #known: KnownKeys | undefined;
   /** The writer of the last step, which nobody has kept. */
   #spare: TransactionWriter | undefined;
+  /** The run that it writes: who has kept no more than a store of it keeps it too, and asking for the run again gives no second one. */
+  owner: object | undefined;
 
   constructor(engine: Engine, id: string) {
     this.#engine = engine;

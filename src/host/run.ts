@@ -40,6 +40,7 @@ export class Run extends Primitives {
   constructor(engine: Engine, id: string) {
     const writer = new RunWriter(engine, id);
     super(writer);
+    writer.owner = this;
     this.#engine = engine;
     this.#writer = writer;
     this.id = id;

@@ -268,6 +268,11 @@ describe.each(scratches)("values in %s", (_, makeScratch) => {
   });
 });
 
+/** A NaN with these bits, as an engine may have computed it. */
+function nanOf(bits: bigint): number {
+  return new Float64Array(new BigUint64Array([bits]).buffer)[0] as number;
+}
+
 /** What is read from any bytes is a value that we would write as these very bytes: the form is the only one. */
 function expectValueOrCorruption(bytes: Uint8Array, scratch: Scratch): void {
   let value: Value;
@@ -307,6 +312,8 @@ describe("the encoding", () => {
     [-0, "fb8000000000000000"],
     [1.5, "fb3ff8000000000000"],
     [Number.NaN, "fb7ff8000000000000"],
+    [nanOf(0xfff8_0000_0000_0000n), "fb7ff8000000000000"],
+    [nanOf(0x7ff0_0000_0000_0001n), "fb7ff8000000000000"],
     [Number.POSITIVE_INFINITY, "fb7ff0000000000000"],
     [Number.NEGATIVE_INFINITY, "fbfff0000000000000"],
     [Number.MAX_SAFE_INTEGER, "fb433fffffffffffff"],

@@ -429,6 +429,28 @@ describe.each([SINGLE, SINGLE_DEBUG])("handles that are dropped in the $name bui
     expectSound(db);
   });
 
+  it("a store keeps the run that it is of: asked for again it is the same one, and what it deletes is gone for all", async () => {
+    // A second run of the same name remembered keys for itself, so that the first one's store read what stood in a deleted
+    // entry's place: another key's value.
+    await using db = await open(build);
+    const storeOf = (id: string) => db.run(id).kv;
+    const kept = storeOf("r");
+    const again = (key: string): unknown => {
+      const { kv } = db.run("r");
+      for (let i = 0; i < 16; i++) kv.get(key);
+      return kv.get(key);
+    };
+    kept.put("k1", "a text of thirty or so letters");
+    for (let i = 0; i < 16; i++) kept.get("k1");
+    for (let i = 0; i < 3; i++) await collectOnce();
+    expect(again("k1")).toBe("a text of thirty or so letters");
+    storeOf("r").delete("k1");
+    kept.put("k2", "another text of as many letters");
+    expect([kept.get("k1"), kept.has("k1"), again("k1")]).toEqual([undefined, false, undefined]);
+    expect(storeOf("r")).toBe(kept);
+    expectSound(db);
+  });
+
   it("walks that are dropped in the middle are released, and one that is kept goes on over what it holds", async () => {
     await using db = await open(build);
     const run = db.run("r");
