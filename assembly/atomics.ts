@@ -24,6 +24,15 @@ export function store32(word: usize, value: u32): void {
   atomic.store<u32>(word, value);
 }
 
+/**
+ * The same where what is stored behind it, plainly, must not be seen before it: some processors let such stores pass an atomic
+ * one, and none lets them pass an atomic load.
+ */
+export function storeFirst32(word: usize, value: u32): void {
+  store32(word, value);
+  if (SHARED) atomic.load<u32>(word);
+}
+
 /** Adds to a counter and returns what it was. */
 export function add32(word: usize, value: i32): u32 {
   if (SHARED) {

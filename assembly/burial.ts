@@ -50,6 +50,7 @@ import { transactionsOfDead } from "./transaction";
 import {
   lockToken,
   lockTokenOf,
+  lockTokenOfDead,
   stateIn,
   Worker,
   workerAt,
@@ -79,15 +80,16 @@ export function bury(index: u32, word: u32): u32 {
 /** Clears up behind everybody who is known to be dead; false where a lock could not be had: then it has to be done again. */
 function buryAll(): bool {
   // First of all, for what comes next needs memory and the log at rest.
-  for (let dead: u32 = 0; dead < WORKERS_MAX; dead++) {
-    if (stateIn(workerWord(dead)) != WORKER_DEAD) continue;
-    rebuildHeapOf(dead);
+  for (let index: u32 = 0; index < WORKERS_MAX; index++) {
+    const dead = lockTokenOfDead(index);
+    if (dead != 0) rebuildHeapOf(dead);
   }
   // Now rather than with the directory in hand, which everybody else would wait for meanwhile.
   if (!allocatorLock()) return false;
   allocatorUnlock();
-  for (let dead: u32 = 0; dead < WORKERS_MAX; dead++) {
-    if (stateIn(workerWord(dead)) == WORKER_DEAD) freeLogOf(dead);
+  for (let index: u32 = 0; index < WORKERS_MAX; index++) {
+    const dead = lockTokenOfDead(index);
+    if (dead != 0) freeLogOf(dead);
   }
   if (!takeDirectory()) return false;
   const isDone = mendHeaders() && buryEach();
@@ -96,20 +98,22 @@ function buryAll(): bool {
   return isDone;
 }
 
-/** Also those that died before they had been seen. */
+/** Also those that came to be known as dead only now. Under the directory's lock, with which alone a place is given back. */
 function buryEach(): bool {
-  for (let dead: u32 = 0; dead < WORKERS_MAX; dead++) {
-    if (stateIn(workerWord(dead)) == WORKER_DEAD && !buryOne(dead)) return false;
+  for (let index: u32 = 0; index < WORKERS_MAX; index++) {
+    const dead = lockTokenOfDead(index);
+    if (dead != 0 && !buryOne(index, dead)) return false;
   }
   return true;
 }
 
 /** Takes the directory's lock, from a dead worker if one has it. */
 function takeDirectory(): bool {
-  for (let dead: u32 = 0; dead < WORKERS_MAX; dead++) {
-    if (stateIn(workerWord(dead)) != WORKER_DEAD || !directorySeize(lockTokenOf(dead))) continue;
+  for (let index: u32 = 0; index < WORKERS_MAX; index++) {
+    const dead = lockTokenOfDead(index);
+    if (dead == 0 || !directorySeize(dead)) continue;
     if (rebuildDirectory()) return true;
-    directoryReturn(lockTokenOf(dead));
+    directoryReturn(dead);
     return false;
   }
   return directoryLock();
@@ -132,14 +136,13 @@ function mendHeaders(): bool {
 }
 
 function rebuildHeapOf(dead: u32): void {
-  if (!allocatorSeize(lockTokenOf(dead))) return;
+  if (!allocatorSeize(dead)) return;
   heapRebuild();
   allocatorUnlock();
 }
 
 function freeLogOf(dead: u32): void {
-  const token = lockTokenOf(dead);
-  if (logSeize(token)) {
+  if (logSeize(dead)) {
     // Where nobody can tell what is whole, what is in the log stays, and nothing more is written.
     if (!logMend()) {
       superblock().logFailed = 1;
@@ -147,24 +150,27 @@ function freeLogOf(dead: u32): void {
     }
     logUnlock();
   }
-  turnRelease(offsetof<Superblock>("drainLock"), token);
-  turnRelease(offsetof<Superblock>("syncLock"), token);
+  turnRelease(offsetof<Superblock>("drainLock"), dead);
+  turnRelease(offsetof<Superblock>("syncLock"), dead);
 }
 
-function buryOne(dead: u32): bool {
-  const token = lockTokenOf(dead);
+function buryOne(index: u32, dead: u32): bool {
+  // Who has come to be known as dead behind the first looks, because somebody else clears up too, has these still.
+  rebuildHeapOf(dead);
+  freeLogOf(dead);
+  if (!mendHeaders()) return false;
   for (let at = superblock().firstRun; at; at = changetype<Run>(at).nextRun) {
     const run = changetype<Run>(at);
-    if (!runSeize(run, token)) continue;
+    if (!runSeize(run, dead)) continue;
     // A header of no run, or of a deleted one, is whole again already: those are changed under the directory's lock.
     if ((run.sequence & 1) == 1 && run.entry != 0 && run.deleted == 0) poison(run);
     runUnlock(run);
   }
-  const worker = workerAt(dead);
+  const worker = workerAt(index);
   store64(changetype<usize>(worker) + offsetof<Worker>("bound"), 0);
-  snapshotsOfDead(dead);
-  if (!transactionsOfDead(dead) || !extentsOf(changetype<usize>(worker)) || !extentsLaterOf(dead)) return false;
-  workerMove(dead, WORKER_DEAD, WORKER_FREE);
+  snapshotsOfDead(index);
+  if (!transactionsOfDead(index) || !extentsOf(changetype<usize>(worker)) || !extentsLaterOf(index)) return false;
+  workerMove(index, WORKER_DEAD, WORKER_FREE);
   return true;
 }
 

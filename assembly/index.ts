@@ -41,6 +41,8 @@ import {
   STEP_MORE,
   TOMBSTONE,
   WATERMARK_CLOSED,
+  WORKER_ATTACHED,
+  WORKER_DEAD,
 } from "./constants";
 import { Entry } from "./entry";
 import { hashKey } from "./hash";
@@ -117,7 +119,7 @@ import {
 import { Traversal, traversalFree, traversalMake, traversalStep } from "./traverse";
 import { verifyHeap } from "./verify";
 
-import { openOfAll, worker, workerEnter, workerIndex, workerSeen } from "./workers";
+import { openOfAll, worker, workerEnter, workerIndex, workerMove, workerSeen } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
 
@@ -160,7 +162,10 @@ export function attach(wanted: u32, word: u32, canWait: u32): u32 {
   if (!workerEnter(wanted, word, canWait != 0)) return STATUS_BUSY_LOCK;
   workerSeen();
   const status = scratchMake();
-  if (SHARED && status == STATUS_OK) store<u32>(scratchResult(), workerIndex());
+  if (!SHARED) return status;
+  // A place without scratch is of no use: whoever clears up next gives it back, with what it has got.
+  if (status != STATUS_OK) workerMove(workerIndex(), WORKER_ATTACHED, WORKER_DEAD);
+  else store<u32>(scratchResult(), workerIndex());
   return status;
 }
 

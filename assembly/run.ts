@@ -16,7 +16,7 @@
  */
 
 import { ARENA_BYTES, Arena, arenaAllocate, arenaRelease, extentsOf } from "./arena";
-import { add32, load32, load64, replace64, store32, store64, swap32, take32 } from "./atomics";
+import { add32, load32, load64, replace64, store32, store64, storeFirst32, swap32, take32 } from "./atomics";
 import { RUN_ID_BYTES_MAX, TABLE_COUNT } from "./constants";
 import { Entry, entryFree, entryMake } from "./entry";
 import { hashKey } from "./hash";
@@ -156,7 +156,7 @@ export function runReadUnlock(run: Run): void {
 /** From here on until the lock is given back, what others read of the run without the lock means nothing. Under the lock. */
 export function runChange(run: Run): void {
   if (!SHARED || (run.sequence & 1) == 1) return;
-  store32(runSequence(run), run.sequence + 1);
+  storeFirst32(runSequence(run), run.sequence + 1);
 }
 
 /** Gives the lock of a run back, with all changes. */
@@ -204,7 +204,12 @@ export function runVisible(run: Run): u64 {
 /** The newest version that readers of a run see; before its first commit, that at which its name was last deleted. */
 export function runSeen(run: Run): u64 {
   const visible = runVisible(run);
-  return visible == 0 && run.older != 0 ? changetype<Run>(run.older).deleted : visible;
+  if (visible != 0 || run.older == 0) return visible;
+  const olderAt = changetype<usize>(run) + offsetof<Run>("older");
+  const older = load32(olderAt);
+  const deleted: u64 = older == 0 ? 0 : load64((older as usize) + offsetof<Run>("deleted"));
+  // What has gone meanwhile may be another run's header by now, which can be deleted too; it never comes back as this one's.
+  return load32(olderAt) == older ? deleted : 0;
 }
 
 /** Whether a handle means an incarnation that a snapshot may look into: the one that lives, or the same after its end. */
@@ -255,7 +260,8 @@ function headerMake(): Run | null {
   memory.fill(aligned, 0, RUN_BYTES);
   const run = changetype<Run>(aligned);
   run.nextRun = sb.firstRun;
-  sb.firstRun = aligned;
+  // Some walk the headers without the directory's lock.
+  store32(changetype<usize>(sb) + offsetof<Superblock>("firstRun"), aligned as u32);
   sb.runCount++;
   return run;
 }

@@ -10,7 +10,7 @@
  *   install    its records at the heads of their chains
  *   publish    at once where its mode allows, otherwise when the log has it
  */
-import { store64 } from "./atomics";
+import { load32, store64 } from "./atomics";
 import {
   CAPABILITY_LOG,
   CAPABILITY_SYNC_APPEND,
@@ -113,7 +113,7 @@ function hasLog(sb: Superblock): bool {
 /** Whether a synchronous commit would stand behind one that only an asynchronous sync can publish (COMMIT 4). */
 function standsBehind(sb: Superblock, run: Run): bool {
   // Behind the deletion of its run nothing can be installed at all.
-  if (run.flags & RUN_DELETING) return true;
+  if (load32(changetype<usize>(run) + offsetof<Run>("flags")) & RUN_DELETING) return true;
   // Where another worker writes the log for all, syncing is waiting.
   const canSync = (sb.capabilities & CAPABILITY_SYNC_FLUSH) != 0 && (!SHARED || mayWait());
   return run.unpublished != 0 && !canSync && keeps(RULE_BUSY_BEFORE_INSTALL);

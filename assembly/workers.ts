@@ -105,9 +105,23 @@ export function lockToken(): u32 {
   return token;
 }
 
-/** What stands in one that the worker in a slot holds, or has held when it died. */
+/** What stands in one that the worker holds who is, or was, in a slot whose word is that. */
+function tokenIn(index: u32, word: u32): u32 {
+  return (index + 1) | ((word >> WORKER_INCARNATION_SHIFT) << LOCK_INCARNATION_SHIFT);
+}
+
+/** What stands in one that the worker in a slot holds. */
 export function lockTokenOf(index: u32): u32 {
-  return (index + 1) | ((workerWord(index) >> WORKER_INCARNATION_SHIFT) << LOCK_INCARNATION_SHIFT);
+  return tokenIn(index, workerWord(index));
+}
+
+/**
+ * What stands in one that the dead worker in a slot has held; 0 if nobody dead is in it. By one look at the slot: by two it may be
+ * another worker's, who has come into it meanwhile and lives.
+ */
+export function lockTokenOfDead(index: u32): u32 {
+  const word = workerWord(index);
+  return stateIn(word) == WORKER_DEAD ? tokenIn(index, word) : 0;
 }
 
 /** Whether this instance may be put to sleep while it waits. */

@@ -10,7 +10,7 @@ import type { Core } from "./core.js";
 import { instantiateCore } from "./core-instance.js";
 import { DurableLog, type LogCapabilities } from "./durability.js";
 import { Engine } from "./engine.js";
-import { enter } from "./entering.js";
+import { type Entered, enter } from "./entering.js";
 import { type Environment, platformEnvironment } from "./environment.js";
 import { type DatabaseHandle, readHandle } from "./handle.js";
 import { joinStorage } from "./joining.js";
@@ -45,10 +45,30 @@ async function attach(handle: DatabaseHandle, options: AttachOptions): Promise<O
   const environment = options.environment ?? platformEnvironment();
   const bare = await instantiateCore(handle.module, handle.memory);
   const exports = options.trace?.attach(bare, false).exports ?? bare;
-  const { core, letGo } = await enter(exports, handle, canWait());
+  const entered = await enter(exports, handle, canWait());
+  try {
+    return await join(entered, handle, options, environment);
+  } catch (error) {
+    if (entered.core.isSound) entered.core.leave();
+    entered.letGo();
+    throw error;
+  }
+}
+
+/** The database as a worker has it that has taken its place. */
+async function join(
+  { core, letGo }: Entered,
+  handle: DatabaseHandle,
+  options: AttachOptions,
+  environment: Environment,
+): Promise<Opened> {
   const listeners = new Listeners();
   const { storage, durability: mode, readOnly } = handle;
   const joined = await joinLog(core, handle, environment);
+  if (options.signal?.aborted) {
+    await joined?.session?.close();
+    throwIfAborted(options.signal);
+  }
   const report = (error: HoldfastError): void => listeners.emit("error", error);
   const log = joined && new DurableLog({ ...joined, core, session: undefined, mode, environment, onError: report });
   const sharing = new Sharing({
@@ -59,12 +79,6 @@ async function attach(handle: DatabaseHandle, options: AttachOptions): Promise<O
     report,
     onBuried: () => log?.noteBuffered(),
   });
-  if (options.signal?.aborted) {
-    sharing.leave();
-    letGo();
-    await joined?.session?.close();
-    throwIfAborted(options.signal);
-  }
   return {
     engine: new Engine({
       core,

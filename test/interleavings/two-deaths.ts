@@ -100,7 +100,7 @@ const DEEDS: readonly Deed[] = [
 ];
 
 /** A scene that two die in: on a log or in memory, with a transaction of each open from before. */
-class Scene {
+export class Scene {
   readonly core: Core;
   readonly exports: ReturnType<typeof makeCore>["exports"];
   readonly memory = newMemory();
@@ -203,6 +203,27 @@ class Scene {
   }
 }
 
+/** That the two are gone, with all that they held, and that the others can go on. */
+export function expectNothingLeft(scene: Scene): void {
+  const { core } = scene;
+  for (const victim of scene.victims) {
+    expect(core.workerIn(victim.core.worker).state, "the state of a place").toBe(WORKER_FREE);
+  }
+  expect(scene.held(), "locks").toEqual([]);
+  expect(scene.fault(), "after the burial").toMatch(/^0 /);
+  expect(scene.exports["strayExtent"]?.() ?? 0, "an extent that nobody has").toBe(0);
+  const { snapshotsHeld, transactionsOpen } = core.use();
+  expect([snapshotsHeld, transactionsOpen], "held, open").toEqual([0, 0]);
+  if (scene.log !== undefined) expect(logFailed(core), "the log has failed").toBe(false);
+  scene.log?.drain(core);
+  scene.put("other", "after", "1");
+  scene.log?.drain(core);
+  scene.delete(scene.runOf("other"));
+  scene.deleteAll();
+  expect(scene.fault(), "when all is deleted").toMatch(/^0 /);
+  expect(scene.used(), "bytes in use").toBeLessThanOrEqual(scene.usedBefore + LEFT_BYTES_MAX);
+}
+
 /** Does a deed until it ends, is refused, or dies; whether it has died. */
 function doUntil(victim: Victim, step: number, deed: Deed, place: Place): boolean {
   return victim.run(() => {
@@ -234,27 +255,11 @@ interface Moment {
 function dieTwice(cores: Cores, hasLog: boolean, first: Moment, second: Moment): boolean {
   const scene = new Scene(cores, hasLog);
   const [one, two] = scene.victims;
-  const { core } = scene;
   doUntil(one, first.step, first.deed, { ...scene, other: undefined });
   doUntil(two, second.step, second.deed, { ...scene, other: one });
   const waits = !scene.bury(one);
   expect(scene.bury(two), `burying the second, ${scene.held().join(", ")}`).toBe(true);
-  for (const victim of [one, two]) {
-    expect(core.workerIn(victim.core.worker).state, "the state of a place").toBe(WORKER_FREE);
-  }
-  expect(scene.held(), "locks").toEqual([]);
-  expect(scene.fault(), "after the burial").toMatch(/^0 /);
-  expect(scene.exports["strayExtent"]?.() ?? 0, "an extent that nobody has").toBe(0);
-  const { snapshotsHeld, transactionsOpen } = core.use();
-  expect([snapshotsHeld, transactionsOpen], "held, open").toEqual([0, 0]);
-  if (hasLog) expect(logFailed(core), "the log has failed").toBe(false);
-  scene.log?.drain(core);
-  scene.put("other", "after", "1");
-  scene.log?.drain(core);
-  scene.delete(scene.runOf("other"));
-  scene.deleteAll();
-  expect(scene.fault(), "when all is deleted").toMatch(/^0 /);
-  expect(scene.used(), "bytes in use").toBeLessThanOrEqual(scene.usedBefore + LEFT_BYTES_MAX);
+  expectNothingLeft(scene);
   return waits;
 }
 

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { memory } from "../../src/adapters/memory.js";
-import { WORKER_INCARNATION_SHIFT } from "../../src/host/abi.js";
+import { WORKER_INCARNATION_SHIFT, WORKERS_MAX } from "../../src/host/abi.js";
 import type { Instrument } from "../../src/host/instrument.js";
 import { Database, type DatabaseHandle } from "../../src/index.js";
 import type { Context } from "../contract/context.js";
@@ -140,6 +140,24 @@ describe("a database that is closed while a worker that has died holds", () => {
     const db = await withDead(LOCKS["the log"]);
     await expect(db.close()).rejects.toMatchObject({ code: "COMMIT_INDETERMINATE" });
   });
+});
+
+test("a worker that cannot come to the log gives its place back", async () => {
+  // It kept it, as many as there are: then nobody could attach any more.
+  const folder = mkdtempSync(join(tmpdir(), "holdfast-join-"));
+  folders.push(folder);
+  const db = await Database.open({ path: join(folder, "db"), shared: true });
+  opened.push(db);
+  const handle = db.share();
+  const { log } = handle;
+  const elsewhere = { ...handle, log: { ...log, ticket: { ...log?.ticket, kind: "nobody's" } } } as DatabaseHandle;
+  for (let attempt = 0; attempt < 2 * WORKERS_MAX; attempt++) {
+    await expect(Database.attach(elsewhere)).rejects.toMatchObject({ code: "UNSUPPORTED" });
+  }
+  const attached = await Database.attach(handle);
+  opened.push(attached);
+  attached.run("r").kv.put("k", 1);
+  expect(db.run("r").kv.get("k")).toBe(1);
 });
 
 test("memory that a worker has grown before it died is used, and not left out", async () => {
