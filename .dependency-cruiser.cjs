@@ -19,7 +19,7 @@ const ASSEMBLY_LAYERS = [
   ["run", "record"],
   ["versions", "table", "snapshots"],
   ["entry"],
-  ["arena", "lock", "read-lock", "group", "hash", "checksum", "optimistic", "horizon"],
+  ["arena", "lock", "read-lock", "group", "hash", "checksum", "optimistic", "horizon", "counts"],
   ["workers"],
   ["superblock"],
   ["atomics"],

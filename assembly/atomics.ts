@@ -91,6 +91,12 @@ export function store64(word: usize, value: u64): void {
   atomic.store<u64>(word, value);
 }
 
+/** As {@link storeFirst32}. */
+export function storeFirst64(word: usize, value: u64): void {
+  store64(word, value);
+  if (SHARED) atomic.load<u64>(word);
+}
+
 export function add64(word: usize, value: u64): u64 {
   if (SHARED) {
     stepped(word);

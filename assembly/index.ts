@@ -76,6 +76,7 @@ import {
   runIdTake,
   runIs,
   runIsLost,
+  runLive,
   runLock,
   runMake,
   runSequence,
@@ -273,7 +274,7 @@ export function runVisible(run: usize, generation: u32): f64 {
 /** Live entries of a run: of all tables, or of the key-value table. */
 export function runCount(run: usize, generation: u32, onlyKv: u32): f64 {
   const header = changetype<Run>(run);
-  const live = onlyKv ? header.liveKv : header.live;
+  const live = runLive(header, onlyKv != 0);
   return runIs(header, generation) ? (live as f64) : -(STATUS_RUN_STALE as f64);
 }
 

@@ -58,6 +58,7 @@ import {
   runPublish,
   runRetire,
   runRetireAgain,
+  runShow,
   runUnlock,
 } from "./run";
 import { entryRemove, tableOf } from "./run-tables";
@@ -103,10 +104,7 @@ function publishMend(sb: Superblock): void {
     runRetireAgain(run, item.version);
     sb.headersTorn = 1;
   } else {
-    if (run.born == 0) run.born = item.version;
-    store64(changetype<usize>(run) + offsetof<Run>("visible"), item.version);
-    run.live = sb.publishingLive + item.liveChange;
-    run.liveKv = sb.publishingLiveKv + item.liveKvChange;
+    runShow(run, item.version, sb.publishingLive + item.liveChange, sb.publishingLiveKv + item.liveKvChange);
   }
   run.unpublished = unpublishedOf(item.run);
   sb.publishing = 0;

@@ -16,8 +16,20 @@
  */
 
 import { ARENA_BYTES, Arena, arenaAllocate, arenaRelease, extentsOf } from "./arena";
-import { add32, load32, load64, replace64, store32, store64, storeFirst32, swap32, take32 } from "./atomics";
+import {
+  add32,
+  load32,
+  load64,
+  replace64,
+  store32,
+  store64,
+  storeFirst32,
+  storeFirst64,
+  swap32,
+  take32,
+} from "./atomics";
 import { RUN_ID_BYTES_MAX, TABLE_COUNT } from "./constants";
+import { countsAt, countsSay } from "./counts";
 import { Entry, entryFree, entryMake } from "./entry";
 import { hashKey } from "./hash";
 import { lockAcquire, lockRelease, lockReturn, lockSeize, lockTry } from "./lock";
@@ -86,6 +98,8 @@ const ARENA_OFFSET: usize = (TABLES_END + CACHE_LINE_BYTES - 1) & ~(CACHE_LINE_B
 const LOCK_OFFSET: usize = (ARENA_OFFSET + ARENA_BYTES + CACHE_LINE_BYTES - 1) & ~(CACHE_LINE_BYTES - 1);
 /** The next id that the run's graph gives, 0 as long as nobody has said from where on: with the lock, which who takes one takes next. */
 const NEXT_ID_OFFSET: usize = LOCK_OFFSET + 8;
+/** Between workers: how many entries there are as of the last two versions (counts.ts). Readers look at other lines with each read. */
+const COUNTS_OFFSET: usize = LOCK_OFFSET + 16;
 export const RUN_BYTES: u32 = (LOCK_OFFSET + CACHE_LINE_BYTES) as u32;
 
 /** The arena of a run. */
@@ -625,10 +639,37 @@ export function retiredReclaim(horizon: u64): void {
 /** Moves `visible` over a commit, with what it changed in the number of live entries. */
 export function runPublish(run: Run, version: u64, liveChange: i32, liveKvChange: i32): void {
   assert(version > run.visible);
+  runShow(run, version, run.live + liveChange, run.liveKv + liveKvChange);
+}
+
+/** From now on readers see a version, and that there are so many entries. */
+export function runShow(run: Run, version: u64, live: u32, liveKv: u32): void {
   if (run.born == 0) run.born = version;
-  store64(changetype<usize>(run) + offsetof<Run>("visible"), version);
-  run.live += liveChange;
-  run.liveKv += liveKvChange;
+  if (SHARED) countsSay(countsOf(run), run.visible, version, ((live as u64) << 32) | (liveKv as u64));
+  storeFirst64(changetype<usize>(run) + offsetof<Run>("visible"), version);
+  run.live = live;
+  run.liveKv = liveKv;
+}
+
+function countsOf(run: Run): usize {
+  return changetype<usize>(run) + COUNTS_OFFSET;
+}
+
+/** How many entries readers see, of all tables or of the key-value table. */
+export function runLive(run: Run, onlyKv: bool): u32 {
+  if (!SHARED) return onlyKv ? run.liveKv : run.live;
+  const header = changetype<usize>(run);
+  let visible: u64 = 0;
+  let live: u32 = 0;
+  // Again only where something was published meanwhile.
+  do {
+    visible = runVisible(run);
+    const said = countsAt(countsOf(run), visible);
+    // What was read back from a log nobody has published: of that these are.
+    if (said == 0) live = load32(header + (onlyKv ? offsetof<Run>("liveKv") : offsetof<Run>("live")));
+    else live = (load64(said) >> (onlyKv ? 0 : 32)) as u32;
+  } while (runVisible(run) != visible);
+  return live;
 }
 
 /** An id that the run has not given before; 0 as long as nobody has said from where on. */
