@@ -115,7 +115,11 @@ class Drainer {
     let breathedMs = performance.now();
     while (!this.#isStopped) {
       const { called } = this.#post;
-      if (!(await this.#round())) await pause(RETRY_MS);
+      if (!(await this.#round())) {
+        // Nobody need call once more for what is still to be done.
+        await pause(RETRY_MS);
+        continue;
+      }
       if (performance.now() - breathedMs > BREATH_MS) {
         await turn();
         breathedMs = performance.now();
