@@ -187,11 +187,17 @@ function openDatabase(name: string, existingOnly: boolean): Promise<IDBDatabase>
 function useStore(database: IDBDatabase, durability: Durability, prepare?: (store: IDBObjectStore) => void): UseStore {
   return async (mode, callback) => {
     const transaction = database.transaction(STORE_NAME, mode, { durability });
+    // What is aborted because of a request may have no error of its own. Requests that are only aborted with it say nothing.
+    let cause: DOMException | null = null;
+    transaction.addEventListener("error", ({ target }) => {
+      const { error } = target as IDBRequest;
+      if (error?.name !== "AbortError") cause ??= error;
+    });
     const over = new Promise<void>((resolve, reject) => {
       transaction.addEventListener("complete", () => resolve());
-      transaction.addEventListener("abort", () => reject(transaction.error));
+      transaction.addEventListener("abort", () => reject(transaction.error ?? cause));
     });
-    // Both end together; the transaction's own error is the one that says why.
+    // Both end together; the transaction's own error, or that of its request, is the one that says why.
     over.catch(() => {});
     const store = transaction.objectStore(STORE_NAME);
     prepare?.(store);

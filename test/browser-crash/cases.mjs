@@ -54,6 +54,8 @@ export function casesOf(browser) {
     ...(browser === "chromium" ? EVERY : []).map((place) => ({ what: "private window", place, run: privateWindow })),
     { what: "deleted from another tab", place: IDB_PAGE, run: (it) => versionChange(it, "delete") },
     { what: "upgraded from another tab", place: IDB_PAGE, run: (it) => versionChange(it, "upgrade") },
+    { what: "failed request", place: IDB_PAGE, run: failedRequest },
+    { what: "no room for a request", place: IDB_PAGE, run: noRoomForRequest },
     { what: "files taken away", place: OPFS_SYNC, run: vanished },
   ];
 }
@@ -198,6 +200,44 @@ async function noRoom(it) {
   await pause(100);
   const found = await compare(it, page);
   it.detail = `${found.commits} commits fitted`;
+  await page.close();
+  await lookAgain(it, TAKEOVER_MS_MAX);
+}
+
+/** Commits some, and then one in whose transaction a request fails; what that ended with. */
+async function committingInVain(it, page, what) {
+  const { ledger, place, settings } = it;
+  const opened = await page.call(place.where, "open", settings);
+  if (opened.code !== undefined) throw new Error(`the first open: ${opened.code}`);
+  const committing = async (count) => {
+    ledger.events.length = 0;
+    await page.begin(place.where, "writeOn", { ...settings, count });
+    await ledger.until(() => ledger.events.length > 0, `the end of ${count} commits`);
+    return ledger.events[0];
+  };
+  const { event, message } = await committing(ACKNOWLEDGED_MIN);
+  if (event !== "over") throw new Error(`before any request fails: ${message}`);
+  await page.call(place.where, "meddle", { what });
+  const failed = await committing(1);
+  if (failed.event !== "ended") throw new Error("a commit whose request failed was acknowledged");
+  return failed;
+}
+
+/** A browser may tell of a failure by its request alone: the commit says why, and the store has all that was acknowledged. */
+async function failedRequest(it) {
+  const page = await it.browser.page();
+  const { code, message, names } = await committingInVain(it, page, "fail a request");
+  if (!names.includes("ConstraintError")) throw new Error(`no cause is told: ${code}: ${message}, ${names}`);
+  await page.close();
+  await lookAgain(it, TAKEOVER_MS_MAX);
+}
+
+/** The same for want of room, after which the store goes on. */
+async function noRoomForRequest(it) {
+  const page = await it.browser.page();
+  const { code, message } = await committingInVain(it, page, "no room for a request");
+  if (code !== "STORAGE_FULL") throw new Error(`without room: ${code}: ${message}`);
+  await compare(it, page);
   await page.close();
   await lookAgain(it, TAKEOVER_MS_MAX);
 }

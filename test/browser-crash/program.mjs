@@ -28,6 +28,9 @@ const storageOf = ({ storage, name }) => (storage === "opfs" ? opfs(name) : inde
 const codeOf = (error) =>
   typeof error?.code === "string" && error.name === "HoldfastError" ? error.code : String(error);
 
+/** The name of an error and those of its causes. */
+const namesOf = (error) => (error instanceof Error ? [error.name, ...namesOf(error.cause)] : []);
+
 /** Bytes that no storage can make smaller. */
 function noise(byteLength) {
   const bytes = new Uint8Array(byteLength);
@@ -79,7 +82,8 @@ async function writeOn({ id, how, bulk, count = Number.POSITIVE_INFINITY }) {
     await Promise.all(Array.from({ length: how === "async" ? IN_FLIGHT : 1 }, one));
     await tell("event", { id, event: "over" });
   } catch (error) {
-    await tell("event", { id, event: "ended", code: codeOf(error), message: String(error) }).catch(() => {});
+    const about = { id, event: "ended", code: codeOf(error), message: String(error), names: namesOf(error) };
+    await tell("event", about).catch(() => {});
   }
 }
 
@@ -139,6 +143,8 @@ async function close() {
 async function meddle({ what, name }) {
   if (what === "delete") return outcomeOf(indexedDB.deleteDatabase(name));
   if (what === "upgrade") return outcomeOf(indexedDB.open(name, 99));
+  if (what === "fail a request") return failNextPut(undefined);
+  if (what === "no room for a request") return failNextPut("QuotaExceededError");
   if (what === "remove files") {
     const root = await (await navigator.storage.getDirectory()).getDirectoryHandle("holdfast");
     await root.removeEntry(name, { recursive: true });
@@ -152,6 +158,25 @@ async function meddle({ what, name }) {
     return { fresh, vanished, epoch };
   }
   return undefined;
+}
+
+/**
+ * Has the request of the next put fail, with an error of that name or as a second one of its key does. Its transaction says nothing
+ * of that, as is right for one that is aborted by whoever hears of the request; not every browser keeps to it.
+ */
+function failNextPut(name) {
+  const { prototype } = IDBObjectStore;
+  const { put } = prototype;
+  prototype.put = function (value, key) {
+    prototype.put = put;
+    Object.defineProperty(this.transaction, "error", { value: null });
+    this.add(value, key);
+    const request = this.add(value, key);
+    if (name !== undefined)
+      Object.defineProperty(request, "error", { value: new DOMException("It is made up.", name) });
+    return request;
+  };
+  return "done";
 }
 
 function outcomeOf(request) {
