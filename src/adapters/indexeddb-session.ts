@@ -331,9 +331,8 @@ class IndexedDbSession implements StorageSession {
   #gap: HoldfastError | undefined;
   /** Why this session must never write again. */
   #lost: HoldfastError | undefined;
-  /** Rejected with that: a browser that closes a database by itself may leave its requests without an answer. */
-  readonly #whenLost: Promise<never>;
-  #endAll: (error: HoldfastError) => void = () => {};
+  /** What rejects each call that is under way. */
+  readonly #underWay = new Set<(error: HoldfastError) => void>();
   /** The chunk that was read last: a reader that goes on in small steps does not clone it again at each. */
   #lastChunk:
     | { readonly kind: FileKind; readonly number: number; readonly start: number; readonly bytes: Uint8Array }
@@ -351,10 +350,6 @@ class IndexedDbSession implements StorageSession {
     this.#database = parts.database;
     this.#lock = parts.lock;
     this.#onLockedOut = parts.onLockedOut;
-    this.#whenLost = new Promise((_, reject) => {
-      this.#endAll = reject;
-    });
-    this.#whenLost.catch(() => {});
     parts.database.onversionchange = () => {
       this.#loseOwnership("another tab wants to delete or upgrade the database");
       parts.database.close();
@@ -563,9 +558,8 @@ class IndexedDbSession implements StorageSession {
       return Promise.reject(error);
     }
     const done = this.#tail.then(async () => {
-      if (this.#lost !== undefined) throw this.#lost;
       try {
-        await Promise.race([work(), this.#whenLost]);
+        await this.#unlessLost(work);
       } catch (error) {
         throw this.#lost ?? failure(what, error);
       }
@@ -636,16 +630,28 @@ class IndexedDbSession implements StorageSession {
 
   async #reading<T>(what: string, work: (store: IDBObjectStore) => Promise<T>): Promise<T> {
     try {
-      return await Promise.race([useStore(this.#database, "relaxed")("readonly", work), this.#whenLost]);
+      return await this.#unlessLost(() => useStore(this.#database, "relaxed")("readonly", work));
     } catch (error) {
       throw failure(what, error);
     }
   }
 
+  /** Does it, and waits no longer when the database is lost: a browser that closes one may leave its requests unanswered. */
+  #unlessLost<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#lost !== undefined) return Promise.reject(this.#lost);
+    return new Promise<T>((resolve, reject) => {
+      this.#underWay.add(reject);
+      void work()
+        .then(resolve, reject)
+        .finally(() => this.#underWay.delete(reject));
+    });
+  }
+
   #loseOwnership(reason: string): void {
     if (this.#lost !== undefined) return;
     this.#lost = storeFailed(`The database was lost to this session, because ${reason}; open it again`);
-    this.#endAll(this.#lost);
+    for (const end of this.#underWay) end(this.#lost);
+    this.#underWay.clear();
     this.#onLockedOut?.(reason);
   }
 

@@ -108,6 +108,28 @@ async function withSession<T>(
   }
 }
 
+/** Does it; for how many `then`s the promise of which most is waited for still owes them an answer afterwards. */
+async function mostOwed(work: () => Promise<void>): Promise<number> {
+  const owed = new Map<Promise<unknown>, number>();
+  const note = (promise: Promise<unknown>, by: number): void => {
+    owed.set(promise, (owed.get(promise) ?? 0) + by);
+  };
+  const { then } = Promise.prototype;
+  const counted = function (this: Promise<unknown>, ...handlers: readonly unknown[]): unknown {
+    note(this, 1);
+    const answered = (): void => note(this, -1);
+    then.call(this, answered, answered);
+    return Reflect.apply(then, this, handlers);
+  };
+  Reflect.set(Promise.prototype, "then", counted);
+  try {
+    await work();
+  } finally {
+    Reflect.set(Promise.prototype, "then", then);
+  }
+  return Math.max(0, ...owed.values());
+}
+
 /** A case that needs no more than one session of one owner. */
 function owned(
   name: string,
@@ -387,6 +409,18 @@ function appendCases(): Case[] {
       await session.createSegment(1, bytes(3, 1));
       await session.append(record);
       deepEqual(await contents(session, 1, 1 << 20), concat(bytes(3, 1), record), "content");
+    }),
+    owned("lets go of all that waited for a call that is over", persistent, async (session) => {
+      // What waits for the loss of a session waits as long as that lives: what calls left there made its memory grow.
+      const calls = 20;
+      await session.createSegment(1, bytes(3, 1));
+      const most = await mostOwed(async () => {
+        for (let i = 0; i < calls; i++) {
+          await session.append(bytes(3, i));
+          await session.segments();
+        }
+      });
+      ok(most < calls, `one promise owes an answer to ${most} after ${calls} calls`);
     }),
   ];
 }
