@@ -472,8 +472,10 @@ class IndexedDbSession implements StorageSession {
   async beginCheckpoint(number: number): Promise<CheckpointWriter> {
     if (this.#isCheckpointing) throw storeFailed("beginCheckpoint: another checkpoint is being written");
     this.#isCheckpointing = true;
+    let isOpen = true;
     const end = (): void => {
-      this.#isCheckpointing = false;
+      if (isOpen) this.#isCheckpointing = false;
+      isOpen = false;
     };
     let byteLength = 0;
     const clear = (): Promise<void> =>
@@ -499,10 +501,11 @@ class IndexedDbSession implements StorageSession {
       commit: () =>
         this.#enqueue("Cannot finish the checkpoint", async () => {
           await setMany([[nameKey("checkpoint", number), byteLength]], this.#fenced("strict"));
+          end();
           await this.#noteFiles();
-        }).finally(end),
+        }),
       abandon: async () => {
-        if (!this.#isCheckpointing) return;
+        if (!isOpen) return;
         end();
         await clear().catch(() => {});
       },

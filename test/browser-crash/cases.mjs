@@ -56,6 +56,7 @@ export function casesOf(browser) {
     { what: "upgraded from another tab", place: IDB_PAGE, run: (it) => versionChange(it, "upgrade") },
     { what: "failed request", place: IDB_PAGE, run: failedRequest },
     { what: "no room for a request", place: IDB_PAGE, run: noRoomForRequest },
+    { what: "no room for a request of a checkpoint", place: IDB_PAGE, run: noRoomForCheckpoint },
     { what: "files taken away", place: OPFS_SYNC, run: vanished },
   ];
 }
@@ -240,6 +241,18 @@ async function noRoomForRequest(it) {
   await compare(it, page);
   await page.close();
   await lookAgain(it, TAKEOVER_MS_MAX);
+}
+
+/** A checkpoint that is given up leaves nothing behind: it would be in the way of the room that is wanted. */
+async function noRoomForCheckpoint({ browser, place, settings }) {
+  const page = await browser.page();
+  const { outcome, left } = await page.call(place.where, "meddle", {
+    what: "abandon a checkpoint",
+    name: settings.name,
+  });
+  if (outcome !== "STORAGE_FULL") throw new Error(`without room: ${outcome}`);
+  if (left.length > 0) throw new Error(`left behind: ${JSON.stringify(left)}`);
+  await page.close();
 }
 
 /** The owner gives way at once, is told, and refuses work; the other tab is not held up. */

@@ -117,10 +117,7 @@ const beside = (name) => `beside-${name}`;
 async function plantBeside({ name }) {
   const request = indexedDB.open(beside(name), 1);
   request.onupgradeneeded = () => request.result.createObjectStore("values");
-  const database = await new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
+  const database = await resultOf(request);
   await new Promise((resolve, reject) => {
     const transaction = database.transaction("values", "readwrite", { durability: "strict" });
     transaction.objectStore("values").put(true, "planted");
@@ -145,6 +142,7 @@ async function meddle({ what, name }) {
   if (what === "upgrade") return outcomeOf(indexedDB.open(name, 99));
   if (what === "fail a request") return failNextPut(undefined);
   if (what === "no room for a request") return failNextPut("QuotaExceededError");
+  if (what === "abandon a checkpoint") return abandonCheckpoint(name);
   if (what === "remove files") {
     const root = await (await navigator.storage.getDirectory()).getDirectoryHandle("holdfast");
     await root.removeEntry(name, { recursive: true });
@@ -177,6 +175,29 @@ function failNextPut(name) {
     return request;
   };
   return "done";
+}
+
+/** Gives a checkpoint up for whose end there was no room; what is left of it. */
+async function abandonCheckpoint(name) {
+  const session = await indexedDb(name).open({ readOnly: false });
+  const writer = await session.beginCheckpoint(1);
+  await writer.write(noise(NOISE_BYTES));
+  failNextPut("QuotaExceededError");
+  const outcome = await writer.commit().then(() => "committed", codeOf);
+  await writer.abandon();
+  await session.close();
+  const database = await resultOf(indexedDB.open(name));
+  const [store] = database.objectStoreNames;
+  const keys = await resultOf(database.transaction(store).objectStore(store).getAllKeys());
+  database.close();
+  return { outcome, left: keys.filter(([kind]) => kind === "part" || kind === "checkpoint") };
+}
+
+function resultOf(request) {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
 }
 
 function outcomeOf(request) {
