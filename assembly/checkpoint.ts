@@ -9,6 +9,7 @@
 
 import { EXTENT_HEADER_BYTES, extentAllocate, extentFree, extentOrder, orderFor } from "./arena";
 import {
+  CHECKPOINT_RECORD_BYTES_MAX,
   RECORD_END,
   RECORD_RUN,
   RECORD_TRAILER_BYTES,
@@ -171,7 +172,8 @@ export function walkRun(walk: Walk, run: Run, version: u64): void {
 }
 
 /**
- * Writes one record of the run to `at`, where there are `room` bytes; returns its length, 0 if there is none to write yet.
+ * Writes one record of the run to `at`, where there are `room` bytes; returns its length, 0 if there is none to write yet. It
+ * ends at CHECKPOINT_RECORD_BYTES_MAX however much room there is, unless its first entry is longer by itself.
  * Why it stopped stands at `result`: STEP_MORE, STEP_DONE, STEP_FULL, or STEP_ROOM with the bytes that the next record needs
  * behind it.
  */
@@ -192,7 +194,7 @@ export function walkStep(walk: Walk, at: usize, room: u32, cursor: Cursor, resul
     const entry = changetype<Entry>(listAt(walk.entries, walk.entryNext));
     const value = changetype<Version>(changetype<usize>(valueAt(entry, walk.version)));
     const bytes = heldBytes(entry.keyBytes as u32, value.length);
-    if (length + bytes > room) {
+    if (length + bytes > (operations == 0 ? room : min(room, CHECKPOINT_RECORD_BYTES_MAX))) {
       needed = overhead + bytes;
       if (operations == 0) state = STEP_ROOM;
       break;

@@ -178,6 +178,11 @@ export const RECORD_HEADER_BYTES: u32 = 48;
 export const RECORD_TRAILER_BYTES: u32 = 4;
 /** The largest record: a transaction at its limit, with a run id and the overhead of its operations. */
 export const RECORD_BYTES_MAX: u32 = 33555456;
+/**
+ * The longest record that a checkpoint is written with, unless it holds one entry only: what the value scratch has room for from
+ * the beginning, so that reading it back needs no more memory than an empty store has.
+ */
+export const CHECKPOINT_RECORD_BYTES_MAX: u32 = 131040;
 
 export const RECORD_COMMIT: u32 = 1;
 export const RECORD_WATERMARK: u32 = 2;

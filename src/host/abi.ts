@@ -110,6 +110,7 @@ export const RECORD_OPERATIONS_OFFSET = 44;
 export const RECORD_HEADER_BYTES = 48;
 export const RECORD_TRAILER_BYTES = 4;
 export const RECORD_BYTES_MAX = 33555456;
+export const CHECKPOINT_RECORD_BYTES_MAX = 131040;
 export const RECORD_COMMIT = 1;
 export const RECORD_WATERMARK = 2;
 export const RECORD_RUN = 3;

@@ -18,6 +18,8 @@ import { type CheckpointHeader, type Crc32c, HeaderWriter } from "./log-format.j
 
 /** Steps in which nothing was found before the others get their turn. */
 const EMPTY_STEPS_MAX = 4;
+/** A piece is long enough with so many bytes: what has room for more was made for values or records of others. */
+const PIECE_BYTES = abi.CHECKPOINT_RECORD_BYTES_MAX;
 /** Bytes after which timers and messages get their turn: a few milliseconds of work. */
 const BREATH_BYTES = 1024 * 1024;
 
@@ -55,7 +57,7 @@ export class CheckpointStream {
     if (this.#isOver) return undefined;
     let filled = this.#isBegun ? 0 : this.#begin();
     let emptySteps = 0;
-    while (emptySteps < EMPTY_STEPS_MAX) {
+    while (emptySteps < EMPTY_STEPS_MAX && filled < PIECE_BYTES) {
       if (!this.#isWalking && !this.#takeRun()) {
         if (core.valueCapacity - filled < abi.RECORD_HEADER_BYTES + abi.RECORD_TRAILER_BYTES) break;
         filled += checkpointFinish(core, this.#walk, filled);
