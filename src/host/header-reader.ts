@@ -8,6 +8,8 @@ import type { CheckpointHeader, Crc32c, SegmentHeader } from "./log-format.js";
 
 /** The most that a number in a header can be, so that what is counted from there stays exact as a double. */
 const NUMBER_MAX = 2 ** 52;
+/** The most that may be counted already in what is imported: as many again can be before a number is beyond what is read. */
+const IMPORTED_MAX = NUMBER_MAX / 2;
 
 /** Which file is read, for what is said when it is damaged. */
 export type FileName = { readonly kind: "segment" | "checkpoint"; readonly number: number };
@@ -51,14 +53,21 @@ class HeaderReader {
     );
   }
 
+  /** Whether it is no file, but a stream that was given. */
+  get #isStream(): boolean {
+    return this.#file.kind === "checkpoint" && this.#file.number === 0;
+  }
+
   get #name(): string {
     const { kind, number } = this.#file;
+    if (this.#isStream) return "The export";
     return `${kind === "segment" ? "Segment" : "Checkpoint"} ${number}`;
   }
 
   damaged(what: string): HoldfastError {
     const { kind, number } = this.#file;
-    return new HoldfastError("CORRUPTION", `${this.#name} is damaged: ${what}. Restore the file from a copy.`, {
+    const next = this.#isStream ? "Export it again" : "Restore the file from a copy";
+    return new HoldfastError("CORRUPTION", `${this.#name} is damaged: ${what}. ${next}.`, {
       details: { [kind]: number, offset: 0 },
     });
   }
@@ -133,8 +142,11 @@ export function decodeCheckpointHeader(
     throw reader.damaged("its versions contradict one another");
   }
   // The first segment behind an export is number 1 and begins at 0: behind any other nothing would be found again.
-  if (header.isExport && (own !== 1 || header.position !== 0 || header.chain !== 0 || header.written !== 0)) {
-    throw reader.damaged("an export goes on from no log");
+  const standsAlone = own === 1 && header.position === 0 && header.chain === 0 && header.written === 0;
+  if (header.isExport ? !standsAlone : number === undefined) throw reader.damaged("an export goes on from no log");
+  // Whoever imports it writes on: what opening would refuse then is refused before anything is stored.
+  if (number === undefined && Math.max(header.given, header.commits) > IMPORTED_MAX) {
+    throw reader.damaged("its versions or commits leave too few to go on with");
   }
   return header;
 }

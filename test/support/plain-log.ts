@@ -79,6 +79,7 @@ interface CheckpointHeader extends AnyHeader {
   readonly version: number;
   readonly given: number;
   readonly written: number;
+  readonly commits: number;
   readonly chain: number;
 }
 
@@ -160,7 +161,7 @@ function headerOf(number: number, bytes: Uint8Array): Header {
 
 function checkpointHeaderOf(number: number | undefined, bytes: Uint8Array): CheckpointHeader {
   const fields = new HeaderFields("checkpoint", number, bytes);
-  fields.u64(abi.CHECKPOINT_COMMITS_OFFSET);
+  const commits = fields.u64(abi.CHECKPOINT_COMMITS_OFFSET);
   const version = fields.u64(abi.CHECKPOINT_VERSION_OFFSET);
   const given = fields.u64(abi.CHECKPOINT_GIVEN_OFFSET);
   const written = fields.u64(abi.CHECKPOINT_WRITTEN_OFFSET);
@@ -169,7 +170,7 @@ function checkpointHeaderOf(number: number | undefined, bytes: Uint8Array): Chec
   const chain = fields.u32(abi.CHECKPOINT_CHAIN_OFFSET);
   const { number: own, position } = fields.any;
   if (isExport && (own !== 1 || position !== 0 || chain !== 0 || written !== 0)) throw fields.refuse("export of a log");
-  return { ...fields.any, isExport, version, given, written, chain };
+  return { ...fields.any, isExport, version, given, written, commits, chain };
 }
 
 function checkFollows(before: AnyHeader, header: Header): void {
@@ -512,6 +513,9 @@ export function judgeExport(bytes: Uint8Array): Verdict {
   return verdictOf(() => {
     const reader = new PlainReader();
     const header = checkpointHeaderOf(undefined, bytes);
+    const refuse = (why: string): Refused => new Refused("checkpoint", 0, 0, why);
+    if (!header.isExport) throw refuse("a checkpoint of a log");
+    if (Math.max(header.given, header.commits) > NUMBER_MAX / 2) throw refuse("too few numbers are left");
     reader.checkpoint(header, bytes, 0);
     return reader.verdict(0, false);
   });

@@ -92,7 +92,7 @@ function withLongRecords(bytes: Uint8Array): Uint8Array {
     joined.at(-1)?.push(record);
     length += body;
   }
-  const made = [bytes.slice(0, abi.SEGMENT_HEADER_BYTES)];
+  const made: Uint8Array[] = [bytes.slice(0, abi.SEGMENT_HEADER_BYTES)];
   let previousCrc = viewOf(bytes).getUint32(abi.SEGMENT_CRC_OFFSET, true);
   let position = 0;
   for (const parts of [...joined.map((part) => joinedRecord(part, bodyAt)), end]) {

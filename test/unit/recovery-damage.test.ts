@@ -184,6 +184,58 @@ test.each<[string, (view: DataView) => void]>([
   expect(storage.checkpoints.size + storage.segments.size).toBe(0);
 });
 
+test("a checkpoint of a log is not imported as if it were an export", async () => {
+  // It was stored as an export that goes on from the log that it was made of, and took commits; the next open refused that.
+  const place = new ByteStorage(new Map(), 0);
+  const source = await Database.open({ storage: place, wasm });
+  source.run("alpha").kv.put("k", 1);
+  await source.checkpoint();
+  const storage = new ByteStorage(new Map(), 0);
+  const importing = Database.import([...place.checkpoints.values()], { storage, wasm });
+  await expect(importing).rejects.toMatchObject({ code: "CORRUPTION", details: { offset: 0 } });
+  expect(storage.checkpoints.size + storage.segments.size).toBe(0);
+});
+
+/** An export of nothing that says so many versions and commits, all its checksums right. */
+async function exportWith(version: bigint, commits: bigint): Promise<Uint8Array> {
+  const source = await Database.open({ durability: "in-memory", wasm });
+  const pieces: Uint8Array[] = [];
+  for await (const piece of source.export()) pieces.push(piece);
+  const header = forgeHeader(new Uint8Array(Buffer.concat(pieces)), (view) => {
+    view.setBigUint64(abi.CHECKPOINT_VERSION_OFFSET, version, true);
+    view.setBigUint64(abi.CHECKPOINT_GIVEN_OFFSET, version, true);
+    view.setBigUint64(abi.CHECKPOINT_COMMITS_OFFSET, commits, true);
+  }).subarray(0, abi.SEGMENT_HEADER_BYTES);
+  const previousCrc = new DataView(header.buffer).getUint32(abi.SEGMENT_CRC_OFFSET, true);
+  const end = Buffer.concat(pieces).subarray(abi.SEGMENT_HEADER_BYTES);
+  return new Uint8Array(Buffer.concat([header, forgeRecord(end, { version: Number(version), previousCrc })]));
+}
+
+test.each([
+  [2n ** 52n, 1n],
+  [2n ** 51n + 1n, 1n],
+  [1n, 2n ** 52n],
+])("an export that says %i versions and %i commits is not imported", async (version, commits) => {
+  // It was imported and took commits, and the next open, or the one behind a checkpoint, refused what those were counted to.
+  const storage = new ByteStorage(new Map(), 0);
+  const error: unknown = await Database.import([await exportWith(version, commits)], { storage, wasm }).catch((e) => e);
+  expect(error).toMatchObject({ code: "CORRUPTION", details: { offset: 0 } });
+  expect((error as Error).message).toContain("The export is damaged: its versions or commits leave too few");
+  expect(storage.checkpoints.size + storage.segments.size).toBe(0);
+});
+
+test("one that says the most that is imported can be written on, and opened again", async () => {
+  const storage = new ByteStorage(new Map(), 0);
+  let db = await Database.import([await exportWith(2n ** 51n, 2n ** 51n)], { storage, wasm });
+  for (let round = 0; round < 3; round++) {
+    db.run("alpha").kv.put(`k${round}`, round, { durability: "strict" });
+    // What is opened next has found it killed.
+    db = await Database.open({ storage, wasm });
+    await db.checkpoint();
+  }
+  expect(db.run("alpha").kv.keys()).toEqual(["k0", "k1", "k2"]);
+});
+
 test.each<[string, (view: DataView) => void]>([
   ["flags", (view) => view.setUint32(abi.SEGMENT_FLAGS_OFFSET, 2, true)],
   ["a byte behind its fields", (view) => view.setUint8(abi.SEGMENT_CRC_OFFSET - 1, 1)],
