@@ -217,6 +217,14 @@ function undoItem(sb: Superblock, item: Item): void {
   item.state = ITEM_UNDONE;
 }
 
+/** Whether an item is a note and no commit. One that is not written is dropped: whoever writes the next says as much. */
+function dropsNote(sb: Superblock, item: Item): bool {
+  if (item.kind == (RECORD_COMMIT as u8)) return false;
+  sb.queueUnwrittenBytes -= item.length;
+  item.state = ITEM_UNDONE;
+  return true;
+}
+
 /** Takes the versions of a commit out of the chains again. */
 function undoOperations(sb: Superblock, run: Run, item: Item): void {
   const arena = runArena(run);
@@ -246,13 +254,13 @@ function undoOperations(sb: Superblock, run: Run, item: Item): void {
  */
 function undoShared(sb: Superblock): u32 {
   sb.undoing = 1;
-  sb.undoneGeneration++;
   let undone: u32 = 0;
   const count = sb.queueTail - sb.queueWritten;
   for (let i: u32 = 0; i < count; i++) {
     const sequence = sb.queueTail - 1 - i;
     const item = itemAt(sb, sequence);
-    if (item.state == ITEM_UNDONE || item.published) continue;
+    if (item.state == ITEM_UNDONE || dropsNote(sb, item) || item.published) continue;
+    if (undone++ == 0) sb.undoneGeneration++;
     const run = changetype<Run>(item.run);
     logUnlock();
     const has = runLock(run);
@@ -262,7 +270,6 @@ function undoShared(sb: Superblock): u32 {
     const again = itemAt(sb, sequence);
     if (again.state != ITEM_UNDONE && !again.published) undoItem(sb, again);
     runUnlock(run);
-    undone++;
   }
   publishReady();
   sb.undoing = 0;
@@ -272,7 +279,7 @@ function undoShared(sb: Superblock): u32 {
 /** Instead of how many commits were undone: one could not be, and what is in memory is not what will be in the log. */
 export const UNDO_FAILED: u32 = 0xffffffff;
 
-/** Undoes everything unpublished that is not written, newest first, and raises the generation that dooms its readers. */
+/** Undoes everything unpublished that is not written, newest first, and raises the generation that dooms who may have read it. */
 export function undoUnwritten(): u32 {
   const sb = superblock();
   drainReject();
@@ -281,11 +288,12 @@ export function undoUnwritten(): u32 {
   const count = sb.queueTail - sb.queueWritten;
   for (let i: u32 = 0; i < count; i++) {
     const item = itemAt(sb, keeps(RULE_UNDO_NEWEST_FIRST) ? sb.queueTail - 1 - i : sb.queueWritten + i);
-    if (item.state == ITEM_UNDONE || (item.published && keeps(RULE_PUBLISHED_STAYS))) continue;
+    if (item.state == ITEM_UNDONE || dropsNote(sb, item)) continue;
+    if (item.published && keeps(RULE_PUBLISHED_STAYS)) continue;
     undoItem(sb, item);
     undone++;
   }
-  if (keeps(RULE_UNDONE_DOOMS)) sb.undoneGeneration++;
+  if (undone != 0 && keeps(RULE_UNDONE_DOOMS)) sb.undoneGeneration++;
   publishReady();
   return undone;
 }

@@ -251,11 +251,22 @@ export class DurableLog {
   /** Makes everything committed so far durable, and says so in the log. */
   async flush(): Promise<void> {
     if (this.#isMarked()) return;
-    await this.#writer.drain();
+    await this.#drainCommits();
     const position = this.#core.logPosition;
     await this.#writer.sync();
     // What came while it was under way has its own time.
     if (this.#core.logPosition === position && this.#core.unwrittenBytes === 0) this.#afterFlush();
+  }
+
+  /** Writes what is queued. That there is no room for a note which was queued before is no failure of what is written. */
+  async #drainCommits(): Promise<void> {
+    const { unpublished } = this.#core;
+    try {
+      await this.#writer.drain();
+    } catch (error) {
+      const isWhole = unpublished === 0 && this.#core.unwrittenBytes === 0;
+      if (!isWhole || !isFull(error)) throw error;
+    }
   }
 
   /** Whether the log ends with a note that everything before it is synced; that note itself need not be. */
@@ -282,18 +293,13 @@ export class DurableLog {
   #afterFlush(): void {
     this.#flusher.synced();
     if (!this.#writer.hasBegun || this.#core.logPosition === this.#marked) return;
-    if (!this.#capabilities.syncAppend) {
-      this.#writer.mark(false);
-      this.#marked = this.#core.logPosition + this.#core.unwrittenBytes;
-      this.#writer.pump();
-      return;
-    }
     try {
       this.#writer.mark(false);
-      this.#writer.drainSync();
-      this.#marked = this.#core.logPosition;
+      if (this.#capabilities.syncAppend) this.#writer.drainSync();
+      this.#marked = this.#core.logPosition + this.#core.unwrittenBytes;
+      if (!this.#capabilities.syncAppend) this.#writer.pump();
     } catch (error) {
-      if (!HoldfastError.is(error, "STORAGE_FULL") && !HoldfastError.is(error, "STORE_FULL")) throw error;
+      if (!isFull(error)) throw error;
     }
   }
 
@@ -378,11 +384,21 @@ export class DurableLog {
     }
     // Where the log ends is said by whoever has opened it, who makes everything durable then.
     if (this.#state.isJoined === true) return this.#leave();
-    await this.#writer.drain();
+    await this.#drainCommits();
     if (!this.#writer.hasBegun) return;
     await this.#writer.sync();
-    this.#writer.mark(true);
-    await this.#writer.drain();
+    try {
+      this.#writer.mark(true);
+      await this.#writer.drain();
+    } catch (error) {
+      // Everything is durable; the next opening only takes it for not closed.
+      if (!isFull(error)) throw error;
+    }
     await this.#writer.sync();
   }
+}
+
+/** Whether there was no room, on the storage or in memory. */
+function isFull(error: unknown): boolean {
+  return HoldfastError.is(error, "STORAGE_FULL") || HoldfastError.is(error, "STORE_FULL");
 }

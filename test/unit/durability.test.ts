@@ -897,6 +897,55 @@ describe("flush and close", () => {
     expect((await afterCrash(disk, "power")).run("r").kv.get("k")).toBe(1);
   });
 
+  test.each([
+    ["what appends synchronously", {}],
+    ["what appends asynchronously", ASYNC_ONLY],
+  ])("nor do more of them, nor close, fail for want of room for a note, on %s", async (_, kind) => {
+    // The note stayed queued. The next flush and close met the want of room with it, and told it as if something were not
+    // durable; what was open meanwhile, even if it only read, was told that what it had read was undone.
+    const disk = new SimulatedDisk();
+    const db = await open(disk, { durability: "buffered" }, kind);
+    const run = db.run("r");
+    run.kv.put("k", 1);
+    await settled();
+    let leave: () => void = () => {};
+    const reading = run.transactionAsync(async (tx) => {
+      await new Promise<void>((resolve) => {
+        leave = resolve;
+      });
+      return tx.kv.get("k");
+    });
+    await settled();
+    disk.room = 10;
+    for (let i = 0; i < 3; i++) expect(await codeOf(db.flush())).toBeUndefined();
+    await settled();
+    expect(await codeOf(db.flush())).toBeUndefined();
+    if (kind !== ASYNC_ONLY) expect(await codeOf(() => db.flushSync())).toBeUndefined();
+    leave();
+    expect(await reading).toBe(1);
+    // A commit that does not fit is refused, and takes nothing along.
+    expect(await codeOf(putAsync(run, "large", "x".repeat(100)))).toBe("STORAGE_FULL");
+    expect(await codeOf(db.close())).toBeUndefined();
+    disk.crash({ kind: "power" });
+    disk.room = Number.POSITIVE_INFINITY;
+    const again = await open(disk);
+    expect(again.run("r").kv.list()).toEqual([["k", 1]]);
+    expect(again.storageInfo.recovered).toMatchObject({ droppedBytes: 0, reason: "the database was not closed" });
+  });
+
+  test.each([[{}], [ASYNC_ONLY]])("what finds no room is still told beside a note: %o", async (kind) => {
+    const disk = new SimulatedDisk();
+    const db = await open(disk, { durability: "buffered" }, kind);
+    db.run("r").kv.put("k", 1);
+    await db.flush();
+    await settled();
+    disk.room = 10;
+    db.run("r").kv.put("d", "x".repeat(100), { durability: "in-memory" });
+    expect(await codeOf(db.flush())).toBe("STORAGE_FULL");
+    expect(await codeOf(db.flush())).toBe("STORAGE_FULL");
+    expect(await codeOf(db.close())).toBe("STORAGE_FULL");
+  });
+
   test.each([[{}], [ASYNC_ONLY]])(
     "flushing again what is durable costs neither a sync nor a byte: %o",
     async (kind) => {
