@@ -44,6 +44,9 @@ const NO_LINKS = new Set(["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EINVAL", 
 const LOCK_ATTEMPTS_MAX = 64;
 const LOCK_READ_ATTEMPTS_MAX = 20;
 const LOCK_READ_RETRY_MS = 25;
+/** How a record ends before its owner has released it and after that, in as many bytes. */
+const HELD_END = "false}\n";
+const RELEASED_END = "true }\n";
 
 /** What to do about an owner that is sure to live, and about any other. */
 const CLOSE_IT = "Close it there first, or open with { readOnly: true }.";
@@ -134,8 +137,13 @@ class HeldLock implements DirectoryLock {
     const temporary = temporaryPath(this.#owner);
     ignoreErrors(() => {
       if (!this.isStillOwner()) return;
-      writeExclusively(node, temporary, textOf({ ...record, released: true }));
-      rename(node, temporary, lockPath(node, directory, this.epoch));
+      const path = lockPath(node, directory, this.epoch);
+      try {
+        writeExclusively(node, temporary, textOf({ ...record, released: true }));
+        rename(node, temporary, path);
+      } catch {
+        releaseInPlace(node, path, record);
+      }
     });
     ignoreErrors(() => node.fs.rmSync(temporary, { force: true }));
     await this.#socket?.close();
@@ -340,6 +348,32 @@ function isOwnLock({ node, record }: Contender, path: string): boolean {
     return readRecord(node, path)?.nonce === record.nonce;
   } catch {
     return false;
+  }
+}
+
+/**
+ * Has a record say that its owner has released it, where a full disk has no room for another file: in as many bytes, and only if
+ * it is as that owner has written it.
+ */
+function releaseInPlace(node: Platform, path: string, record: OwnerRecord): void {
+  const held = textOf(record);
+  if (!held.endsWith(HELD_END) || readText(node, path) !== held) return;
+  const position = new TextEncoder().encode(held).byteLength - HELD_END.length;
+  const fd = openFile(node, path, "write");
+  try {
+    writeAll(node, fd, new TextEncoder().encode(RELEASED_END), position, `Cannot release ${path}`);
+    node.fs.fsyncSync(fd);
+  } finally {
+    node.fs.closeSync(fd);
+  }
+}
+
+function readText(node: Platform, path: string): string {
+  const fd = openFile(node, path, "read");
+  try {
+    return node.fs.readFileSync(fd, "utf8");
+  } finally {
+    node.fs.closeSync(fd);
   }
 }
 

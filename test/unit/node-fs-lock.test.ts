@@ -2,7 +2,7 @@
  * Who owns a directory, tried with real processes: live, blocked, stopped, killed and racing ones.
  */
 
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
 import { tmpdir } from "node:os";
@@ -317,6 +317,66 @@ describe("a lock that was left", () => {
     expect(session.epoch).toBe(2);
     expect(locks()).toEqual(["lock.2"]);
     await session.close();
+  });
+});
+
+describe("an owner that closes where its record cannot be written anew", () => {
+  // It stayed the owner, by its record, for as long as its process lived: others were LOCKED out of a database that was closed.
+  async function isFree(path: string, epoch: number): Promise<void> {
+    const next = await child("hold", path);
+    expect(next.report).toMatchObject({ epoch });
+    await end(next, "close");
+  }
+
+  const recordIn = (path: string, name: string): string => fs.readFileSync(join(path, name), "utf8");
+
+  /** Mounts a disk of so few bytes; undefined where this process may not. */
+  function smallDisk(): string | undefined {
+    const path = join(directory, "disk");
+    fs.mkdirSync(path);
+    const { status } = spawnSync("mount", ["-t", "tmpfs", "-o", "size=256k", "tmpfs", path]);
+    return status === 0 ? path : undefined;
+  }
+
+  test("says so in the record that is there, on a full disk", async ({ skip }) => {
+    const path = smallDisk();
+    if (path === undefined) return skip("mounting a file system needs Linux and root");
+    try {
+      const session = await open({}, path);
+      const fd = fs.openSync(join(path, "filler"), "w");
+      expect(() => {
+        for (;;) fs.writeSync(fd, new Uint8Array(4096));
+      }).toThrow("ENOSPC");
+      fs.closeSync(fd);
+      const held = recordIn(path, "lock.1");
+      await session.close();
+      const released = recordIn(path, "lock.1");
+      expect(released).toHaveLength(held.length);
+      expect(JSON.parse(released)).toEqual({ ...(JSON.parse(held) as object), released: true });
+      fs.rmSync(join(path, "filler"));
+      await isFree(path, 2);
+    } finally {
+      spawnSync("umount", ["-l", path]);
+    }
+  });
+
+  test("says so in the record that is there, where the new one's name is taken", async () => {
+    const session = await open();
+    const held = JSON.parse(recordIn(directory, "lock.1")) as { nonce: string };
+    fs.mkdirSync(join(directory, `lock.${held.nonce}.tmp`));
+    await session.close();
+    expect(JSON.parse(recordIn(directory, "lock.1"))).toEqual({ ...held, released: true });
+    await isFree(directory, 2);
+  });
+
+  test("leaves a record as it is that is not as it has written it", async () => {
+    const session = await open();
+    const held = JSON.parse(recordIn(directory, "lock.1")) as { nonce: string };
+    const changed = JSON.stringify({ ...held, released: false, since: "long ago" });
+    fs.writeFileSync(join(directory, "lock.1"), changed);
+    fs.mkdirSync(join(directory, `lock.${held.nonce}.tmp`));
+    await session.close();
+    expect(recordIn(directory, "lock.1")).toBe(changed);
   });
 });
 
