@@ -8,7 +8,10 @@
  *  - leases say whom to wait for, and never who may write: that is the log's own condition (`nats-subject.ts`). So nothing depends on
  *    clocks that agree: whoever waits watches a presence for as long as its lease is, by his own clock, and takes over where it was
  *    not renewed meanwhile. Nothing expires on the servers;
- *  - a process that may have been taken for dead looks, as soon as it can renew again, which of its databases it still has.
+ *  - a process that may have been taken for dead looks, as soon as it can renew again, which of its databases it still has, and is sure
+ *    of none before it has seen that;
+ *  - a process whose entry could not be given back, or of which it does not know whether it was made, does not keep others out for
+ *    longer than the servers do not answer: with each renewal it tries to take it away, and whoever asks here need not wait for that.
  */
 import type { KV, KvEntry } from "@nats-io/kv";
 import { HoldfastError } from "../errors.js";
@@ -45,6 +48,21 @@ interface Owner {
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** A moment by two clocks: the one that nobody sets may stand still while the machine sleeps. */
+interface Moment {
+  readonly steadyMs: number;
+  readonly wallMs: number;
+}
+
+const LONG_AGO: Moment = { steadyMs: Number.NEGATIVE_INFINITY, wallMs: Number.NEGATIVE_INFINITY };
+
+const moment = (): Moment => ({ steadyMs: performance.now(), wallMs: Date.now() });
+
+/** How long ago that was, by the clock that says more: one that was set forward costs a look, and no more. */
+function msSince({ steadyMs, wallMs }: Moment): number {
+  return Math.max(performance.now() - steadyMs, Date.now() - wallMs);
+}
+
 /** That this process lives, as long as it has a lease. */
 export class Presence {
   readonly id = crypto.randomUUID();
@@ -59,7 +77,13 @@ export class Presence {
   #tail: Promise<void> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** When the last renewal that has arrived was sent. */
-  #sentMs = 0;
+  #sent = LONG_AGO;
+  /** Leases that somebody else may have taken during a silence, by the renewal that has ended it. */
+  readonly #doubts = new Map<Lease, Moment>();
+  /** The ids of the leases that are held here, or about to be taken. */
+  readonly #claims = new Set<string>();
+  /** What is left to be given back, by the token of its database. */
+  readonly #owed = new Map<string, () => Promise<void>>();
   /** Of other presences, by their ids: whoever waits for the same one shares its watch. */
   readonly #watches = new Map<string, Watch>();
 
@@ -80,7 +104,7 @@ export class Presence {
     try {
       await this.#inTurn(async () => {
         if (this.#timer !== undefined) return;
-        await insist("Cannot say that this process lives", patienceMs, () => this.#put());
+        this.#sent = await insist("Cannot say that this process lives", patienceMs, () => this.#put());
         this.#schedule();
       });
     } catch (error) {
@@ -89,12 +113,13 @@ export class Presence {
     }
   }
 
-  async #put(): Promise<void> {
-    const sentMs = performance.now();
+  /** Renews the entry; when that was sent. */
+  async #put(): Promise<Moment> {
+    const sent = moment();
     await this.#kv.put(Presence.keyOf(this.id), JSON.stringify({ leaseMs: this.leaseMs }), {
       timeout: Math.max(this.leaseMs / RENEWALS, 100),
     });
-    this.#sentMs = sentMs;
+    return sent;
   }
 
   #schedule(): void {
@@ -107,21 +132,48 @@ export class Presence {
 
   async #renew(): Promise<void> {
     if (this.#users === 0) return;
-    const before = this.#sentMs;
     try {
-      await this.#put();
+      const sent = await this.#put();
       // Whoever watched may have seen nothing for a whole lease.
-      if (performance.now() - before >= this.leaseMs)
-        await Promise.all([...this.#leases].map((lease) => lease.check()));
+      if (msSince(this.#sent) >= this.leaseMs) for (const lease of this.#leases) this.#doubts.set(lease, sent);
+      this.#sent = sent;
+      // None of this is waited for: the next renewal must not be late.
+      for (const [lease, since] of this.#doubts) void this.#look(lease, since);
+      for (const [token, giveBack] of [...this.#owed]) void this.#settle(token, giveBack);
     } catch {
       // Servers that do not answer are asked again; meanwhile the log says who may write.
     }
     this.#schedule();
   }
 
-  /** Whether nobody can have seen it unrenewed for a whole lease, by this process's clock. */
-  get isFresh(): boolean {
-    return performance.now() - this.#sentMs < this.leaseMs;
+  /**
+   * Looks whether a lease is still held here. Whoever has seen the silence may take it a moment later: what counts is the look with a
+   * renewal after the one that has ended it.
+   */
+  async #look(lease: Lease, since: Moment): Promise<void> {
+    const counts = since !== this.#sent;
+    try {
+      await lease.check();
+    } catch {
+      // It is looked at again with the next renewal.
+      return;
+    }
+    if (counts && this.#doubts.get(lease) === since) this.#doubts.delete(lease);
+  }
+
+  /** Tries once to give back what is owed; where that fails it stays so, unless something later is owed for the same database. */
+  async #settle(token: string, giveBack: () => Promise<void>): Promise<void> {
+    this.#owed.delete(token);
+    try {
+      await giveBack();
+    } catch {
+      if (!this.#owed.has(token)) this.#owed.set(token, giveBack);
+    }
+  }
+
+  /** Whether nobody can have taken a lease for want of renewals, by this process's clocks. */
+  isSureOf(lease: Lease): boolean {
+    return !this.#doubts.has(lease) && msSince(this.#sent) < this.leaseMs;
   }
 
   /** The watch of another presence, shared by all who wait for it here. */
@@ -138,6 +190,26 @@ export class Presence {
 
   forget(lease: Lease): void {
     this.#leases.delete(lease);
+    this.#doubts.delete(lease);
+  }
+
+  /** From before an entry names a lease until it need not be waited for any more. */
+  claim(lease: string): void {
+    this.#claims.add(lease);
+  }
+
+  disclaim(lease: string): void {
+    this.#claims.delete(lease);
+  }
+
+  /** Whether a lease is held here or about to be taken: an entry that names this presence by another one is a left-over. */
+  claims(lease: string): boolean {
+    return this.#claims.has(lease);
+  }
+
+  /** Calls `giveBack` with each renewal until it does not throw: as long as this process lives others wait for what it names. */
+  owe(token: string, giveBack: () => Promise<void>): void {
+    this.#owed.set(token, giveBack);
   }
 
   /** Without leases there is nothing that anybody could wait for. Never throws. */
@@ -162,13 +234,15 @@ export class Presence {
 /** That a database is this process's. */
 export class Lease {
   readonly #options: LeaseOptions;
+  readonly #id: string;
   readonly #revision: number;
   #isOver = false;
   /** Called once where somebody else has it. */
   onLost: ((reason: string) => void) | undefined;
 
-  private constructor(options: LeaseOptions, revision: number) {
+  private constructor(options: LeaseOptions, id: string, revision: number) {
     this.#options = options;
+    this.#id = id;
     this.#revision = revision;
     options.presence.add(this);
   }
@@ -196,12 +270,12 @@ export class Lease {
       const entry = await look(options);
       const owner = isThere(entry) ? ownerOf(entry) : undefined;
       const watch = owner === undefined || owner.by === presence.id ? undefined : presence.watch(owner.by);
-      let state: State = owner === undefined ? "dead" : "alive";
+      let state: State = owner !== undefined && presence.claims(owner.lease) ? "alive" : "dead";
       if (watch !== undefined) state = await unlessAborted(watch.look(options), signal);
       if (watch?.isDoubtful) options.onDoubt?.();
       if (state === "dead") {
-        const revision = await take(options, entry?.revision ?? 0);
-        if (revision !== undefined) return new Lease(options, revision);
+        const lease = await Lease.#take(options, entry?.revision ?? 0);
+        if (lease !== undefined) return lease;
       } else if (state !== "unknown" && performance.now() >= endMs) {
         throw locked(options, owner);
       }
@@ -209,9 +283,26 @@ export class Lease {
     }
   }
 
+  /** The lease, nothing where somebody else was faster. */
+  static async #take(options: LeaseOptions, before: number): Promise<Lease | undefined> {
+    const { presence, token } = options;
+    const id = crypto.randomUUID();
+    presence.claim(id);
+    let revision: number | undefined;
+    try {
+      revision = await take(options, id, before);
+    } catch (error) {
+      presence.owe(token, takeBack(options, before));
+      throw error;
+    } finally {
+      if (revision === undefined) presence.disclaim(id);
+    }
+    return revision === undefined ? undefined : new Lease(options, id, revision);
+  }
+
   /** Whether nobody can have taken it meanwhile, as long as clocks run at the same pace. */
   get isFresh(): boolean {
-    return !this.#isOver && this.#options.presence.isFresh;
+    return !this.#isOver && this.#options.presence.isSureOf(this);
   }
 
   /** Looks whether it is still this process's. */
@@ -228,6 +319,7 @@ export class Lease {
   async #leave(): Promise<void> {
     const { presence } = this.#options;
     presence.forget(this);
+    presence.disclaim(this.#id);
     await presence.end();
   }
 
@@ -235,7 +327,14 @@ export class Lease {
   async release(): Promise<void> {
     if (this.#isOver) return;
     this.#isOver = true;
-    await this.#options.kv.delete(keyOf(this.#options), { previousSeq: this.#revision }).catch(() => {});
+    const { presence, token, name, patienceMs } = this.#options;
+    const giveBack = (): Promise<void> => remove(this.#options, this.#revision);
+    try {
+      // After a lease others need not wait any more, or are let in by the renewals.
+      await insist(`Cannot give ${name} back`, Math.min(patienceMs, presence.leaseMs), giveBack);
+    } catch {
+      presence.owe(token, giveBack);
+    }
     await this.#leave();
   }
 }
@@ -366,13 +465,39 @@ function parsed(entry: KvEntry): Record<string, unknown> {
   }
 }
 
+/** Takes an entry away, unless somebody has made another one since. */
+async function remove(options: LeaseOptions, revision: number): Promise<void> {
+  try {
+    await options.kv.delete(keyOf(options), { previousSeq: revision });
+  } catch (error) {
+    if (!isWrongLast(error)) throw error;
+  }
+}
+
+/**
+ * What takes an entry away that was made behind revision `before` perhaps, by an attempt that was not answered: it throws while the
+ * entry may still come. After a whole lease without it, it does not.
+ */
+function takeBack(options: LeaseOptions, before: number): () => Promise<void> {
+  const { kv, presence } = options;
+  let looks = 0;
+  return async () => {
+    const entry = await kv.get(keyOf(options));
+    const revision = entry?.revision ?? 0;
+    const owner = isThere(entry) ? ownerOf(entry) : undefined;
+    if (owner?.by === presence.id && !presence.claims(owner.lease)) return remove(options, revision);
+    // Behind any other entry it is refused.
+    if (revision <= before && ++looks < RENEWALS) throw new Error("It may still come");
+  };
+}
+
 /** The revision of the entry that was made, nothing where somebody else was faster. */
-async function take(options: LeaseOptions, revision: number): Promise<number | undefined> {
+async function take(options: LeaseOptions, lease: string, revision: number): Promise<number | undefined> {
   const { kv, patienceMs, name, presence, signal } = options;
   const key = keyOf(options);
   const mine = JSON.stringify({
     by: presence.id,
-    lease: crypto.randomUUID(),
+    lease,
     since: new Date().toISOString(),
   } satisfies Owner);
   try {
