@@ -5,7 +5,8 @@
  *  - a run that is held is loaded, and stays so until it is released or taken away;
  *  - one that was released stays loaded, and this process its owner, until memory is short or another process asks for it: whoever
  *    comes back to it need not read its log again;
- *  - one that is asked for elsewhere is let go at once where nobody here holds it.
+ *  - one that is asked for elsewhere is let go at once where nobody here holds it;
+ *  - one whose database somebody who holds it has closed is given back like any other, and loaded anew when it is asked for.
  */
 import type { NatsConnection, Subscription } from "@nats-io/nats-core";
 import { type NatsOptions, nats, STREAM, tokenOf } from "../adapters/nats.js";
@@ -109,6 +110,8 @@ export class Fleet implements AsyncDisposable {
   readonly #loading = new Map<string, Promise<void>>();
   /** Those that are being let go. */
   readonly #leaving = new Map<string, Promise<void>>();
+  /** What ends the waits of those who acquire a run. */
+  readonly #stops = new Set<() => void>();
   #memoryBytes = 0;
   #asked: Subscription | undefined;
   #looking: ReturnType<typeof setInterval> | undefined;
@@ -155,18 +158,26 @@ export class Fleet implements AsyncDisposable {
 
   /** Begins a checkpoint of each run whose log has become long. */
   #compact(): void {
-    for (const loaded of this.#loaded.values()) {
-      const { db } = loaded;
-      const { commits } = db.stats();
-      if (loaded.isCheckpointing || commits - loaded.commits < this.#commitsMax) continue;
-      loaded.commits = commits;
-      loaded.isCheckpointing = true;
-      // Where it fails the log is still there, and longer; what else that means is said by the commits.
-      const end = (): void => {
-        loaded.isCheckpointing = false;
-      };
-      db.checkpoint().then(end, end);
+    for (const loaded of [...this.#loaded.values()]) {
+      // One that fails says so to whoever uses it, and must not end the process.
+      try {
+        this.#compactOne(loaded);
+      } catch {}
     }
+  }
+
+  #compactOne(loaded: Loaded): void {
+    if (this.#isGone(loaded)) return;
+    const { db } = loaded;
+    const { commits } = db.stats();
+    if (loaded.isCheckpointing || commits - loaded.commits < this.#commitsMax) return;
+    loaded.commits = commits;
+    loaded.isCheckpointing = true;
+    // Where it fails the log is still there, and longer; what else that means is said by the commits.
+    const end = (): void => {
+      loaded.isCheckpointing = false;
+    };
+    db.checkpoint().then(end, end);
   }
 
   /**
@@ -183,13 +194,37 @@ export class Fleet implements AsyncDisposable {
     if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid("signal must be an AbortSignal");
     const token = tokenOf(runId);
     for (;;) {
-      if (this.#closing !== undefined) throw new HoldfastError("CLOSED", "The fleet is closed. Open another one.");
+      if (this.#closing !== undefined) throw fleetClosed();
       const there = this.#loaded.get(token);
-      if (there !== undefined) return this.#hold(there);
-      // Whoever loads it may wait for a shorter time, or be told to stop.
-      const underWay = this.#leaving.get(token) ?? this.#loading.get(token);
-      if (underWay === undefined) await this.#begin(token, this.#load(runId, token, options));
-      else await unlessAborted(underWay, options.signal);
+      if (there !== undefined && !this.#isGone(there)) return this.#hold(there);
+      await this.#unlessClosed(signal, (stopped) => {
+        // Whoever loads it may wait for a shorter time, or be told to stop.
+        const underWay = this.#leaving.get(token) ?? this.#loading.get(token);
+        return underWay === undefined
+          ? this.#begin(token, this.#load(runId, token, waitMs, stopped))
+          : unlessAborted(underWay, stopped);
+      });
+    }
+  }
+
+  /**
+   * What `wait` comes to, which is given a signal that fires with the caller's, and when the fleet is closed.
+   * @throws HoldfastError `CLOSED` where it has given up for that
+   */
+  async #unlessClosed(signal: AbortSignal | undefined, wait: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const controller = new AbortController();
+    const stop = (): void => controller.abort(signal?.reason);
+    this.#stops.add(stop);
+    signal?.addEventListener("abort", stop, { once: true });
+    if (signal?.aborted) stop();
+    try {
+      await wait(controller.signal);
+    } catch (error) {
+      const gaveUp = HoldfastError.is(error, "TIMEOUT") && signal?.aborted !== true;
+      throw gaveUp && this.#closing !== undefined ? fleetClosed() : error;
+    } finally {
+      this.#stops.delete(stop);
+      signal?.removeEventListener("abort", stop);
     }
   }
 
@@ -200,7 +235,7 @@ export class Fleet implements AsyncDisposable {
     return loading;
   }
 
-  async #load(id: string, token: string, { waitMs = 0, signal }: AcquireOptions): Promise<void> {
+  async #load(id: string, token: string, waitMs: number, signal: AbortSignal): Promise<void> {
     const { durability = "buffered", wasm } = this.#options;
     const ask = (): void => this.#connection.publish(`${this.#wishes}.${token}`);
     ask();
@@ -209,29 +244,38 @@ export class Fleet implements AsyncDisposable {
       await this.#makeRoom(1);
       const storage = nats(this.#connection, id, { ...this.#options, waitMs: Math.max(waitMs, LET_GO_MS) });
       const db = await Database.open({ storage, durability, wasm, signal });
-      const listeners: Loaded["listeners"] = new Set();
-      const loaded: Loaded = {
-        token,
-        db,
-        run: db.run(id),
-        listeners,
-        holds: 0,
-        memoryBytes: 0,
-        commits: db.stats().commits - (db.storageInfo.recovered?.commits ?? 0),
-        isCheckpointing: false,
-        lost: undefined,
-      };
-      db.on("locked-out", (reason) => this.#lose(loaded, reason));
-      this.#loaded.set(token, loaded);
+      try {
+        this.#add(id, token, db);
+      } catch (error) {
+        await db.close();
+        throw error;
+      }
     } finally {
       clearInterval(asking);
     }
   }
 
+  /** @throws HoldfastError `INVALID_KEY` */
+  #add(id: string, token: string, db: Database): void {
+    const loaded: Loaded = {
+      token,
+      db,
+      run: db.run(id),
+      listeners: new Set(),
+      holds: 0,
+      memoryBytes: 0,
+      commits: db.stats().commits - (db.storageInfo.recovered?.commits ?? 0),
+      isCheckpointing: false,
+      lost: undefined,
+    };
+    db.on("locked-out", (reason) => this.#lose(loaded, reason));
+    this.#loaded.set(token, loaded);
+  }
+
   #hold(loaded: Loaded): FleetRun {
     const { run, db, listeners } = loaded;
-    loaded.holds++;
     this.#use(loaded);
+    loaded.holds++;
     const mine = new Set<(reason: string) => void>();
     let released: Promise<void> | undefined;
     const release = (): Promise<void> => {
@@ -260,11 +304,12 @@ export class Fleet implements AsyncDisposable {
   async #release(loaded: Loaded, listeners: ReadonlySet<(reason: string) => void>): Promise<void> {
     for (const listener of listeners) loaded.listeners.delete(listener);
     if (this.#loaded.get(loaded.token) !== loaded) return;
+    if (!loaded.db.isOpen) return this.#letGo(loaded);
     try {
       await loaded.db.flush();
     } finally {
       loaded.holds--;
-      if (this.#loaded.get(loaded.token) === loaded) this.#use(loaded);
+      if (this.#loaded.get(loaded.token) === loaded && !this.#isGone(loaded)) this.#use(loaded);
       await this.#makeRoom(0);
     }
   }
@@ -290,6 +335,14 @@ export class Fleet implements AsyncDisposable {
     await Promise.allSettled(leaving);
   }
 
+  /** Whether somebody has closed the database of a run that is loaded: then it is let go. */
+  #isGone(loaded: Loaded): boolean {
+    if (loaded.db.isOpen) return false;
+    // What could not be written is told to whoever has closed it.
+    this.#letGo(loaded).catch(() => {});
+    return true;
+  }
+
   #letGo(loaded: Loaded): Promise<void> {
     const { token, db } = loaded;
     this.#loaded.delete(token);
@@ -312,14 +365,14 @@ export class Fleet implements AsyncDisposable {
 
   /** What is loaded here. */
   stats(): FleetStats {
-    const all = [...this.#loaded.values()];
+    const all = [...this.#loaded.values()].filter(({ db }) => db.isOpen);
     const held = all.filter(({ holds }) => holds > 0).length;
     const memoryBytes = all.reduce((sum, { db }) => sum + db.stats().memoryBytes, 0);
     return { held, idle: all.length - held, memoryBytes };
   }
 
   /**
-   * Gives back every run, held or not. Idempotent.
+   * Gives back every run, held or not, and ends the waits for others with `CLOSED`. Idempotent.
    * @throws HoldfastError `STORAGE_FULL`, `STORE_FAILED`, `COMMIT_INDETERMINATE` if not everything was acknowledged
    */
   close(): Promise<void> {
@@ -330,6 +383,7 @@ export class Fleet implements AsyncDisposable {
   async #close(): Promise<void> {
     this.#asked?.unsubscribe();
     clearInterval(this.#looking);
+    for (const stop of [...this.#stops]) stop();
     await Promise.allSettled(this.#loading.values());
     const results = await Promise.allSettled([...this.#loaded.values()].map((loaded) => this.#letGo(loaded)));
     await Promise.allSettled(this.#leaving.values());
@@ -343,6 +397,10 @@ export class Fleet implements AsyncDisposable {
   }
 }
 
+function fleetClosed(): HoldfastError {
+  return new HoldfastError("CLOSED", "The fleet is closed. Open another one.");
+}
+
 function invalid(what: string): HoldfastError {
   return new HoldfastError("INVALID_ARGUMENT", `fleet: ${what}.`);
 }
@@ -353,18 +411,19 @@ function limitOf(name: string, value: number): number {
 }
 
 /** Waits until somebody else's attempt is over, however it ends. @throws HoldfastError `TIMEOUT` by the signal */
-async function unlessAborted(attempt: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+async function unlessAborted(attempt: Promise<void>, signal: AbortSignal): Promise<void> {
   let stop = (): void => {};
   const aborted = new Promise<void>((resolve) => {
     stop = resolve;
-    signal?.addEventListener("abort", stop, { once: true });
+    signal.addEventListener("abort", stop, { once: true });
   });
+  if (signal.aborted) stop();
   try {
     await Promise.race([attempt.catch(() => {}), aborted]);
   } finally {
-    signal?.removeEventListener("abort", stop);
+    signal.removeEventListener("abort", stop);
   }
-  if (signal?.aborted) {
+  if (signal.aborted) {
     throw new HoldfastError("TIMEOUT", "Waiting for the run was given up, because its signal fired.", {
       cause: signal.reason,
     });

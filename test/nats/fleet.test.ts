@@ -2,7 +2,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { Fleet, type FleetOptions, type FleetRun } from "../../src/fleet/fleet.js";
 import { HoldfastError } from "../../src/index.js";
 import { type NatsServers, startNatsServers } from "../support/nats-servers.mjs";
@@ -207,6 +207,61 @@ describeWithServer("a fleet on a cluster of NATS", () => {
     expect(next.db.storageInfo.recovered?.commits ?? 0).toBeLessThan(500);
   });
 
+  // A holder may close the database itself. The fleet's timer threw then, which ended the process, and gave the run out closed.
+  test("loads a run anew whose database a holder has closed, and goes on with the others", async () => {
+    const [one, other] = [await fleetOf({ commitsMax: 1 }), await fleetOf()];
+    const closed = await one.acquire("closed");
+    const kept = await one.acquire("kept");
+    const checkpoint = vi.spyOn(kept.db, "checkpoint");
+    await strictly(closed, "a");
+    await strictly(kept, "a");
+    await strictly(kept, "b");
+    await closed.db.close();
+    expect(one.stats()).toMatchObject({ held: 1, idle: 0, memoryBytes: kept.db.stats().memoryBytes });
+    await vi.waitUntil(() => checkpoint.mock.calls.length > 0, { timeout: 10_000 });
+    const again = await one.acquire("closed");
+    expect(again.kv.get("a")).toBe(1);
+    const closing = again.db.close();
+    const third = await one.acquire("closed");
+    await closing;
+    await strictly(third, "b");
+    await closed.release();
+    await again.release();
+    expect(one.stats()).toMatchObject({ held: 2, idle: 0 });
+    await third.release();
+    await kept.release();
+    expect(one.stats()).toMatchObject({ held: 0, idle: 2 });
+    expect((await other.acquire("closed", { waitMs: 5_000 })).kv.keys()).toEqual(["a", "b"]);
+  });
+
+  test("gives a run back whose holder is closing its database, with everything that was written", async () => {
+    const [one, other] = [await fleetOf(), await fleetOf()];
+    const held = await one.acquire("released");
+    held.kv.put("a", 1);
+    const closing = held.db.close();
+    await held.release();
+    await closing;
+    expect((await other.acquire("released")).kv.get("a")).toBe(1);
+    expect(one.stats()).toEqual({ held: 0, idle: 0, memoryBytes: 0 });
+  });
+
+  // Closing a fleet waited for everybody who waited in it for another owner, however long that was to be.
+  test("ends all waits when it is closed", async () => {
+    const [one, other] = [await fleetOf(), await fleetOf()];
+    const held = await one.acquire("awaited");
+    const { signal } = new AbortController();
+    const waits = [{ waitMs: Number.POSITIVE_INFINITY }, { waitMs: 600_000, signal }, { waitMs: 600_000 }];
+    const codes = waits.map((options) => codeOf(other.acquire("awaited", options)));
+    const waiting = codeOf(other.acquire("another", { signal }).then((run) => run.release()));
+    expect(await waiting).toBe("nothing");
+    await pause(LEASE_MS);
+    const began = performance.now();
+    await other.close();
+    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(await Promise.all(codes)).toEqual(["CLOSED", "CLOSED", "CLOSED"]);
+    await strictly(held, "a");
+  });
+
   test("refuses what it cannot do by name", async () => {
     const fleet = await fleetOf();
     expect(await codeOf(fleet.acquire(""))).toBe("INVALID_ARGUMENT");
@@ -217,6 +272,10 @@ describeWithServer("a fleet on a cluster of NATS", () => {
     const held = await fleet.acquire("a");
     expect(() => held.onLost(7 as never)).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
     await held.release();
+    // What is refused by its id is not kept from being refused so elsewhere.
+    const long = "x".repeat(300);
+    expect(await codeOf(fleet.acquire(long))).toBe("INVALID_KEY");
+    expect(await codeOf((await fleetOf()).acquire(long))).toBe("INVALID_KEY");
     const connection = await cluster.connect();
     ends.push(() => connection.close());
     const wrong = [{ runsMax: 0 }, { memoryBytesMax: Number.NaN }, { leaseMs: 1 }, { stream: "a.b" }, { replicas: 7 }];
