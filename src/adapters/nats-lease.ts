@@ -131,7 +131,11 @@ export class Presence {
   }
 
   async #renew(): Promise<void> {
-    if (this.#users === 0) return;
+    if (this.#users === 0) {
+      // Whoever ends it is in turn next, and finds it begun again perhaps.
+      if (this.#timer !== undefined) this.#schedule();
+      return;
+    }
     try {
       const sent = await this.#put();
       // Whoever watched may have seen nothing for a whole lease.
