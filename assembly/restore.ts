@@ -28,7 +28,7 @@ import { bytesCopy, entryFree, entryMake } from "./entry";
 import { hashKey } from "./hash";
 import { heldBytes, recordCrc, recordJudge } from "./record";
 import { countLive, isLeftOut } from "./recovery";
-import { Run, runArena, runMake, runPublish } from "./run";
+import { Run, runAppear, runArena, runMake } from "./run";
 import { tableOfMake } from "./run-tables";
 import { Superblock, superblock } from "./superblock";
 import { tableFind, tableInsert } from "./table";
@@ -75,7 +75,7 @@ function restoreRun(sb: Superblock, record: usize, version: u64): u32 {
   if (run === null) return STATUS_STORE_FULL;
   if (run.visible == 0) {
     run.installed = runVersion;
-    runPublish(run, runVersion, 0, 0);
+    runAppear(run, runVersion);
   } else if (run.visible != runVersion) {
     return STATUS_DAMAGED;
   }

@@ -644,11 +644,16 @@ export function runPublish(run: Run, version: u64, liveChange: i32, liveKvChange
 
 /** From now on readers see a version, and that there are so many entries. */
 export function runShow(run: Run, version: u64, live: u32, liveKv: u32): void {
-  if (run.born == 0) run.born = version;
   if (SHARED) countsSay(countsOf(run), run.visible, version, ((live as u64) << 32) | (liveKv as u64));
-  storeFirst64(changetype<usize>(run) + offsetof<Run>("visible"), version);
+  runAppear(run, version);
   run.live = live;
   run.liveKv = liveKv;
+}
+
+/** The same of a run that is read back at a version, whose entries are counted as they come. */
+export function runAppear(run: Run, version: u64): void {
+  if (run.born == 0) run.born = version;
+  storeFirst64(changetype<usize>(run) + offsetof<Run>("visible"), version);
 }
 
 function countsOf(run: Run): usize {
