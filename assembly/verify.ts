@@ -32,6 +32,7 @@ import {
   RUN_POISONED,
   Run,
   runArena,
+  runLive,
   runLock,
   runTable,
   runUnlock,
@@ -288,6 +289,9 @@ function verifyRunLocked(run: Run): u32 {
   }
   // What a deleted run still shows to snapshots is counted nowhere.
   if (run.deleted == 0 && (liveCount != run.live || liveKvCount != run.liveKv)) return fault(FAULT_LIVE, address);
+  if (SHARED && run.deleted == 0 && (liveCount != runLive(run, false) || liveKvCount != runLive(run, true))) {
+    return fault(FAULT_LIVE, address);
+  }
   let queued: u32 = 0;
   for (let entry = run.pruneFirst; entry; entry = changetype<Entry>(entry).pruneNext) {
     if ((changetype<Entry>(entry).flags & ENTRY_QUEUED) == 0) return fault(FAULT_PRUNE_QUEUE, entry);
