@@ -41,8 +41,6 @@ import {
   STEP_MORE,
   TOMBSTONE,
   WATERMARK_CLOSED,
-  WORKER_ATTACHED,
-  WORKER_DEAD,
 } from "./constants";
 import { Entry } from "./entry";
 import { hashKey } from "./hash";
@@ -120,7 +118,7 @@ import {
 import { Traversal, traversalFree, traversalMake, traversalStep } from "./traverse";
 import { verifyHeap } from "./verify";
 
-import { openOfAll, worker, workerEnter, workerIndex, workerMove, workerSeen } from "./workers";
+import { openOfAll, worker, workerEnter, workerIndex, workerSeen } from "./workers";
 
 const SHARED: bool = ASC_FEATURE_THREADS;
 
@@ -163,10 +161,7 @@ export function attach(wanted: u32, word: u32, canWait: u32): u32 {
   if (!workerEnter(wanted, word, canWait != 0)) return STATUS_BUSY_LOCK;
   workerSeen();
   const status = scratchMake();
-  if (!SHARED) return status;
-  // A place without scratch is of no use: whoever clears up next gives it back, with what it has got.
-  if (status != STATUS_OK) workerMove(workerIndex(), WORKER_ATTACHED, WORKER_DEAD);
-  else store<u32>(scratchResult(), workerIndex());
+  if (SHARED && status == STATUS_OK) store<u32>(scratchResult(), workerIndex());
   return status;
 }
 
@@ -659,7 +654,9 @@ export function transactionValidate(handle: usize, generation: u32): u32 {
   if (!transactionIs(transaction, generation)) return STATUS_TRANSACTION_CLOSED;
   const run = changetype<Run>(transaction.run);
   if (!runLock(run)) return STATUS_BUSY_LOCK;
-  const status = wouldCommit(transaction, scratchCursors(), scratchRange());
+  // What it has read may be gone with what was undone.
+  const isDoomed = transactionIsDoomed(transaction);
+  const status = isDoomed ? STATUS_UNDONE : wouldCommit(transaction, scratchCursors(), scratchRange());
   runUnlock(run);
   return status;
 }

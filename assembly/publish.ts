@@ -33,6 +33,7 @@ import {
   lastPlaced,
   logLockAlways,
   logUnlock,
+  queueCut,
   queueMend,
   queueRelease,
   ringMend,
@@ -54,6 +55,7 @@ import {
   retiredReclaim,
   runArena,
   runChange,
+  runCounted,
   runLock,
   runPublish,
   runRetire,
@@ -104,7 +106,11 @@ function publishMend(sb: Superblock): void {
     runRetireAgain(run, item.version);
     sb.headersTorn = 1;
   } else {
-    runShow(run, item.version, sb.publishingLive + item.liveChange, sb.publishingLiveKv + item.liveKvChange);
+    const live = sb.publishingLive + item.liveChange;
+    const liveKv = sb.publishingLiveKv + item.liveKvChange;
+    // Where it can be seen already its counts are said, and somebody may be reading them.
+    if (run.visible == item.version) runCounted(run, live, liveKv);
+    else runShow(run, item.version, live, liveKv);
   }
   run.unpublished = unpublishedOf(item.run);
   sb.publishing = 0;
@@ -272,6 +278,7 @@ function undoShared(sb: Superblock): u32 {
     runUnlock(run);
   }
   publishReady();
+  queueCut();
   sb.undoing = 0;
   return undone;
 }
@@ -295,5 +302,6 @@ export function undoUnwritten(): u32 {
   }
   if (undone != 0 && keeps(RULE_UNDONE_DOOMS)) sb.undoneGeneration++;
   publishReady();
+  queueCut();
   return undone;
 }

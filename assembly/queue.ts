@@ -313,6 +313,24 @@ export function queueRelease(): void {
   if (sb.queueSealed - sb.queueReleased > 0x80000000) sb.queueSealed = sb.queueReleased;
 }
 
+/**
+ * Takes off again what was undone at the end: it is never written, and what stands before it may wait for long. Nobody is writing,
+ * and all before it was looked at.
+ */
+export function queueCut(): void {
+  const sb = superblock();
+  while (sb.queueTail != sb.queueWritten) {
+    const item = itemAt(sb, sb.queueTail - 1);
+    const chunk = changetype<Chunk>(sb.queueChunkLast);
+    const isLast = chunk.items != 0 && item.record + (item.length as usize) == chunk.at;
+    if (item.state != ITEM_UNDONE || !isLast) break;
+    chunk.at = item.record;
+    chunk.items--;
+    sb.queueTail--;
+  }
+  if (sb.queuePublishedTo - sb.queueReleased > sb.queueTail - sb.queueReleased) sb.queuePublishedTo = sb.queueTail;
+}
+
 /** Takes one record off the oldest chunk that has any. */
 function releaseRecord(sb: Superblock): void {
   let chunk = changetype<Chunk>(sb.queueChunkFirst);

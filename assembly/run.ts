@@ -646,6 +646,11 @@ export function runPublish(run: Run, version: u64, liveChange: i32, liveKvChange
 export function runShow(run: Run, version: u64, live: u32, liveKv: u32): void {
   if (SHARED) countsSay(countsOf(run), run.visible, version, ((live as u64) << 32) | (liveKv as u64));
   runAppear(run, version);
+  runCounted(run, live, liveKv);
+}
+
+/** Has the next publication count on from there. */
+export function runCounted(run: Run, live: u32, liveKv: u32): void {
   run.live = live;
   run.liveKv = liveKv;
 }
@@ -670,7 +675,7 @@ export function runLive(run: Run, onlyKv: bool): u32 {
   do {
     visible = runVisible(run);
     const said = countsAt(countsOf(run), visible);
-    // What was read back from a log nobody has published: of that these are.
+    // Of what was read back from a checkpoint nobody has said it: of that these are.
     if (said == 0) live = load32(header + (onlyKv ? offsetof<Run>("liveKv") : offsetof<Run>("live")));
     else live = (load64(said) >> (onlyKv ? 0 : 32)) as u32;
   } while (runVisible(run) != visible);
@@ -697,7 +702,9 @@ export function runIdsFrom(run: Run, first: u64): void {
 /** Live entries of every run together. Each run counts its own, so that commits of different runs share no counter. */
 export function liveEntriesOfAll(): u64 {
   let entries: u64 = 0;
-  for (let at = superblock().firstRun; at; at = changetype<Run>(at).nextRun) entries += changetype<Run>(at).live as u64;
+  for (let at = superblock().firstRun; at; at = changetype<Run>(at).nextRun) {
+    entries += runLive(changetype<Run>(at), false) as u64;
+  }
   return entries;
 }
 

@@ -11,9 +11,14 @@ import { logLock, logUnlock } from "./queue";
 import { directoryLock, directoryUnlock, lockOf, Run, runFind } from "./run";
 import { scratchKey } from "./scratch";
 import { Superblock, superblock } from "./superblock";
-import { workerReserve, workerWord } from "./workers";
+import { workerIndex, workerReserve, workerWord } from "./workers";
 
 export * from "./index";
+
+/** Gives back the place of this instance, for which there was no scratch, with what it has got. */
+export function attachFailed(): void {
+  bury(workerIndex(), workerWord(workerIndex()));
+}
 
 /** With WORKER_NONE keeps a slot for a worker that is to attach; its index, or WORKER_NONE. Otherwise a slot's word. */
 export function workerSlot(index: u32): u32 {

@@ -31,6 +31,7 @@ import {
   STATUS_OK,
   STATUS_RUN_STALE,
   STATUS_STORE_FULL,
+  STATUS_TRANSACTION_TOO_LARGE,
   STATUS_UNDONE,
   STATUS_VERSION_MISMATCH,
   TABLE_KV,
@@ -110,10 +111,15 @@ function hasLog(sb: Superblock): bool {
   return (sb.capabilities & CAPABILITY_LOG) != 0;
 }
 
+/** Whether the deletion of a run is installed. In this order with what tells that it is published. */
+function isBeingDeleted(run: Run): bool {
+  return (load32(changetype<usize>(run) + offsetof<Run>("flags")) & RUN_DELETING) != 0;
+}
+
 /** Whether a synchronous commit would stand behind one that only an asynchronous sync can publish (COMMIT 4). */
 function standsBehind(sb: Superblock, run: Run): bool {
   // Behind the deletion of its run nothing can be installed at all.
-  if (load32(changetype<usize>(run) + offsetof<Run>("flags")) & RUN_DELETING) return true;
+  if (isBeingDeleted(run)) return true;
   // Where another worker writes the log for all, syncing is waiting.
   const canSync = (sb.capabilities & CAPABILITY_SYNC_FLUSH) != 0 && (!SHARED || mayWait());
   return run.unpublished != 0 && !canSync && keeps(RULE_BUSY_BEFORE_INSTALL);
@@ -213,6 +219,9 @@ function commitOneLocked(
   if (!runIs(run, generation)) return -(STATUS_RUN_STALE as i64);
   if (sb.closed != 0) return -(STATUS_CLOSED as i64);
   if (behind) return -(STATUS_BUSY_PENDING as i64);
+  if (operationBytes(keyBytes, length == TOMBSTONE ? 0 : length) > sb.recordBytesMax) {
+    return -(STATUS_TRANSACTION_TOO_LARGE as i64);
+  }
   const hash = hashKey(key, keyBytes, sb.seed);
   let entry = findEntry(run, tag, hash, key, keyBytes);
   const before = liveHead(entry);
@@ -388,7 +397,7 @@ export function commitTransaction(transaction: Transaction, mode: u32, cursors: 
 
 function commitTransactionLocked(run: Run, transaction: Transaction, mode: u32, cursors: Cursors, range: Range): i64 {
   const sb = superblock();
-  const behind = (!transaction.asynchronous || (run.flags & RUN_DELETING) != 0) && standsBehind(sb, run);
+  const behind = (!transaction.asynchronous || isBeingDeleted(run)) && standsBehind(sb, run);
   if (!isSameIncarnation(run, transaction)) return -(STATUS_CONFLICT as i64);
   if (transactionIsDoomed(transaction)) return -(STATUS_UNDONE as i64);
   if (transaction.writes == 0) return transaction.start as i64;

@@ -505,7 +505,8 @@ async function take(options: LeaseOptions, lease: string, revision: number): Pro
     since: new Date().toISOString(),
   } satisfies Owner);
   try {
-    const put = () => (revision === 0 ? kv.create(key, mine) : kv.update(key, mine, revision));
+    // Behind this revision and no other: what comes late is looked for there.
+    const put = () => kv.put(key, mine, { previousSeq: revision });
     return await insist(`Cannot take ${name}`, patienceMs, put, signal);
   } catch (error) {
     if (!isWrongLast(error)) throw HoldfastError.is(error) ? error : storeFailed(`Cannot take ${name}`, error);

@@ -281,6 +281,11 @@ export class NatsSession implements StorageSession {
       if (object === undefined) this.#isCheckpointing = false;
     }
     const growing = object;
+    let isOpen = true;
+    const end = (): void => {
+      isOpen = false;
+      this.#isCheckpointing = false;
+    };
     return {
       write: async (bytes) => {
         this.#refuseWriting("Cannot write the checkpoint");
@@ -298,15 +303,14 @@ export class NatsSession implements StorageSession {
             await this.#write(OPERATIONS.finish, number, byteLength, body);
             Object.assign(this.#fold.checkpoints.get(name) as CheckpointFile, { byteLength, state: "there" });
           });
+          end();
         } catch (error) {
           throw failure("Cannot finish the checkpoint", error);
-        } finally {
-          this.#isCheckpointing = false;
         }
       },
       abandon: async () => {
-        if (!this.#isCheckpointing) return;
-        this.#isCheckpointing = false;
+        if (!isOpen) return;
+        end();
         await growing.abandon();
         this.#fold.checkpoints.delete(name);
       },

@@ -183,12 +183,20 @@ export async function checkpointBefore(core: Core, start: SegmentStart, files: L
   }
 }
 
-/** The pieces of an export of what `version` sees of these runs; `assertLive` throws once that cannot be read any more. */
+/** Whether the database that something is read of can still be read. */
+interface Life {
+  /** Throws once it cannot. */
+  assertLive(): void;
+  /** Whether what is held in the core can be given back; afterwards it is somebody else's. */
+  readonly canGiveBack: boolean;
+}
+
+/** The pieces of an export of what `version` sees of these runs. @throws HoldfastError once that cannot be read any more */
 export async function* exportPieces(
   core: Core,
   version: number,
   runs: readonly HeldRun[],
-  assertLive: () => void,
+  life: Life,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const header: CheckpointHeader = {
     databaseId: new Uint8Array(DATABASE_ID_BYTES),
@@ -205,12 +213,12 @@ export async function* exportPieces(
   const stream = new CheckpointStream(core, header, runs);
   try {
     for (;;) {
-      assertLive();
+      life.assertLive();
       const piece = stream.next();
       if (piece === undefined) return;
       if (piece.length > 0) yield piece.slice();
     }
   } finally {
-    stream.end();
+    if (life.canGiveBack) stream.end();
   }
 }

@@ -2,7 +2,7 @@
  * What the workers that share a memory ask of the core about one another: who is in which slot, who is dead, who may go on.
  */
 import { HoldfastError } from "../errors.js";
-import { STATUS_BUSY_LOCK, STATUS_OK, WORKER_FREE, WORKER_NONE, WORKERS_MAX } from "./abi.js";
+import { STATUS_BUSY_LOCK, STATUS_OK, STATUS_STORE_FULL, WORKER_FREE, WORKER_NONE, WORKERS_MAX } from "./abi.js";
 import { assertInterface, Core, enter, slotOf, statusError, type WorkerPlace, type WorkerSlot } from "./core.js";
 import type { CoreExports } from "./core-instance.js";
 import { giveTurn, noteStorageLeft, TURN_SYNC, TURN_WRITE, takeTurn } from "./core-shared-log.js";
@@ -20,6 +20,7 @@ export function attachCore(
   assertInterface(exports);
   const status = enter(exports, place, canWait);
   if (status === STATUS_BUSY_LOCK) throw noPlace();
+  if (status === STATUS_STORE_FULL) (exports["attachFailed"] as () => void)();
   if (status !== STATUS_OK) throw statusError(status, "Attaching");
   return new Core(exports, memory, true);
 }

@@ -153,12 +153,13 @@ export class Database implements AsyncDisposable {
       throw refuseArgument(`There is no event ${describe(event)}; there are ${[...EVENTS].join(", ")}.`);
     }
     checkFunction(listener, "A listener");
+    const registration = this.#listeners.add(event, listener as Listener);
     const { recovered } = this.#info;
     if (event === "recovered" && recovered !== undefined) {
       // As every event: to those who still listen, and what one throws is its own affair.
-      queueMicrotask(() => this.#listeners.emitTo(listener as Listener, event, recovered));
+      queueMicrotask(() => this.#listeners.emitTo(registration, event, recovered));
     }
-    return this.#listeners.add(event, listener as Listener);
+    return () => this.#listeners.remove(registration, event);
   }
 
   /**
@@ -275,7 +276,7 @@ export class Database implements AsyncDisposable {
   async *#export(snapshot: DatabaseSnapshot, runs: readonly HeldRun[]): AsyncGenerator<Uint8Array, void, undefined> {
     try {
       const { exportPieces } = await loaded(import("./checkpoint.js"));
-      yield* exportPieces(this.#engine.core, snapshot.version, runs, () => this.#engine.assertLive());
+      yield* exportPieces(this.#engine.core, snapshot.version, runs, this.#engine);
     } finally {
       snapshot[Symbol.dispose]();
     }

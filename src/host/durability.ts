@@ -6,7 +6,7 @@
  */
 import type { StorageCapabilities, StorageSession } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
-import { DEFERRED_BYTES_MAX } from "./abi.js";
+import { DEFERRED_BYTES_MAX, RECORD_HEADER_BYTES, RECORD_TRAILER_BYTES } from "./abi.js";
 import type { Core, RunHandle } from "./core.js";
 import { bufferedDefault, type DurabilityMode, type DurabilityName } from "./durability-mode.js";
 import type { Environment } from "./environment.js";
@@ -26,6 +26,8 @@ export interface Durability {
   commit(run: RunHandle, version: number): void;
 }
 
+/** What the note takes that everything before it is synced. */
+const NOTE_BYTES = RECORD_HEADER_BYTES + RECORD_TRAILER_BYTES;
 /** The most bytes that may wait for an asynchronous storage. */
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -221,12 +223,40 @@ export class DurableLog {
   /** Writes deferred commits that have piled up past their limit: one may be larger than that by itself. */
   drainIfFull(): void {
     if (this.#core.unwrittenBytes <= DEFERRED_BYTES_MAX) return;
-    if (this.#capabilities.syncAppend) this.#writer.drainSync();
-    else this.#writer.pump();
+    try {
+      this.drainFirst();
+    } catch (error) {
+      // It is published and waits for room like those before it.
+      if (!isFull(error)) throw installedError(error);
+    }
   }
 
+  /** Notes a buffered commit, which is installed: what it throws is that its fate is not known. */
   noteBuffered(): void {
-    this.#flusher.note();
+    try {
+      this.#flusher.note();
+    } catch (error) {
+      throw installedError(error);
+    }
+  }
+
+  /**
+   * The same for an asynchronous one. Where it was published before the storage has it, it is handed over now; the promise says
+   * when that is done, where this worker can wait for it.
+   */
+  noteBufferedAsync(run: RunHandle, version: number): Promise<void> | undefined {
+    const isHandedOver = this.#core.writtenVersion >= version;
+    if (isHandedOver || !this.#capabilities.syncAppend) {
+      if (!isHandedOver) this.#writer.pump();
+      this.noteBuffered();
+      return undefined;
+    }
+    return this.#writer
+      .drain()
+      .catch((error: unknown) => {
+        if (!HoldfastError.is(error, "STORAGE_FULL") || !this.#isSpared(run, version)) throw installedError(error);
+      })
+      .then(() => this.noteBuffered());
   }
 
   /** Whether the store has failed, so that nothing unpublished will ever be published. */
@@ -293,10 +323,12 @@ export class DurableLog {
   #afterFlush(): void {
     this.#flusher.synced();
     if (!this.#writer.hasBegun || this.#core.logPosition === this.#marked) return;
+    // By its length, and not by where the log ends then: another worker may write behind it meanwhile.
+    const end = this.#core.logPosition + NOTE_BYTES;
     try {
       this.#writer.mark(false);
       if (this.#capabilities.syncAppend) this.#writer.drainSync();
-      this.#marked = this.#core.logPosition + this.#core.unwrittenBytes;
+      this.#marked = end;
       if (!this.#capabilities.syncAppend) this.#writer.pump();
     } catch (error) {
       if (!isFull(error)) throw error;

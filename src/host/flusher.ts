@@ -5,6 +5,7 @@
  * It starts with the database, never keeps a process alive, and is stopped by `close`. In a loop that never yields timers do
  * not run: then the writing call that finds a sync overdue makes it. Its errors end the store and are told to the listener.
  */
+import { HoldfastError } from "../errors.js";
 import type { Environment } from "./environment.js";
 import type { Log } from "./log.js";
 
@@ -35,10 +36,21 @@ export class Flusher {
     const nowMs = this.#environment.monotonicMs();
     if (!this.#isArmed) this.#arm(nowMs);
     if (nowMs > this.#dueMs && this.#canSyncNow) {
-      this.#log.syncSync();
-      this.synced();
+      this.#syncNow();
     } else if (this.#pending >= this.#pendingMax) {
       this.#start();
+    }
+  }
+
+  #syncNow(): void {
+    try {
+      this.#log.syncSync();
+      this.synced();
+    } catch (error) {
+      if (!HoldfastError.is(error, "BUSY")) throw error;
+      // Another worker is in the middle of it for too long. Nothing was promised of this commit that a later sync does not keep.
+      this.#disarm();
+      this.#arm(this.#environment.monotonicMs());
     }
   }
 

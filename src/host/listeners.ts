@@ -18,27 +18,37 @@ export interface DatabaseEvents {
 
 export type Listener = (payload: never) => void;
 
+/** One call of `on`: the same function may be given more than once, and each call ends by itself. */
+interface Registration {
+  readonly listener: Listener;
+}
+
 /** Who listens to one database. */
 export class Listeners {
-  readonly #byEvent = new Map<string, Set<Listener>>();
+  readonly #byEvent = new Map<string, Set<Registration>>();
 
-  add(event: string, listener: Listener): () => void {
-    const listeners = this.#byEvent.get(event) ?? new Set();
-    this.#byEvent.set(event, listeners);
-    listeners.add(listener);
-    return () => listeners.delete(listener);
+  add(event: string, listener: Listener): Registration {
+    const registration = { listener };
+    const registered = this.#byEvent.get(event) ?? new Set();
+    this.#byEvent.set(event, registered);
+    registered.add(registration);
+    return registration;
+  }
+
+  remove(registration: Registration, event: string): void {
+    this.#byEvent.get(event)?.delete(registration);
   }
 
   /** Tells one listener, if it still listens. */
-  emitTo(listener: Listener, event: string, payload: unknown): void {
-    if (!this.#byEvent.get(event)?.has(listener)) return;
+  emitTo(registration: Registration, event: string, payload: unknown): void {
+    if (!this.#byEvent.get(event)?.has(registration)) return;
     try {
-      (listener as (payload: unknown) => void)(payload);
+      (registration.listener as (payload: unknown) => void)(payload);
     } catch {}
   }
 
   /** Tells every listener. */
   emit<E extends keyof DatabaseEvents>(event: E, payload: DatabaseEvents[E]): void {
-    for (const listener of [...(this.#byEvent.get(event) ?? [])]) this.emitTo(listener, event, payload);
+    for (const registration of [...(this.#byEvent.get(event) ?? [])]) this.emitTo(registration, event, payload);
   }
 }

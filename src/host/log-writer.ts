@@ -261,9 +261,14 @@ export class LogWriter implements Log {
   }
 
   #undo(appendedBytes: number, error: HoldfastError): void {
-    this.#core.drainFailed(appendedBytes);
+    const undone = this.#core.drainFailed(appendedBytes);
     this.#listener.onUndoing();
-    this.#listener.onUndone(error);
+    this.#tellUndone(undone, error);
+  }
+
+  /** That a note alone has found no room is nobody's loss. */
+  #tellUndone(undone: number, error: HoldfastError): void {
+    if (undone > 0 || this.#core.unwrittenBytes > 0) this.#listener.onUndone(error);
   }
 
   // Writing.
@@ -318,14 +323,14 @@ export class LogWriter implements Log {
     } catch (cause) {
       if (!this.#canUndoAfter(cause)) throw this.fail(cause);
       const appended = cause.details["appendedBytes"];
-      this.#core.drainFailed(typeof appended === "number" ? appended : 0);
+      const undone = this.#core.drainFailed(typeof appended === "number" ? appended : 0);
       this.#listener.onUndoing();
       try {
         this.#session.truncateSync(this.#place.segmentEnd);
       } catch (cutCause) {
         throw this.fail(cutCause);
       }
-      this.#listener.onUndone(cause);
+      this.#tellUndone(undone, cause);
       throw cause;
     }
   }
@@ -419,14 +424,14 @@ export class LogWriter implements Log {
       if (!this.#canUndoAfter(cause)) throw this.fail(cause);
       // Nothing is taken until the cut is durable.
       this.#full = cause;
-      this.#core.drainFailed(0);
+      const undone = this.#core.drainFailed(0);
       this.#listener.onUndoing();
       try {
         await this.#session.truncate(this.#place.segmentEnd);
       } catch (cutCause) {
         throw this.fail(cutCause);
       }
-      this.#listener.onUndone(cause);
+      this.#tellUndone(undone, cause);
       throw cause;
     }
   }

@@ -183,12 +183,14 @@ export class Run extends Primitives {
     let thrown: { readonly error: unknown } | undefined;
     let result: T | undefined;
     let published: Promise<void> | undefined;
+    let run: RunHandle;
+    let awaits: number;
     let committed = false;
     try {
       throwIfAborted(signal);
       const writer = new TransactionWriter(this.#engine);
       this.#writer.begin(writer, mode, true, deadlineMs);
-      const run = this.#writer.handle();
+      run = this.#writer.handle();
       try {
         const transaction = new Transaction(writer);
         result = await (signal === undefined
@@ -202,7 +204,6 @@ export class Run extends Primitives {
       } catch (error) {
         thrown = { error };
       }
-      let awaits: number;
       if (thrown === undefined && writer.isOpen) ({ awaits, committed } = writer.commitInstalled());
       else awaits = writer.abandon();
       published = this.#published(run, awaits);
@@ -211,7 +212,12 @@ export class Run extends Primitives {
     }
     if (published !== undefined) await published;
     if (thrown !== undefined) throw thrown.error;
-    if (committed && mode === MODE_BUFFERED) this.#engine.log?.noteBuffered();
+    if (committed && mode === MODE_BUFFERED) {
+      const handedOver = this.#engine.log?.noteBufferedAsync(run, awaits);
+      if (handedOver !== undefined) await handedOver;
+    } else if (committed) {
+      this.#engine.log?.drainIfFull();
+    }
     return result as T;
   }
 

@@ -274,11 +274,7 @@ export class TransactionWriter implements StepWriter, HeldReader, Holder {
   commit(): number {
     const version = this.#install();
     // What changes nothing, such as deleting what is not there, has no version of its own.
-    if (version > this.#start && this.#engine.log !== undefined) {
-      if (this.#mode !== 0 || !this.#core.isPublished(this.#run, version)) {
-        this.#engine.settle(this.#run, version, this.#mode);
-      }
-    }
+    if (version > this.#start && this.#engine.log !== undefined) this.#engine.settle(this.#run, version, this.#mode);
     if (this.#newestId > 0 && version > this.#start) notePublished(this.#engine, this.#run, this.#newestId);
     return version;
   }

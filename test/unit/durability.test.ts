@@ -905,6 +905,8 @@ describe("flush and close", () => {
     // durable; what was open meanwhile, even if it only read, was told that what it had read was undone.
     const disk = new SimulatedDisk();
     const db = await open(disk, { durability: "buffered" }, kind);
+    const told: string[] = [];
+    db.on("error", ({ code }) => told.push(code));
     const run = db.run("r");
     run.kv.put("k", 1);
     await settled();
@@ -923,6 +925,7 @@ describe("flush and close", () => {
     if (kind !== ASYNC_ONLY) expect(await codeOf(() => db.flushSync())).toBeUndefined();
     leave();
     expect(await reading).toBe(1);
+    expect(told).toEqual([]);
     // A commit that does not fit is refused, and takes nothing along.
     expect(await codeOf(putAsync(run, "large", "x".repeat(100)))).toBe("STORAGE_FULL");
     expect(await codeOf(db.close())).toBeUndefined();
@@ -931,6 +934,75 @@ describe("flush and close", () => {
     const again = await open(disk);
     expect(again.run("r").kv.list()).toEqual([["k", 1]]);
     expect(again.storageInfo.recovered).toMatchObject({ droppedBytes: 0, reason: "the database was not closed" });
+  });
+
+  test.each([[{}], [ASYNC_ONLY]])("a buffered transactionAsync is with the storage at once: %o", async (kind) => {
+    // On asynchronous storage it stayed in memory until the next sync in the background: an acknowledged commit went with its tab.
+    const disk = new SimulatedDisk();
+    const minute = { mode: "buffered", flushIntervalMs: 60_000 } as const;
+    const db = await open(disk, { durability: minute }, kind);
+    await db.run("r").transactionAsync((tx) => tx.kv.put("k", 1));
+    await settled();
+    expect((await afterCrash(disk, "kill")).run("r").kv.get("k")).toBe(1);
+  });
+
+  test("a large commit in memory stands although there is no room for it on the disk", async () => {
+    // It had happened, and was told as if nothing had.
+    const disk = new SimulatedDisk();
+    const db = await open(disk);
+    const large = "x".repeat(2_000_000);
+    disk.room = 200_000;
+    db.run("r").kv.put("k", large, { durability: "in-memory" });
+    expect(db.run("r").kv.get("k")).toBe(large);
+    expect(await codeOf(db.flush())).toBe("STORAGE_FULL");
+    disk.room = Number.POSITIVE_INFINITY;
+    await db.flush();
+    expect((await afterCrash(disk, "power")).run("r").kv.get("k")).toBe(large);
+  });
+
+  test("what is refused again and again takes no memory behind what waits for room", async () => {
+    // Each record stayed in the queue until the deferred commit before it was written.
+    const disk = new SimulatedDisk();
+    const db = await open(disk, { durability: "buffered" });
+    const run = db.run("r");
+    run.kv.put("k", 1);
+    await db.flush();
+    disk.room = 10;
+    run.kv.put("deferred", 1, { durability: "in-memory" });
+    const refuse = async (): Promise<void> => {
+      for (const bytes of [100, 30_000, 300_000]) {
+        const value = "x".repeat(bytes);
+        expect(await codeOf(() => run.kv.put("large", value))).toBe("STORAGE_FULL");
+        expect(await codeOf(putAsync(run, "larger", value))).toBe("STORAGE_FULL");
+      }
+    };
+    for (let i = 0; i < 5; i++) await refuse();
+    const { memoryBytes } = db.stats();
+    for (let i = 0; i < 50; i++) await refuse();
+    expect(db.stats().memoryBytes).toBe(memoryBytes);
+    expect(db.verify()).toEqual({ valid: true });
+    disk.room = Number.POSITIVE_INFINITY;
+    run.kv.put("last", 2);
+    await db.flush();
+    const found = (await afterCrash(disk, "power")).run("r").kv.list();
+    expect(found).toEqual([
+      ["deferred", 1],
+      ["k", 1],
+      ["last", 2],
+    ]);
+  });
+
+  test("one put that no record of the storage has room for is refused before anything is changed", async () => {
+    // Only transactions were: the storage met the record, and ended the store.
+    const db = await open(new SimulatedDisk(), { durability: "buffered" }, { recordBytesMax: 100_000 });
+    const { kv } = db.run("r");
+    expect(await codeOf(() => kv.put("k", "x".repeat(200_000)))).toBe("TRANSACTION_TOO_LARGE");
+    expect(await codeOf(() => kv.put("k", "x".repeat(200_000), { durability: "in-memory" }))).toBe(
+      "TRANSACTION_TOO_LARGE",
+    );
+    kv.put("k", "x".repeat(90_000));
+    expect(kv.keys()).toEqual(["k"]);
+    expect(db.stats().runs).toBe(1);
   });
 
   test.each([[{}], [ASYNC_ONLY]])("what finds no room is still told beside a note: %o", async (kind) => {

@@ -4,6 +4,10 @@
 import { runInNewContext } from "node:vm";
 import { afterEach, describe, expect, test } from "vitest";
 import { FileStorage } from "../../src/adapters/node-fs-storage.js";
+import type { Environment } from "../../src/host/environment.js";
+import { Flusher } from "../../src/host/flusher.js";
+import { Listeners } from "../../src/host/listeners.js";
+import type { Log } from "../../src/host/log.js";
 import {
   Database,
   flushInterval,
@@ -704,6 +708,42 @@ describe("retries", () => {
     conflictOnce();
     opened.push(await Database.attach(db.share()));
     expect(conflictOnce()).toBeGreaterThanOrEqual(baseMs / 2 - 1);
+  });
+});
+
+describe("listeners", () => {
+  test("a function that was added twice is taken away once by each", () => {
+    // Whoever took his own away took the other's along.
+    const listeners = new Listeners();
+    const told: string[] = [];
+    const listener = (reason: string): number => told.push(reason);
+    const one = listeners.add("locked-out", listener);
+    const other = listeners.add("locked-out", listener);
+    listeners.emit("locked-out", "both");
+    listeners.remove(one, "locked-out");
+    listeners.emit("locked-out", "the other");
+    listeners.remove(other, "locked-out");
+    listeners.emit("locked-out", "nobody");
+    expect(told).toEqual(["both", "both", "the other"]);
+  });
+});
+
+describe("the sync in the background", () => {
+  test("is put off where another worker is in the middle of one, and the commit stands", () => {
+    // A put that was installed and written threw BUSY, which means that nothing has changed; and so did each one behind it.
+    let nowMs = 0;
+    let syncs = 0;
+    const log = {
+      syncSync: () => {
+        syncs++;
+        throw new HoldfastError("BUSY", "in the middle");
+      },
+    } as unknown as Log;
+    const environment = { monotonicMs: () => nowMs, schedule: () => () => {} } as unknown as Environment;
+    const flusher = new Flusher(log, environment, true, 10, 1_000);
+    for (; nowMs < 100; nowMs++) flusher.note();
+    expect(syncs).toBeGreaterThan(5);
+    expect(syncs).toBeLessThan(10);
   });
 });
 

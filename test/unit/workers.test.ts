@@ -160,6 +160,47 @@ test("a worker that cannot come to the log gives its place back", async () => {
   expect(db.run("r").kv.get("k")).toBe(1);
 });
 
+test("a worker for which there is no memory gives its place back", async () => {
+  const db = await Database.open({ durability: "in-memory", shared: true, maxBytes: 4 * 1024 * 1024 });
+  opened.push(db);
+  const run = db.run("r");
+  const fill = (bytes: number): void => {
+    const value = "x".repeat(bytes);
+    try {
+      for (let i = 0; ; i++) run.kv.put(`${bytes} ${i}`, value);
+    } catch (error) {
+      expect(error).toMatchObject({ code: "STORE_FULL" });
+    }
+  };
+  for (const bytes of [200_000, 20_000, 2_000]) fill(bytes);
+  const handle = db.share();
+  for (let attempt = 0; attempt < 2 * WORKERS_MAX; attempt++) {
+    await expect(Database.attach(handle)).rejects.toMatchObject({ code: "STORE_FULL" });
+  }
+  for (const key of run.kv.keys()) run.kv.delete(key);
+  const attached = await Database.attach(handle);
+  opened.push(attached);
+  attached.run("r").kv.put("k", 1);
+  expect(run.kv.get("k")).toBe(1);
+});
+
+test("an export that outlives the worker it was begun in leaves the others' memory alone", async () => {
+  // What it had held was given back when the worker went, and then once more.
+  const db = await Database.open({ durability: "in-memory", shared: true });
+  opened.push(db);
+  for (let i = 0; i < 1_000; i++) db.run("r").kv.put(`k${i}`, "x".repeat(1_000));
+  const attached = await Database.attach(db.share());
+  const pieces = attached.export();
+  await pieces.next();
+  await attached.close();
+  const others = await Database.attach(db.share());
+  opened.push(others);
+  for (let i = 0; i < 200; i++) others.run("s").kv.put(`k${i}`, "y".repeat(1_000));
+  await expect(pieces.next()).rejects.toMatchObject({ code: "CLOSED" });
+  for (let i = 0; i < 200; i++) db.run("t").kv.put(`k${i}`, "z".repeat(1_000));
+  expect(db.verify()).toEqual({ valid: true });
+});
+
 test("memory that a worker has grown before it died is used, and not left out", async () => {
   // It was counted as in use by nobody until the heap came to be grown the next time.
   const owner = await Database.open({ storage: memory(), shared: true });
