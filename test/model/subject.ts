@@ -5,6 +5,7 @@
  * found after it must be exactly the state after some number of commits that is not smaller.
  */
 import { isDeepStrictEqual } from "node:util";
+import { DEFERRED_BYTES_MAX } from "../../src/host/abi.js";
 import {
   Database,
   HoldfastError,
@@ -119,6 +120,8 @@ export class Subject {
   #versionMax = 0;
   /** What deferred commits may have left waiting in memory. */
   #deferredBytes = 0;
+  /** What of it has come since the disk had room last. */
+  #waitingBytes = 0;
 
   private constructor(options: SubjectOptions) {
     this.#options = options;
@@ -197,6 +200,7 @@ export class Subject {
         return;
       case "room":
         this.#disk.room = operation.bytes;
+        this.#waitingBytes = 0;
         return;
       case "checkpoint":
         return this.#checkpoint(operation);
@@ -235,8 +239,15 @@ export class Subject {
     if (mode !== "in-memory") this.#killFloor = count;
     if (mode === "strict") this.#powerFloor = count;
     this.#deferredBytes = mode === "in-memory" ? this.#deferredBytes + bytesIn(writes) : 0;
+    this.#waiting(mode, bytesIn(writes));
     expectSame("db.version", this.#database.version, version);
     expectSame("run.version", this.#database.run(run).version, deletesRun ? 0 : version);
+  }
+
+  /** Notes what waits for a disk without room: no more than may, unless it is one commit that is larger by itself. */
+  #waiting(mode: Mode, bytes: number): void {
+    this.#waitingBytes = mode === "in-memory" && this.#disk.room < 1e6 ? this.#waitingBytes + bytes : 0;
+    if (this.#waitingBytes > Math.max(DEFERRED_BYTES_MAX, bytes)) throw new Error(`${this.#waitingBytes} bytes wait`);
   }
 
   /** Whether a call failed for want of room, which must have left no trace. */
