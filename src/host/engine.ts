@@ -157,7 +157,18 @@ export class Engine {
 
   /** Keeps the promise of `mode` for a commit that was just installed. */
   settle(run: RunHandle, version: number, mode: number): void {
-    if (this.log !== undefined) this.log.mode(mode).commit(run, version);
+    if (this.log === undefined) return;
+    try {
+      this.log.mode(mode).commit(run, version);
+    } catch (error) {
+      this.discard(run);
+      throw error;
+    }
+  }
+
+  /** Lets go of a run that there was nothing in but a commit which was undone: it would stay for good. */
+  discard(run: RunHandle): void {
+    if (this.canGiveBack) this.core.discardRun(run);
   }
 
   /** Milliseconds since 1970, which are stored: whatever else a clock may return is refused. */

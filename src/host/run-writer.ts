@@ -381,13 +381,23 @@ export class RunWriter implements Writer {
   }
 
   /** Returns where the operation is to be tried again, throws otherwise. Nothing has changed. */
+  #drainFirst(): void {
+    try {
+      this.#engine.log?.drainFirst();
+    } catch (error) {
+      // It may have been made for this.
+      this.#engine.discard(this.#handle);
+      throw error;
+    }
+  }
+
   #afterRefusal(status: number, key: string, options: WriteOptions | undefined): void {
     const { core, log } = this.#engine;
     const actual = core.resultVersion();
     if (status === STATUS_RUN_STALE) {
       this.create();
     } else if (status === STATUS_DRAIN_FIRST) {
-      log?.drainFirst();
+      this.#drainFirst();
     } else if (status === STATUS_BUSY_PENDING && log?.settlePending()) {
       return;
     } else if (status === STATUS_VERSION_MISMATCH) {

@@ -210,7 +210,14 @@ export class Run extends Primitives {
     } finally {
       this.#turnstile.leave(ticket);
     }
-    if (published !== undefined) await published;
+    if (published !== undefined) {
+      try {
+        await published;
+      } catch (error) {
+        this.#engine.discard(run);
+        throw error;
+      }
+    }
     if (thrown !== undefined) throw thrown.error;
     if (committed && mode === MODE_BUFFERED) {
       const handedOver = this.#engine.log?.noteBufferedAsync(run, awaits);

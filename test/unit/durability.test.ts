@@ -992,6 +992,31 @@ describe("flush and close", () => {
     ]);
   });
 
+  test.each([[{}], [ASYNC_ONLY]])(
+    "a run that was made for a commit without room is not there afterwards: %o",
+    async (kind) => {
+      // It stayed for good: counted, in no list, and not to be deleted.
+      const disk = new SimulatedDisk();
+      const db = await open(disk, { durability: "buffered" }, kind);
+      db.run("r").kv.put("k", 1);
+      await db.flush();
+      await settled();
+      disk.room = 10;
+      const { memoryBytes } = db.stats();
+      for (let i = 0; i < 200; i++) {
+        const run = (what: string): Run => db.run(`${what} ${i}`);
+        expect(await codeOf(putAsync(run("asynchronous"), "k", "x".repeat(1_000)))).toBe("STORAGE_FULL");
+        if (kind === ASYNC_ONLY) continue;
+        expect(await codeOf(() => run("put").kv.put("k", "x".repeat(1_000)))).toBe("STORAGE_FULL");
+        expect(await codeOf(() => run("step").events.append("type", "x".repeat(1_000)))).toBe("STORAGE_FULL");
+        expect(await codeOf(() => run("transaction").transaction((tx) => tx.kv.put("k", 1)))).toBe("STORAGE_FULL");
+      }
+      expect(db.stats()).toMatchObject({ runs: 1, entries: 1 });
+      expect(db.stats().memoryBytes - memoryBytes).toBeLessThan(500_000);
+      expect(db.verify()).toEqual({ valid: true });
+    },
+  );
+
   test("one put that no record of the storage has room for is refused before anything is changed", async () => {
     // Only transactions were: the storage met the record, and ended the store.
     const db = await open(new SimulatedDisk(), { durability: "buffered" }, { recordBytesMax: 100_000 });
