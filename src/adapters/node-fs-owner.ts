@@ -4,8 +4,8 @@
  *     lock.7                {"pid":…,"startTime":…,"bootId":…,"pidNamespace":…,"nonce":…,"socket":"9f86d081.sock",…}
  *     9f86d081.sock         answers while the owner lives, also while its event loop is blocked; refuses once it is dead
  *
- * The evidence, strongest first: the owner's own word that it released; another boot of this machine; its socket; where
- * that is not to be had, its pid with its start time, in the same pid namespace.
+ * The evidence, strongest first: the owner's own word that it released; an answer on its socket; another boot of this machine;
+ * a socket that refuses; where that is not to be had, its pid with its start time, in the same pid namespace.
  *
  * What it keeps true:
  *  - nobody is called dead on a guess: what cannot be told is `undecidable`, and that is for a person to settle;
@@ -20,6 +20,11 @@ const SOCKET_PATTERN = /^[0-9a-f]{8}\.sock$/;
 const SOCKET_PATH_BYTES_MAX = 100;
 const PIPE_PREFIX = "\\\\.\\pipe\\";
 const PROBE_MS_MAX = 2_000;
+const BOOT_ID_PATH = "/proc/sys/kernel/random/boot_id";
+/** Marks a boot id that is a container's, in the place of the kernel's: containers that share a kernel have different ones. */
+const CONTAINER_BOOT = "container:";
+/** Where a socket refuses only if nobody listens on it. Elsewhere it does so as well while too many wait to be let in. */
+const SOCKETS_REFUSE_FOR_THE_DEAD = new Set(["linux", "android", "win32"]);
 const NONCE_BYTES = 8;
 /** How many digits of the nonce name a socket: few, because its address must be short. */
 const SOCKET_NONCE_DIGITS = 8;
@@ -69,7 +74,7 @@ export function ownRecord(node: Platform): OwnerRecord {
   return {
     pid: node.pid,
     startTime: processStart(node, "self")?.startTime ?? "",
-    bootId: readText(node, "/proc/sys/kernel/random/boot_id"),
+    bootId: bootId(node),
     pidNamespace: pidNamespace(node),
     nonce,
     host: node.os.hostname(),
@@ -119,7 +124,7 @@ export function listen(node: Platform, directory: string, nonce: string): Promis
   const pipe = node.name === "win32";
   const name = pipe ? `${PIPE_PREFIX}holdfast-${nonce}` : `${nonce.slice(0, SOCKET_NONCE_DIGITS)}${SOCKET_SUFFIX}`;
   const address = socketAddress(node, directory, name);
-  if (!pipe && new TextEncoder().encode(address).byteLength > SOCKET_PATH_BYTES_MAX) return Promise.resolve(undefined);
+  if (!fitsSocket(node, address)) return Promise.resolve(undefined);
   return new Promise((resolve) => {
     try {
       const server = node.net.createServer((connection) => {
@@ -127,7 +132,8 @@ export function listen(node: Platform, directory: string, nonce: string): Promis
         connection.destroy();
       });
       server.on("error", () => resolve(undefined));
-      server.listen(address, () => {
+      // In a worker of a cluster the primary would listen for it, and whether that one lives is not what others ask.
+      server.listen({ path: address, exclusive: true }, () => {
         server.unref();
         const close = async (): Promise<void> => {
           await new Promise<void>((closed) => server.close(() => closed()));
@@ -146,16 +152,24 @@ export async function isDeadSocket(node: Platform, directory: string, name: stri
   return SOCKET_PATTERN.test(name) && (await probe(node, socketAddress(node, directory, name))) === "refused";
 }
 
+function fitsSocket(node: Platform, address: string): boolean {
+  return node.name === "win32" || new TextEncoder().encode(address).byteLength <= SOCKET_PATH_BYTES_MAX;
+}
+
 function socketAddress(node: Platform, directory: string, name: string): string {
   return name.startsWith(PIPE_PREFIX) ? name : node.path.join(directory, name);
 }
 
+type ProbeResult = "answers" | "refused" | "silent";
+
 /** Connecting works while the owner's loop is blocked, because the kernel accepts; it is refused once the owner is dead. */
-function probe(node: Platform, address: string): Promise<"answers" | "refused" | "silent"> {
+function probe(node: Platform, address: string): Promise<ProbeResult> {
+  // A runtime may cut off what is too long, and then it is something else that refuses.
+  if (!fitsSocket(node, address)) return Promise.resolve("silent");
   return new Promise((resolve) => {
     try {
       const socket = node.net.connect({ path: address });
-      const finish = (result: "answers" | "refused" | "silent"): void => {
+      const finish = (result: ProbeResult): void => {
         clearTimeout(timer);
         socket.destroy();
         resolve(result);
@@ -177,30 +191,60 @@ function probe(node: Platform, address: string): Promise<"answers" | "refused" |
 /** Whether the owner of a directory is alive, as far as `own`, a record of this process, can tell. */
 export async function judge(node: Platform, directory: string, owner: OwnerRecord, own: OwnerRecord): Promise<Verdict> {
   if (owner.released) return { state: "dead", why: "it has closed the database" };
+  const result = owner.socket === "" ? "silent" : await probe(node, socketAddress(node, directory, owner.socket));
+  // Whoever answers lives, whichever boot and machine its record names.
+  if (result === "answers") return { state: "answers", why: "it answers on its socket" };
   const bootsKnown = owner.bootId !== "" && own.bootId !== "";
-  if (bootsKnown && owner.bootId !== own.bootId) return judgeOtherBoot(node, directory, owner);
+  if (bootsKnown && owner.bootId !== own.bootId) return judgeOtherBoot(node, directory, owner, own, result);
   if (!bootsKnown && owner.host !== own.host) {
     return { state: "undecidable", why: `it is on another machine (${owner.host})` };
   }
-  if (owner.socket !== "") {
-    const result = await probe(node, socketAddress(node, directory, owner.socket));
-    if (result === "answers") return { state: "answers", why: "it answers on its socket" };
-    if (result === "refused") return { state: "dead", why: "its socket refuses" };
-    if (isOwnProcess(owner, own)) return judgeThread(node, owner);
-  }
+  if (result === "refused") return judgeRefusal(node, owner);
+  if (owner.socket !== "" && isOwnProcess(owner, own)) return judgeThread(node, owner);
   return judgeProcess(node, owner, own);
 }
 
-/** Another boot of this machine, or another machine? A file system that cannot be shared between two settles it. */
-function judgeOtherBoot(node: Platform, directory: string, owner: OwnerRecord): Verdict {
-  try {
-    if (LOCAL_FILE_SYSTEMS.has(node.fs.statfsSync(directory).type)) {
-      return { state: "dead", why: "this machine has been started again since" };
-    }
-  } catch {
-    // Without the kind of file system there is no telling.
+/**
+ * Another boot id: this machine has been started again, or it is another machine, or a container with a boot id of its own beside
+ * this process. A file system that cannot be shared between two machines leaves the first and the last:
+ *  - both ids are of kernels: the owner's kernel is gone, whatever has become of its socket;
+ *  - the socket refuses: nobody listens since the restart, and on this kernel nobody does either;
+ *  - the socket is gone, or never was, in the same pid namespace: its process tells, as nobody else there can have its number and
+ *    its start, and a namespace of a kernel that is gone has nobody;
+ *  - so too in another namespace, or where that cannot be told: the owner may live where this process cannot see it.
+ */
+function judgeOtherBoot(
+  node: Platform,
+  directory: string,
+  owner: OwnerRecord,
+  own: OwnerRecord,
+  result: ProbeResult,
+): Verdict {
+  if (!isLocal(node, directory)) {
+    return { state: "undecidable", why: `it is on another machine or from before a restart (${owner.host})` };
   }
-  return { state: "undecidable", why: `it is on another machine or from before a restart (${owner.host})` };
+  if (![owner, own].some((record) => record.bootId.startsWith(CONTAINER_BOOT))) {
+    return { state: "dead", why: "this machine has been started again since" };
+  }
+  if (result === "refused") return judgeRefusal(node, owner);
+  if (owner.pidNamespace !== "") return judgeProcess(node, owner, own);
+  return { state: "undecidable", why: `it is in a container or from before a restart (${owner.host})` };
+}
+
+/** Whether only one running kernel can have the directory; without the kind of file system there is no telling. */
+function isLocal(node: Platform, directory: string): boolean {
+  try {
+    return LOCAL_FILE_SYSTEMS.has(node.fs.statfsSync(directory).type);
+  } catch {
+    return false;
+  }
+}
+
+function judgeRefusal(node: Platform, { pid }: OwnerRecord): Verdict {
+  if (SOCKETS_REFUSE_FOR_THE_DEAD.has(node.name) || hasNoProcess(node, pid)) {
+    return { state: "dead", why: "its socket refuses" };
+  }
+  return { state: "undecidable", why: `its socket refuses, as a busy one does too, and there is a process ${pid}` };
 }
 
 function isOwnProcess(owner: OwnerRecord, own: OwnerRecord): boolean {
@@ -233,12 +277,17 @@ function judgeProcess(node: Platform, owner: OwnerRecord, own: OwnerRecord): Ver
       ? { state: "alive", why: `process ${owner.pid} is running` }
       : { state: "dead", why: `process ${owner.pid} has ended` };
   }
-  try {
-    node.kill(owner.pid);
-  } catch (error) {
-    if (codeOf(error) === "ESRCH") return { state: "dead", why: `process ${owner.pid} has ended` };
-  }
+  if (hasNoProcess(node, owner.pid)) return { state: "dead", why: `process ${owner.pid} has ended` };
   return { state: "undecidable", why: `there is a process ${owner.pid}, and no telling whether it is the owner` };
+}
+
+function hasNoProcess(node: Platform, pid: number): boolean {
+  try {
+    node.kill(pid);
+    return false;
+  } catch (error) {
+    return codeOf(error) === "ESRCH";
+  }
 }
 
 function readText(node: Platform, path: string): string {
@@ -264,4 +313,16 @@ function pidNamespace(node: Platform): string {
   } catch {
     return "";
   }
+}
+
+/** What tells one boot from another. A container's own is mounted over the kernel's, so it is a file of another file system. */
+function bootId(node: Platform): string {
+  const id = readText(node, BOOT_ID_PATH);
+  if (id === "") return "";
+  try {
+    if (node.fs.statSync(BOOT_ID_PATH).dev === node.fs.statSync("/proc/self").dev) return id;
+  } catch {
+    // Whose it is cannot be told, so it is not called the kernel's.
+  }
+  return `${CONTAINER_BOOT}${id}`;
 }

@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
+import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -13,6 +14,8 @@ import { Worker } from "node:worker_threads";
 import ts from "typescript";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { nodeFs } from "../../src/adapters/node-fs.js";
+import { judge, type OwnerRecord, ownRecord } from "../../src/adapters/node-fs-owner.js";
+import { platform } from "../../src/adapters/node-fs-platform.js";
 import type { StorageSession } from "../../src/adapters/storage.js";
 import { rejectsCode } from "../contract/assert.js";
 
@@ -52,11 +55,19 @@ interface Child {
   readonly report: Report;
 }
 
-async function child(mode: "hold" | "block" | "leave", path = directory, startAt = 0): Promise<Child> {
+type Mode = "hold" | "block" | "leave";
+
+function child(mode: Mode, path = directory, startAt = 0): Promise<Child> {
+  return start(scriptOf(mode, path, startAt));
+}
+
+function scriptOf(mode: Mode, path = directory, startAt = 0): string[] {
   const module = pathToFileURL(join(built, "adapters/node-fs.js")).href;
-  const started = spawn(process.execPath, ["--input-type=module", "-e", CHILD, module, path, mode, String(startAt)], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
+  return [process.execPath, "--input-type=module", "-e", CHILD, module, path, mode, String(startAt)];
+}
+
+async function start([command = "", ...given]: readonly string[]): Promise<Child> {
+  const started = spawn(command, given, { stdio: ["pipe", "pipe", "inherit"] });
   children.add(started);
   const [line] = (await once(createInterface(started.stdout), "line")) as [string];
   return { process: started, report: JSON.parse(line) as Report };
@@ -318,6 +329,169 @@ describe("a lock that was left", () => {
     expect(locks()).toEqual(["lock.2"]);
     await session.close();
   });
+});
+
+/** Listens at a name in the directory, or leaves there what refuses. */
+async function socketAt(name: string, state: "listens" | "refuses"): Promise<Server> {
+  const path = join(directory, name);
+  const server = createServer((connection) => connection.destroy());
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  if (state === "refuses") {
+    // Closing takes the name away; under another name it stays, with nobody behind it.
+    fs.linkSync(path, `${path}.kept`);
+    await new Promise((resolve) => server.close(resolve));
+    fs.renameSync(`${path}.kept`, path);
+  }
+  return server;
+}
+
+// Containers of LXC and systemd-nspawn have boot ids of their own on one kernel and one file system. An owner in one of them was
+// called dead for its boot id, from the host and from other containers, while it lived: a database then had two owners.
+describe("an owner under another boot id", () => {
+  const KERNEL = "11111111-0000-0000-0000-000000000000";
+  const OTHER_BOOTS = [KERNEL, `container:${KERNEL}`];
+
+  beforeEach(async () => {
+    await (await open()).close();
+  });
+
+  test.each(OTHER_BOOTS)("is alive if its socket answers (%s)", async (bootId) => {
+    const server = await socketAt("0badcafe.sock", "listens");
+    forge({ bootId, socket: "0badcafe.sock", pid: 1, pidNamespace: "pid:[1]", host: "elsewhere" });
+    const error = await rejectsCode("LOCKED", () => open({ takeOver: true }));
+    expect(error.details["reason"]).toContain("answers");
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  test.each(OTHER_BOOTS)("is taken over if its socket refuses (%s)", async (bootId) => {
+    await socketAt("0badcafe.sock", "refuses");
+    forge({ bootId, socket: "0badcafe.sock", pid: 1, pidNamespace: "pid:[1]", host: "elsewhere" });
+    const session = await open();
+    expect(session.epoch).toBe(2);
+    await session.close();
+  });
+
+  test("is refused if its socket refuses where another machine may have the files too", async () => {
+    await socketAt("0badcafe.sock", "refuses");
+    forge({ bootId: KERNEL, socket: "0badcafe.sock", pid: 1 });
+    vi.spyOn(fs, "statfsSync").mockReturnValue({ type: 0x6969 } as ReturnType<typeof fs.statfsSync>);
+    await rejectsCode("LOCKED", () => open());
+    await (await open({ takeOver: true })).close();
+  });
+
+  test("without a socket is taken over if both are of kernels, whatever its namespace", async () => {
+    forge({ bootId: KERNEL, socket: "gone.sock", pidNamespace: "pid:[1]" });
+    await (await open()).close();
+  });
+
+  test.each(["pid:[1]", ""])(
+    "without a socket in a container elsewhere (%s) is for a person to settle",
+    async (pidNamespace) => {
+      for (const socket of ["gone.sock", ""]) {
+        forge({ bootId: `container:${KERNEL}`, socket, pidNamespace });
+        await rejectsCode("LOCKED", () => open());
+      }
+      await (await open({ takeOver: true })).close();
+    },
+  );
+
+  test("without a socket in the same namespace is judged by its process", async () => {
+    const startTime = startTimeOf(process.ppid);
+    forge({ bootId: `container:${KERNEL}`, socket: "gone.sock", pid: process.ppid, startTime });
+    await rejectsCode("LOCKED", () => open());
+    forge({ bootId: `container:${KERNEL}`, socket: "gone.sock", pid: process.ppid, startTime: "1" });
+    await (await open()).close();
+  });
+
+  test("that a container has mounted over the kernel's is told from it, from both sides", async ({ skip }) => {
+    const id = join(directory, "boot_id");
+    fs.writeFileSync(id, `${KERNEL}\n`);
+    const mounted = 'mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"';
+    const contained = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", mounted, id];
+    const [unshare = "", ...given] = contained;
+    if (spawnSync(unshare, [...given, "true"]).status !== 0) return skip("namespaces need Linux and root");
+    const owner = await start([...contained, ...scriptOf("hold")]);
+    expect(owner.report).toMatchObject({ epoch: 2 });
+    const record = JSON.parse(fs.readFileSync(join(directory, "lock.2"), "utf8")) as OwnerRecord;
+    expect(record.bootId).toBe(`container:${KERNEL}`);
+    await rejectsCode("LOCKED", () => open({ takeOver: true }));
+    fs.renameSync(join(directory, record.socket), join(directory, "aside"));
+    await rejectsCode("LOCKED", () => open());
+    fs.renameSync(join(directory, "aside"), join(directory, record.socket));
+    await end(owner, "close");
+    const session = await open();
+    const inside = await start([...contained, ...scriptOf("hold")]);
+    expect(inside.report).toMatchObject({ code: "LOCKED", details: { reason: "it answers on its socket" } });
+    await session.close();
+  });
+});
+
+// With a long name for its directory a socket's address was cut off at the directory, which refuses as whatever is no socket does.
+test("an owner that is reached by a path that is too long for its socket is not called dead for it", async () => {
+  const inner = join(directory, "inner");
+  const owner = await child("hold", inner);
+  const long = join(directory, "x".repeat(107 - directory.length - 1));
+  fs.renameSync(inner, long);
+  const error = await rejectsCode("LOCKED", () => open({}, long));
+  expect(error.details["pid"]).toBe(owner.process.pid);
+  await end(owner, "SIGKILL");
+  await (await open({}, long)).close();
+});
+
+// Elsewhere than on Linux a socket refuses also while too many wait at it: a living owner that was blocked was called dead.
+describe("a socket that refuses", () => {
+  async function verdictOn(name: string, ended: boolean): Promise<string> {
+    const kill = (): void => {
+      if (ended) throw Object.assign(new Error("no such process"), { code: "ESRCH" });
+    };
+    const node = { ...platform(), name, kill };
+    const own = { ...ownRecord(node), bootId: "", startTime: "", pidNamespace: "" };
+    return (await judge(node, directory, { ...own, pid: 12_345, socket: "0badcafe.sock" }, own)).state;
+  }
+
+  beforeEach(async () => {
+    await socketAt("0badcafe.sock", "refuses");
+  });
+
+  test.each(["darwin", "freebsd", "openbsd"])("is no proof on %s while there is such a process", async (name) => {
+    expect(await verdictOn(name, false)).toBe("undecidable");
+    expect(await verdictOn(name, true)).toBe("dead");
+  });
+
+  test.each(["linux", "android"])("is proof on %s", async (name) => {
+    expect(await verdictOn(name, false)).toBe("dead");
+  });
+});
+
+/** What a worker of a cluster runs: it owns the directory, and has no turn for anything else until it is killed. */
+const CLUSTER = `
+import cluster from "node:cluster";
+const [module, path] = process.argv.slice(2);
+if (cluster.isPrimary) cluster.fork();
+else {
+  const { nodeFs } = await import(module);
+  globalThis.session = await nodeFs(path).open({ readOnly: false });
+  process.stdout.write(JSON.stringify({ epoch: globalThis.session.epoch, details: { pid: process.pid } }) + "\\n");
+  setTimeout(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20_000), 0);
+}
+`;
+
+// The primary of a cluster listened for its workers. Once it was killed the socket of a worker that lived refused.
+test("a worker of a cluster lives longer than its primary", async () => {
+  const script = join(built, "cluster.mjs");
+  fs.writeFileSync(script, CLUSTER);
+  const module = pathToFileURL(join(built, "adapters/node-fs.js")).href;
+  const primary = await start([process.execPath, script, module, directory]);
+  expect(primary.report.epoch).toBe(1);
+  const pid = Number(primary.report.details?.["pid"]);
+  try {
+    await end(primary, "SIGKILL");
+    const error = await rejectsCode("LOCKED", () => open({ takeOver: true }));
+    expect(error.details["pid"]).toBe(pid);
+  } finally {
+    process.kill(pid, "SIGKILL");
+  }
+  await vi.waitFor(async () => (await open()).close());
 });
 
 describe("an owner that closes where its record cannot be written anew", () => {
