@@ -12,7 +12,7 @@
  *  - no evidence is written or removed here, but for one's own socket.
  */
 
-import { codeOf, ignoreErrors, openFile, type Platform } from "./node-fs-platform.js";
+import { codeOf, ignoreErrors, openFile, type Platform, refusalOf } from "./node-fs-platform.js";
 
 const SOCKET_SUFFIX = ".sock";
 const SOCKET_PATTERN = /^[0-9a-f]{8}\.sock$/;
@@ -163,27 +163,31 @@ function socketAddress(node: Platform, directory: string, name: string): string 
 type ProbeResult = "answers" | "refused" | "silent";
 
 /** Connecting works while the owner's loop is blocked, because the kernel accepts; it is refused once the owner is dead. */
-function probe(node: Platform, address: string): Promise<ProbeResult> {
+async function probe(node: Platform, address: string): Promise<ProbeResult> {
   // A runtime may cut off what is too long, and then it is something else that refuses.
-  if (!fitsSocket(node, address)) return Promise.resolve("silent");
+  if (!fitsSocket(node, address)) return "silent";
+  let code = await connect(node, address);
+  if (code === "ECONNREFUSED") code = await refusalOf(address, PROBE_MS_MAX);
+  // A full backlog is an owner that is there and has been too busy to look.
+  if (code === undefined || code === "EAGAIN") return "answers";
+  return code === "ECONNREFUSED" || (node.name === "win32" && code === "ENOENT") ? "refused" : "silent";
+}
+
+/** The system's code for why there is no connection, `undefined` if there is one. */
+function connect(node: Platform, address: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     try {
       const socket = node.net.connect({ path: address });
-      const finish = (result: ProbeResult): void => {
+      const finish = (code: string | undefined): void => {
         clearTimeout(timer);
         socket.destroy();
-        resolve(result);
+        resolve(code);
       };
-      const timer = setTimeout(() => finish("silent"), PROBE_MS_MAX);
-      socket.once("connect", () => finish("answers"));
-      socket.on("error", (error) => {
-        const code = codeOf(error);
-        // A full backlog is an owner that is there and has been too busy to look.
-        if (code === "EAGAIN") finish("answers");
-        else finish(code === "ECONNREFUSED" || (node.name === "win32" && code === "ENOENT") ? "refused" : "silent");
-      });
-    } catch {
-      resolve("silent");
+      const timer = setTimeout(() => finish("ETIMEDOUT"), PROBE_MS_MAX);
+      socket.once("connect", () => finish(undefined));
+      socket.on("error", (error) => finish(codeOf(error)));
+    } catch (error) {
+      resolve(codeOf(error));
     }
   });
 }
@@ -205,13 +209,13 @@ export async function judge(node: Platform, directory: string, owner: OwnerRecor
 }
 
 /**
- * Another boot id: this machine has been started again, or it is another machine, or a container with a boot id of its own beside
- * this process. A file system that cannot be shared between two machines leaves the first and the last:
- *  - both ids are of kernels: the owner's kernel is gone, whatever has become of its socket;
- *  - the socket refuses: nobody listens since the restart, and on this kernel nobody does either;
- *  - the socket is gone, or never was, in the same pid namespace: its process tells, as nobody else there can have its number and
- *    its start, and a namespace of a kernel that is gone has nobody;
- *  - so too in another namespace, or where that cannot be told: the owner may live where this process cannot see it.
+ * Another boot id: this machine has been started again, or it is another machine, or a container beside this process that has
+ * a boot id of its own. A file system that cannot be shared between two machines leaves the first and the last:
+ *  - both ids are kernels': the owner's kernel is gone, whatever has become of its socket;
+ *  - the socket refuses: a restart has left it without a listener, or its owner on this kernel has ended;
+ *  - the socket is gone or never was, in the same pid namespace: on this kernel the process tells, and of an earlier one there
+ *    is no process with that number and that start;
+ *  - likewise in another pid namespace, or where that is not known: the owner may live where this process cannot see it.
  */
 function judgeOtherBoot(
   node: Platform,

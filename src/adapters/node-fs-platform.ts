@@ -76,6 +76,20 @@ export function codeOf(error: unknown): string {
   return CODES_BY_NUMBER.get(told) ?? (typeof code === "string" ? code : "");
 }
 
+/**
+ * The system's code for a socket that refuses. Where Bun connects, it says `ECONNREFUSED` also of a socket at which too many
+ * wait (`EAGAIN`); where it fetches through one, it tells the two apart.
+ */
+export async function refusalOf(path: string, msMax: number): Promise<string> {
+  if (!("Bun" in globalThis)) return "ECONNREFUSED";
+  try {
+    await fetch("http://localhost/", { unix: path, signal: AbortSignal.timeout(msMax) } as RequestInit);
+    return "";
+  } catch (error) {
+    return codeOf(error);
+  }
+}
+
 /** What the system said, in the words of every storage; what is in them already stays. */
 export function failure(what: string, cause: unknown, appendedBytes = 0): HoldfastError {
   if (HoldfastError.is(cause)) return cause;

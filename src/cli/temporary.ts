@@ -45,7 +45,7 @@ export function withTemporary<T>(
   fill: (descriptor: number) => Promise<T>,
   place: (file: string) => void = () => {},
 ): Promise<T> {
-  // With this ending the next owner of a database that is there removes what a kill has left of it.
+  // An owner of a database that is there leaves it alone, as a command may be writing it: what a kill left is for a person.
   const file = join(directory, `.holdfast-${randomBytes(NAME_BYTES).toString("hex")}.tmp`);
   let isMade = false;
   const remove = (): void => {

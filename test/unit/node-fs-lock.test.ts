@@ -114,6 +114,7 @@ beforeEach(() => {
 
 afterEach(() => {
   vi.restoreAllMocks();
+  vi.unstubAllGlobals();
   for (const left of children) left.kill("SIGKILL");
   children.clear();
   fs.rmSync(directory, { recursive: true, force: true });
@@ -271,6 +272,13 @@ describe("a lock that was left", () => {
     expect(locks()).toEqual(["lock.2"]);
     await session.close();
     expect(fs.readdirSync(directory)).toEqual(["lock.2"]);
+  });
+
+  test("is removed, and what a command may be writing there is not", async () => {
+    const names = [".holdfast-0123456789ab.tmp", "lock.0123456789abcdef.tmp"];
+    for (const name of names) fs.writeFileSync(join(directory, name), "");
+    await (await open()).close();
+    expect(names.filter((name) => fs.existsSync(join(directory, name)))).toEqual([names[0]]);
   });
 
   test("from before a restart of this machine is taken over", async () => {
@@ -456,6 +464,22 @@ describe("a socket that refuses", () => {
   test.each(["darwin", "freebsd", "openbsd"])("is no proof on %s while there is such a process", async (name) => {
     expect(await verdictOn(name, false)).toBe("undecidable");
     expect(await verdictOn(name, true)).toBe("dead");
+  });
+
+  // Bun connects to a socket at which too many wait, and says that it refuses: a living owner was called dead.
+  test.each([
+    ["EAGAIN", "answers"],
+    ["ECONNREFUSED", "dead"],
+    ["FailedToOpenSocket", "undecidable"],
+  ])("is asked for its reason by Bun (%s)", async (code, verdict) => {
+    const ask = vi.fn(() => Promise.reject(Object.assign(new Error("refused"), { code })));
+    vi.stubGlobal("Bun", {});
+    vi.stubGlobal("fetch", ask);
+    expect(await verdictOn("linux", false)).toBe(verdict);
+    expect(ask).toHaveBeenCalledWith(
+      expect.any(String),
+      expect.objectContaining({ unix: join(directory, "0badcafe.sock") }),
+    );
   });
 
   test.each(["linux", "android"])("is proof on %s", async (name) => {
