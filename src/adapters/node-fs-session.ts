@@ -325,6 +325,8 @@ export class FileSession implements StorageSession {
         count = fs.readSync(fd, into, done, Math.min(into.byteLength - done, TRANSFER_BYTES_MAX), offset + done);
       } catch (error) {
         if (codeOf(error) === "EINTR" && interruptions++ < INTERRUPTIONS_MAX) continue;
+        // What stands before a bad sector can be read all the same; the next call begins at that one, and says so.
+        if (done > 0) break;
         throw storeFailed(`Cannot read ${kind} ${number} at ${offset + done}`, error);
       }
       if (count === 0) break;

@@ -72,12 +72,19 @@ export function progressOf(out: Output): (progress: RecoveryProgress) => void {
   };
 }
 
+/** Whether a file of the database is damaged, or could not be read. */
+function isOfFile(error: unknown): error is HoldfastError {
+  if (HoldfastError.is(error, "CORRUPTION")) return true;
+  if (!HoldfastError.is(error, "STORE_FAILED")) return false;
+  return error.details["segment"] !== undefined || error.details["checkpoint"] !== undefined;
+}
+
 /** Opens a database as it stands in its files, beside whoever owns it. */
 export async function openToRead(directory: string, out: Output, salvage: boolean): Promise<Database> {
   await directoryUse(directory);
   const options = { path: directory, readOnly: true, salvage, onProgress: progressOf(out) };
   const db = await Database.open(options).catch((error: unknown) => {
-    if (!HoldfastError.is(error, "CORRUPTION")) throw error;
+    if (!isOfFile(error)) throw error;
     const isLost = salvage || error.details["checkpoint"] !== undefined;
     throw explained(error, "", isLost ? BEYOND_SALVAGE : SALVAGE_ADVICE);
   });

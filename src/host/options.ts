@@ -20,8 +20,8 @@ export interface OpenOptions {
   /** Open beside a live owner: reads what is in the log now; writes throw `READ_ONLY`. */
   readonly readOnly?: boolean | undefined;
   /**
-   * With `readOnly`: where the log is damaged, read what stands before the damage instead of refusing to open, and say so in
-   * `db.storageInfo.salvaged`. For getting out what can be had, by `db.export()`, when there is no copy.
+   * With `readOnly`: where the log is damaged or cannot be read, read what stands before that instead of refusing to open, and
+   * say so in `db.storageInfo.salvaged`. For getting out what can be had, by `db.export()`, when there is no copy.
    */
   readonly salvage?: boolean | undefined;
   /** The most memory in bytes that the database may take; by default 4 GiB − 64 KiB, shared 1 GiB. */

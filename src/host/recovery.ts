@@ -8,7 +8,7 @@
  * cache only, so after an unclean end it is written again to a new segment under this owner's epoch, whole and durable.
  */
 import type { StorageSession } from "../adapters/storage.js";
-import { HoldfastError } from "../errors.js";
+import { type ErrorCode, HoldfastError } from "../errors.js";
 import * as abi from "./abi.js";
 import { type Core, statusError } from "./core.js";
 import { recover, recoverSearch, reseal } from "./core-reading.js";
@@ -76,19 +76,39 @@ class LogReader {
 
   /** Up to `length` bytes of a segment; fewer only at its end. */
   async bytesOf(number: number, offset: number, length: number): Promise<Uint8Array> {
+    const { bytes, failure } = await this.#readable(number, offset, length);
+    if (failure !== undefined) throw failure;
+    return bytes;
+  }
+
+  /** The same up to a place that cannot be read, and why it cannot. */
+  async #readable(
+    number: number,
+    offset: number,
+    length: number,
+  ): Promise<{ bytes: Uint8Array; failure: HoldfastError | undefined }> {
     const left = Math.max((this.#byteLengths.get(number) ?? 0) - offset, 0);
     const into = new Uint8Array(Math.min(length, left));
     let got = 0;
+    let failure: HoldfastError | undefined;
     while (got < into.length) {
       this.#options.signal?.throwIfAborted();
-      const read = await this.#session.read(number, offset + got, into.subarray(got));
-      if (read === 0) break;
-      got += read;
+      try {
+        const read = await this.#session.read(number, offset + got, into.subarray(got));
+        if (read === 0) break;
+        got += read;
+      } catch (error) {
+        failure = unreadable({ kind: "segment", number }, offset + got, error);
+        break;
+      }
     }
-    return into.subarray(0, got);
+    return { bytes: into.subarray(0, got), failure };
   }
 
-  /** Applies one segment up to `end` (a log position; undefined for the last one). Returns where the records end. */
+  /**
+   * Applies one segment up to `end` (a log position; undefined for the last one). Returns where the records end.
+   * @throws HoldfastError `STORE_FAILED` at a place that cannot be read; the whole records before it are applied.
+   */
   async segment(header: Header, end: number | undefined): Promise<{ end: number; bad: boolean }> {
     const core = this.#core;
     core.logBegin(header.position, header.crc, header.epoch, Math.max(header.syncedEnd, header.position));
@@ -98,13 +118,14 @@ class LogReader {
     for (;;) {
       const wanted = end === undefined ? windowBytes : Math.min(windowBytes, end - position);
       const offset = abi.SEGMENT_HEADER_BYTES + position - header.position;
-      const bytes = wanted === 0 ? new Uint8Array(0) : await this.bytesOf(header.number, offset, wanted);
-      if (bytes.length === 0) return { end: position, bad: false };
+      const { bytes, failure } = await this.#readable(header.number, offset, wanted);
+      if (bytes.length === 0 && failure === undefined) return { end: position, bad: false };
       const { taken, status } = this.#apply(bytes);
       position += taken;
       await this.report(taken);
       if (status === abi.STATUS_STORE_FULL) throw statusError(status, "The log");
       if (status === abi.STATUS_DAMAGED) throw this.#corruption(header, position, "a record says what cannot be");
+      if (failure !== undefined) throw failure;
       if (status === abi.STATUS_CORRUPTION) return { end: position, bad: true };
       if (taken > 0) continue;
       // Not one whole record in the window: it is larger, or the segment ends inside it.
@@ -149,7 +170,9 @@ class LogReader {
       this.#options.signal?.throwIfAborted();
       const into = new Uint8Array(Math.min(most, byteLength - offset));
       if (into.length === 0) return into;
-      const read = await this.#session.readCheckpoint(number, offset, into);
+      const read = await this.#session.readCheckpoint(number, offset, into).catch((error: unknown) => {
+        throw unreadable({ kind: "checkpoint", number }, offset, error);
+      });
       offset += read;
       await this.report(read);
       return into.subarray(0, read);
@@ -206,6 +229,17 @@ class LogReader {
   get commits(): number {
     return this.#commits;
   }
+}
+
+/** The failure of a read with its place, so that whoever has to tell can; what is no failure of the storage is thrown on. */
+function unreadable({ kind, number }: FileName, offset: number, error: unknown): HoldfastError {
+  if (!HoldfastError.is(error, "STORE_FAILED")) throw error;
+  const file = `${kind === "segment" ? "Segment" : "Checkpoint"} ${number}`;
+  return new HoldfastError(
+    "STORE_FAILED",
+    `${file} could not be read at byte ${offset} (${error.message}). Nothing was changed. Try it again; if that fails too, restore the file from a copy.`,
+    { cause: error, details: { ...error.details, [kind]: number, offset } },
+  );
 }
 
 /** What a first segment is compared with: a checkpoint, or nothing. */
@@ -306,8 +340,8 @@ export async function recoverLog(
  * Reads as much of a damaged log as is whole, for a reader who knows that it is not all: a prefix of the commits.
  * @param listed what is to be read, where that was listed already
  * @returns what it ends at; undefined where nothing is damaged
- * @throws HoldfastError `CORRUPTION` where nothing can be had: of a damaged checkpoint, or of a record that is whole and says
- *   what cannot be; otherwise as {@link recoverLog}.
+ * @throws HoldfastError `CORRUPTION` or `STORE_FAILED` where nothing can be had: of a checkpoint that is damaged or cannot be
+ *   read, or of a record that is whole and says what cannot be; otherwise as {@link recoverLog}.
  */
 export async function salvageLog(
   session: StorageSession,
@@ -323,13 +357,21 @@ export async function salvageLog(
   let { damage } = found;
   for (const [i, header] of found.headers.entries()) {
     const next = found.headers[i + 1];
-    const { end, bad } = await reader.segment(header, next?.predecessorEnd);
+    let read = { end: 0, bad: false };
+    const failure = await damageOf(UNREADABLE, async () => {
+      read = await reader.segment(header, next?.predecessorEnd);
+    });
+    if (failure !== undefined) {
+      damage = failure;
+      break;
+    }
+    const { end, bad } = read;
     if (next !== undefined && (end !== next.predecessorEnd || core.logChain !== next.predecessorCrc)) {
       damage = reader.closedDamage(header, end);
       break;
     }
     if (next === undefined && damage === undefined) {
-      damage = await damageOf(async () => {
+      damage = await damageOf(DAMAGE, async () => {
         if (bad) await reader.judgeTail(header, end);
         if (core.logWatermark > end) throw reader.tailDamage(header, end);
       });
@@ -347,7 +389,7 @@ async function soundHeaders(
 ): Promise<{ readonly headers: readonly Header[]; readonly damage: HoldfastError | undefined }> {
   const headers: Header[] = [];
   for (const { number } of files.segments) {
-    const damage = await damageOf(async () => {
+    const damage = await damageOf(DAMAGE, async () => {
       const header = await reader.header(number);
       checkSuccession(headers.at(-1) ?? checkpoint, header);
       headers.push(header);
@@ -358,13 +400,17 @@ async function soundHeaders(
   return { headers, damage: isCut ? missingSegment(checkpoint.number) : undefined };
 }
 
-/** The damage that a look meets. */
-async function damageOf(look: () => Promise<void>): Promise<HoldfastError | undefined> {
+/** How a place says that it cannot be read, and how one says that it is damaged, which both end what is salvaged. */
+const UNREADABLE: readonly ErrorCode[] = ["STORE_FAILED"];
+const DAMAGE: readonly ErrorCode[] = ["CORRUPTION", ...UNREADABLE];
+
+/** The damage that a look meets: an error with one of these codes. */
+async function damageOf(codes: readonly ErrorCode[], look: () => Promise<void>): Promise<HoldfastError | undefined> {
   try {
     await look();
     return undefined;
   } catch (error) {
-    if (HoldfastError.is(error, "CORRUPTION")) return error;
+    if (HoldfastError.is(error) && codes.includes(error.code)) return error;
     throw error;
   }
 }

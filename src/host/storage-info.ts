@@ -18,7 +18,7 @@ export interface RecoveredInfo {
 export interface SalvagedInfo {
   /** Commits that were found in the log before the damage. */
   readonly commits: number;
-  /** The damage that it ends at, with the file and the offset in its details. */
+  /** The damage that it ends at, or with `STORE_FAILED` what could not be read; the file and the offset are in its details. */
   readonly damage: HoldfastError;
 }
 

@@ -47,8 +47,8 @@ afterAll(() => {
   fs.rmSync(place, { recursive: true, force: true });
 });
 
-function start(args: readonly string[]): ChildProcessWithoutNullStreams {
-  return spawn(process.execPath, [MAIN, ...args], { cwd: place });
+function start(args: readonly string[], node: readonly string[] = []): ChildProcessWithoutNullStreams {
+  return spawn(process.execPath, [...node, MAIN, ...args], { cwd: place });
 }
 
 function outcomeOf(child: ChildProcessWithoutNullStreams): Promise<Outcome> {
@@ -425,6 +425,45 @@ describe("damage", () => {
     expect(lines.length).toBeGreaterThan(10);
     expect(lines.length).toBeLessThan(50);
     expect(fs.readFileSync(join(path, segment))).toEqual(content);
+  });
+
+  test("by a sector that cannot be read is told with its place, and what stands before it can be had", async () => {
+    const path = join(place, "bad-sector");
+    const db = await Database.open(path);
+    for (let i = 0; i < 50; i++) db.run("run").kv.put(`key-${i}`, "x".repeat(100));
+    await db.close();
+    // As Linux has it: a read goes as far as the sector, and the next one fails.
+    const preload = `
+      import fs from "node:fs";
+      const { openSync, readSync } = fs;
+      let log;
+      fs.openSync = (path, ...how) => {
+        const fd = openSync(path, ...how);
+        if (String(path).endsWith(".log")) log = fd;
+        return fd;
+      };
+      fs.readSync = (fd, into, offset, length, position) => {
+        if (fd !== log || position >= 4608) return readSync(fd, into, offset, length, position);
+        if (position >= 4096) throw Object.assign(new Error("EIO: i/o error, read"), { code: "EIO" });
+        return readSync(fd, into, offset, Math.min(length, 4096 - position), position);
+      };`;
+    const damaged = ["--import", `data:text/javascript,${encodeURIComponent(preload)}`];
+    const outcomes = [
+      ["export", "bad-sector", "bad.hf", "--json"],
+      ["export", "bad-sector", "good.hf", "--salvage"],
+      ["inspect", "bad-sector", "--salvage", "--json"],
+    ].map((args) => outcomeOf(start(args, damaged)));
+    const [plain, exported, inspected] = (await Promise.all(outcomes)) as [Outcome, Outcome, Outcome];
+    expect(plain.code).toBe(8);
+    const { error } = JSON.parse(plain.stderr);
+    expect(error).toMatchObject({ code: "STORE_FAILED", details: { segment: 1, offset: 4096 } });
+    expect(error.message).toContain("EIO");
+    expect(error.message).toContain("--salvage");
+    expect(exported).toMatchObject({ code: 0, stderr: expect.stringContaining("could not be read at byte 4096") });
+    expect(JSON.parse(inspected.stdout).salvaged.damage).toContain("Segment 1 could not be read at byte 4096");
+    await ok(["import", "bad-sector-copy", "good.hf"]);
+    const { stdout } = await ok(["dump", "bad-sector-copy"]);
+    expect(stdout.trimEnd().split("\n").length).toBeGreaterThan(15);
   });
 
   test("of a log behind a checkpoint leaves the checkpoint, and of the checkpoint leaves nothing to salvage", async () => {

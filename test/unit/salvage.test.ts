@@ -3,9 +3,11 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { describe, expect, it } from "vitest";
+import type { Storage } from "../../src/adapters/storage.js";
 import { Database, HoldfastError } from "../../src/index.js";
 import { ByteStorage } from "../support/byte-storage.js";
 import { type DamageLog, type DamageLogOptions, damageLog, type State, stateOf, wasm } from "../support/damage-logs.js";
+import { SimulatedDisk } from "../support/simulated-storage.js";
 
 const LOGS: Record<string, DamageLogOptions> = {
   closed: { bytes: 3000, ending: "closed" },
@@ -21,7 +23,7 @@ interface Opening {
   readonly damage: HoldfastError | undefined;
 }
 
-async function openedWith(storage: ByteStorage, options: { readOnly: boolean; salvage?: boolean }): Promise<Opening> {
+async function openedWith(storage: Storage, options: { readOnly: boolean; salvage?: boolean }): Promise<Opening> {
   try {
     const db = await Database.open({ storage, wasm, ...options });
     try {
@@ -70,6 +72,84 @@ describe.each(Object.entries(LOGS))("a log %s", (_name, options) => {
     }
     expect(salvaged).toBeGreaterThan(100);
   });
+});
+
+/** A storage of which one byte of one segment cannot be read, as of a disk with a bad sector: what stands before it can. */
+function withBadByte(log: DamageLog, segment: number, bad: number): Storage {
+  const storage = new ByteStorage(log.segments, log.epoch);
+  return {
+    capabilities: storage.capabilities,
+    open: async () => {
+      const session = await storage.open();
+      const read = async (number: number, offset: number, into: Uint8Array): Promise<number> => {
+        if (number !== segment || offset > bad) return session.read(number, offset, into);
+        if (offset === bad) throw new HoldfastError("STORE_FAILED", "a bad sector");
+        return session.read(number, offset, into.subarray(0, bad - offset));
+      };
+      return Object.assign(Object.create(session), { read });
+    },
+  };
+}
+
+describe.each(Object.entries(LOGS))("a log %s, a sector of which cannot be read", (_name, options) => {
+  it("is refused, and gives up what stands before that one, and says where it is", async () => {
+    const log = await damageLog(options);
+    let before = 0;
+    for (const [number, bytes] of log.segments) {
+      let least = before;
+      for (let bad = 0; bad < bytes.length; bad += STRIDE) {
+        const what = `byte ${bad} of segment ${number}`;
+        const place = { segment: number, offset: bad };
+        const opening = Database.open({ storage: withBadByte(log, number, bad), wasm });
+        await expect(opening, what).rejects.toMatchObject({ code: "STORE_FAILED", details: place });
+        const found = await openedWith(withBadByte(log, number, bad), { readOnly: true, salvage: true });
+        expect(found.damage, what).toMatchObject({ code: "STORE_FAILED", details: place });
+        expect(found.damage?.message).toContain(`Segment ${number} could not be read at byte ${bad}`);
+        const commits = commitsOf(log, found.state);
+        expect(commits, what).toBeGreaterThanOrEqual(least);
+        least = commits;
+      }
+      expect(least).toBeGreaterThan(before);
+      before = least;
+    }
+    // Only the last commit and the end of the log can be behind the last sector that was tried.
+    expect(before).toBeGreaterThanOrEqual(log.states.length - 3);
+  });
+});
+
+it("on a disk that fails to read from some call on, gives what it has read by then", async () => {
+  const disk = new SimulatedDisk({ seed: 5 });
+  const db = await Database.open({ storage: disk.storage({ segmentBytesTarget: 300 }), wasm });
+  for (let i = 0; i < 12; i++) db.run("alpha").kv.put(`k${i}`, i);
+  await db.close();
+  const segments = disk.segmentNumbers();
+  let entries = 0;
+  // First the headers are read, and then the records of each.
+  for (let after = 0; after < segments.length * 2; after++) {
+    disk.failNext("read", "STORE_FAILED", { after, times: 1 });
+    const found = await Database.open({ storage: disk.storage(), wasm, readOnly: true, salvage: true });
+    expect(found.storageInfo.salvaged?.damage).toMatchObject({
+      code: "STORE_FAILED",
+      details: { segment: segments[after % segments.length] },
+    });
+    if (after >= segments.length) {
+      expect(found.run("alpha").kv.count()).toBeGreaterThanOrEqual(entries);
+      entries = found.run("alpha").kv.count();
+    }
+    await found.close();
+  }
+  expect(entries).toBeGreaterThan(8);
+});
+
+it("refuses a checkpoint that cannot be read, with the place", async () => {
+  const disk = new SimulatedDisk({ seed: 6 });
+  const db = await Database.open({ storage: disk.storage(), wasm });
+  db.run("alpha").kv.put("k", 1);
+  await db.checkpoint();
+  await db.close();
+  disk.failNext("readCheckpoint", "STORE_FAILED");
+  const opening = Database.open({ storage: disk.storage(), wasm, readOnly: true, salvage: true });
+  await expect(opening).rejects.toMatchObject({ code: "STORE_FAILED", details: { checkpoint: 2, offset: 0 } });
 });
 
 it("is what it is elsewhere where nothing is damaged, and takes no writes", async () => {

@@ -126,6 +126,26 @@ describe("files", () => {
     throwsCode("STORE_FAILED", () => session.appendSync(new Uint8Array(1)));
   });
 
+  test("a bad sector ends a read before it, and is an error where it begins", async () => {
+    session.appendSync(new TextEncoder().encode("hello world"));
+    const read = fs.readSync;
+    vi.spyOn(fs, "readSync").mockImplementation(((
+      fd: number,
+      into: Uint8Array,
+      offset: number,
+      length: number,
+      position: number,
+    ) => {
+      if (position === 16) throw failing("EIO");
+      return read(fd, into, offset, position < 16 ? Math.min(length, 16 - position) : length, position);
+    }) as typeof fs.readSync);
+    const into = new Uint8Array(100);
+    expect(await session.read(1, 10, into)).toBe(6);
+    expect(new TextDecoder().decode(into.subarray(0, 6))).toBe("hello ");
+    await rejectsCode("STORE_FAILED", () => session.read(1, 16, into));
+    expect(await session.read(1, 17, into)).toBe(4);
+  });
+
   for (const code of ["ENOSPC", "EDQUOT", "EFBIG"]) {
     test(`${code} says how much was appended, and appends go on after it`, async () => {
       const write = fs.writeSync;
