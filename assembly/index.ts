@@ -698,7 +698,6 @@ export function logBegin(position: f64, chain: u32, epoch: u32, watermark: f64):
 /** Moves the version counter up to at least `version`. */
 export function versionRaise(version: f64): void {
   const sb = superblock();
-  if ((version as u64) > sb.version) sb.raisedBy += (version as u64) - sb.version;
   sb.version = max(sb.version, version as u64);
   sb.logWrittenVersion = max(sb.logWrittenVersion, version as u64);
 }

@@ -691,12 +691,9 @@ export function runIdTake(run: Run): u64 {
   return id;
 }
 
-/**
- * Says from where on ids are free, as far as what was recovered tells: as many as versions are left out, for what was lost.
- * Whoever comes second changes nothing.
- */
+/** Says from where on ids are free. Whoever comes second changes nothing. */
 export function runIdsFrom(run: Run, first: u64): void {
-  replace64(changetype<usize>(run) + NEXT_ID_OFFSET, 0, first + superblock().raisedBy);
+  replace64(changetype<usize>(run) + NEXT_ID_OFFSET, 0, first);
 }
 
 /** Live entries of every run together. Each run counts its own, so that commits of different runs share no counter. */

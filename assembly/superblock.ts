@@ -67,9 +67,8 @@ export class Superblock {
   directory: usize;
   /** The first run header ever made; headers are linked and never freed. */
   firstRun: usize;
-  /** By how much versions were raised past those that are lost: the ids of graphs are as well. */
-  raisedBy: u64;
   pad1: u64;
+  pad20: u64;
   /** CLOSED_…; 0 while the database is open where it was opened. */
   closed: u32;
   pad17: u32;

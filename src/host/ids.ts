@@ -3,14 +3,14 @@
  *
  * Which is next stands in memory only, where taking one makes nobody wait and nobody conflict. So that none is given again
  * after a restart, ids come in blocks, and whoever commits something with an id has a mark of the id's block, or of a later
- * one, committed before or with it: after an opening ids go on behind the block of the newest mark, and where the database was
- * not closed, as many further on as versions are (COMMIT 11), for what was lost. An id that nothing was committed with is not
- * given again either as long as the database is open.
+ * one, committed before or with it: after an opening ids go on behind the block of the newest mark, and for what was lost as
+ * many further on as versions were moved up since that mark (COMMIT 11). An id that nothing was committed with is not given
+ * again either as long as the database is open.
  *
  *   table 12   # U+0000 id of the block   → null
  */
 import { HoldfastError } from "../errors.js";
-import { STATUS_CONFLICT, STATUS_OK, TABLE_GRAPH, TABLE_INDEX_BASE } from "./abi.js";
+import { STATUS_CONFLICT, STATUS_OK, TABLE_GRAPH, TABLE_INDEX_BASE, VERSION_GAP_AFTER_CRASH } from "./abi.js";
 import { type Core, type RunHandle, statusError } from "./core.js";
 import { nextId, setFirstId } from "./core-graph.js";
 import { eachScanned, scan, scanSort } from "./core-scan.js";
@@ -39,21 +39,36 @@ function blockOf(id: number): number {
   return block < BLOCKS_PER_MARK ? block : block - (block % BLOCKS_PER_MARK) + BLOCKS_PER_MARK - 1;
 }
 
-/** The marks' keys at a version that is held, in the order of their blocks. Nothing is noted as read. */
-function marksAt(core: Core, run: RunHandle, version: number): string[] {
+/** A mark, and the version of the commit that has made it. */
+interface Mark {
+  readonly key: string;
+  readonly version: number;
+}
+
+/** The marks at a version that is held, in the order of their blocks. Nothing is noted as read. */
+function marksAt(core: Core, run: RunHandle, version: number): Mark[] {
   const status = scan(core, run, TABLE, version, prepareScan(core, { prefix: MARKS }), true);
   if (status !== STATUS_OK) throw statusError(status, "The graph's ids");
-  const keys: string[] = [];
-  eachScanned(core, scanSort(core), (key) => keys.push(key));
-  return keys;
+  const marks: Mark[] = [];
+  eachScanned(core, scanSort(core), (key, record) => marks.push({ key, version: core.versionOf(record) }));
+  return marks;
+}
+
+/**
+ * As many ids as versions may have been moved up since one, for commits that were lost. Seen by the versions alone, so that it
+ * shows after any number of openings, and in a copy.
+ */
+function idsLostSince(core: Core, version: number): number {
+  const given = core.version() - version;
+  return given - (given % VERSION_GAP_AFTER_CRASH);
 }
 
 function firstFree(core: Core, run: RunHandle, version: number): number {
   const newest = marksAt(core, run, version).at(-1);
-  if (newest === undefined) return 1;
-  const block = readId(newest, MARKS.length);
-  if (block !== undefined) return (block.id + 1) * IDS_PER_BLOCK;
-  throw damagedIds();
+  if (newest === undefined) return 1 + idsLostSince(core, 0);
+  const block = readId(newest.key, MARKS.length);
+  if (block === undefined) throw damagedIds();
+  return (block.id + 1) * IDS_PER_BLOCK + idsLostSince(core, newest.version);
 }
 
 /**
@@ -83,9 +98,9 @@ export function markIds(engine: Engine, run: RunHandle, newestId: number, versio
   const mark = MARKS + idText(block);
   const marks = marksAt(engine.core, run, version);
   // Another worker may have committed it, or a later one: it stands before whatever this one commits.
-  if (marks.some((key) => key >= mark)) return;
+  if (marks.some(({ key }) => key >= mark)) return;
   writer.put(TABLE, mark, null, undefined);
-  if (marks.length >= MARKS_MAX) for (const key of marks) writer.remove(TABLE, key);
+  if (marks.length >= MARKS_MAX) for (const { key } of marks) writer.remove(TABLE, key);
 }
 
 /** Notes that what a transaction has marked is published, so that no later one need mark it again. */

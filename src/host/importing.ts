@@ -14,7 +14,7 @@ import { CheckpointStream, storeCheckpoint } from "./checkpoint.js";
 import type { Core } from "./core.js";
 import { type Environment, pause } from "./environment.js";
 import type { CheckpointHeader } from "./log-format.js";
-import { type LogState, logWithoutSegments } from "./log-state.js";
+import { type LogState, logWithoutSegments, versionsUnseen } from "./log-state.js";
 import type { RecoveryProgress } from "./recovery.js";
 import { restoreCheckpoint } from "./restore.js";
 
@@ -50,8 +50,17 @@ export async function importInto(
       "There is a database in this place already; an import needs an empty one. Name another, or remove what is there.",
     );
   }
-  const imported = await importStream(core, source, options);
+  const imported = pastLost(await importStream(core, source, options));
+  core.versionRaise(imported.given);
   return options.persistent ? storeImport(core, session, imported, options) : undefined;
+}
+
+/**
+ * An export does not tell what it was made of: where that had lost commits, as of a damaged log, their versions were given
+ * all the same, and what somebody remembers of them must not come again (COMMIT 11).
+ */
+function pastLost(exported: CheckpointHeader): CheckpointHeader {
+  return { ...exported, given: exported.given + versionsUnseen(1) };
 }
 
 /** Restores an export into an empty core; what it says of itself. */

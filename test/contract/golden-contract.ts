@@ -6,7 +6,7 @@ import { memory } from "../../src/adapters/memory.js";
 import type { Storage } from "../../src/adapters/storage.js";
 import { Database } from "../../src/index.js";
 import { EMBEDDED } from "../golden/embedded.js";
-import { contentsOf, GOLDEN_LOGS, toJson, writeGolden } from "../support/golden-logs.js";
+import { contentsOf, GOLDEN_LOGS, type GoldenLog, toJson, WRITTEN_LOGS, writeGolden } from "../support/golden-logs.js";
 import type { DatabaseFiles } from "../support/plain-log.js";
 import { deepEqual, equal } from "./assert.js";
 import type { Case, Context } from "./context.js";
@@ -52,31 +52,45 @@ function differences(
   for (const [number, bytes] of golden) deepEqual(written.get(number), bytes, `${what} ${number}`);
 }
 
+/** The files of a golden log, and what is in it. */
+function embeddedFiles({ name }: GoldenLog): { readonly files: DatabaseFiles; readonly contents: string } {
+  const embedded = EMBEDDED[name];
+  if (embedded === undefined) throw new Error(`test/golden/ has no ${name}`);
+  const files = { segments: filesOf(embedded.segments), checkpoints: filesOf(embedded.checkpoints) };
+  return { files, contents: embedded.contents };
+}
+
+function readCases(): Case[] {
+  return GOLDEN_LOGS.map((log) => {
+    const { files, contents } = embeddedFiles(log);
+    return {
+      name: `reads ${log.name}`,
+      needs: ({ persistent }) => persistent,
+      run: (context) => read(context, files, JSON.parse(contents)),
+    };
+  });
+}
+
+function writeCases(): Case[] {
+  return WRITTEN_LOGS.map((log) => {
+    const { files } = embeddedFiles(log);
+    return {
+      name: `writes ${log.name} byte for byte`,
+      async run(context) {
+        // What is not kept is made in memory: beside a worker that writes for it, what was deleted goes a little later.
+        const written = await writeGolden(log, (options, source) =>
+          source === undefined
+            ? context.open({ storage: memory(), ...options })
+            : Database.import(source, { wasm: context.wasm, ...options }),
+        );
+        differences("segment", written.segments, files.segments);
+        differences("checkpoint", written.checkpoints, files.checkpoints);
+      },
+    };
+  });
+}
+
 /** Each golden log, read and written. */
 export function goldenContract(): readonly Case[] {
-  return GOLDEN_LOGS.flatMap((log): Case[] => {
-    const embedded = EMBEDDED[log.name];
-    if (embedded === undefined) throw new Error(`test/golden/ has no ${log.name}`);
-    const files = { segments: filesOf(embedded.segments), checkpoints: filesOf(embedded.checkpoints) };
-    return [
-      {
-        name: `reads ${log.name}`,
-        needs: ({ persistent }) => persistent,
-        run: (context) => read(context, files, JSON.parse(embedded.contents)),
-      },
-      {
-        name: `writes ${log.name} byte for byte`,
-        async run(context) {
-          // What is not kept is made in memory: beside a worker that writes for it, what was deleted goes a little later.
-          const written = await writeGolden(log, (options, source) =>
-            source === undefined
-              ? context.open({ storage: memory(), ...options })
-              : Database.import(source, { wasm: context.wasm, ...options }),
-          );
-          differences("segment", written.segments, files.segments);
-          differences("checkpoint", written.checkpoints, files.checkpoints);
-        },
-      },
-    ];
-  });
+  return [...readCases(), ...writeCases()];
 }

@@ -11,7 +11,7 @@ import { Database } from "../../src/index.js";
 import { moduleOf, SINGLE } from "../support/builds.js";
 import { ByteStorage } from "../support/byte-storage.js";
 import { SCALE, SEED, writeReport } from "../support/durability-report.js";
-import { GOLDEN_LOGS, writeGolden } from "../support/golden-logs.js";
+import { WRITTEN_LOGS, writeGolden } from "../support/golden-logs.js";
 import type { DatabaseFiles } from "../support/plain-log.js";
 import { mutant } from "./mutants.js";
 import { type Fault, Trials } from "./trials.js";
@@ -56,7 +56,7 @@ class Faults {
 beforeAll(async () => {
   trials = await Trials.begin();
   const wasm = await moduleOf(SINGLE);
-  for (const log of GOLDEN_LOGS) {
+  for (const log of WRITTEN_LOGS) {
     const files = await writeGolden(log, (options, source) =>
       source === undefined ? Database.open({ ...options, wasm }) : Database.import(source, { ...options, wasm }),
     );
@@ -110,7 +110,7 @@ function flipped(bytes: Uint8Array, bit: number): Uint8Array {
   return other;
 }
 
-describe.skipIf(ONLY_CASE !== undefined).each(GOLDEN_LOGS)("the golden log $name", ({ name }) => {
+describe.skipIf(ONLY_CASE !== undefined).each(WRITTEN_LOGS)("the golden log $name", ({ name }) => {
   test("undamaged", async () => {
     const faults = new Faults();
     await faults.try(() => `${name}, undamaged`, logs.get(name) as DatabaseFiles);

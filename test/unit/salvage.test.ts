@@ -4,6 +4,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { describe, expect, it } from "vitest";
 import type { Storage } from "../../src/adapters/storage.js";
+import { VERSION_GAP_AFTER_CRASH } from "../../src/host/abi.js";
 import { Database, HoldfastError } from "../../src/index.js";
 import { ByteStorage } from "../support/byte-storage.js";
 import { type DamageLog, type DamageLogOptions, damageLog, type State, stateOf, wasm } from "../support/damage-logs.js";
@@ -75,7 +76,7 @@ describe.each(Object.entries(LOGS))("a log %s", (_name, options) => {
 });
 
 /** A storage of which one byte of one segment cannot be read, as of a disk with a bad sector: what stands before it can. */
-function withBadByte(log: DamageLog, segment: number, bad: number): Storage {
+function withBadByte(log: Pick<DamageLog, "segments" | "epoch">, segment: number, bad: number): Storage {
   const storage = new ByteStorage(log.segments, log.epoch);
   return {
     capabilities: storage.capabilities,
@@ -178,6 +179,100 @@ it("gives what was salvaged on as an export", async () => {
   expect(commitsOf(log, stateOf(copy))).toBeGreaterThan(0);
   await copy.close();
   await db.close();
+});
+
+describe("an import of what was salvaged", () => {
+  /** What is got out of a log of which the last commits are lost: two of one key, and one of nodes of a graph. */
+  async function salvagedExport(): Promise<{ pieces: Uint8Array[]; lostVersion: number; lostId: number }> {
+    const place = new ByteStorage(new Map(), 0);
+    const db = await Database.open({ storage: place, wasm });
+    const { kv, graph } = db.run("alpha");
+    kv.put("key", "kept");
+    graph.addNode("kept");
+    const keptBytes = place.segments.get(1)?.length ?? 0;
+    // More ids than an opening leaves out anyway.
+    const lostId = db.run("alpha").transaction((tx) => {
+      let id = 0;
+      for (let i = 0; i < 600; i++) id = tx.graph.addNode("lost");
+      return id;
+    });
+    const lostVersion = kv.put("key", "lost");
+    expect(graph.nodeCount()).toBe(601);
+    const storage = withBadByte({ segments: place.segments, epoch: 1 }, 1, keptBytes);
+    const salvaged = await Database.open({ storage, wasm, readOnly: true, salvage: true });
+    const pieces: Uint8Array[] = [];
+    for await (const piece of salvaged.export()) pieces.push(piece);
+    expect(salvaged.run("alpha").graph.nodeCount()).toBe(1);
+    expect(salvaged.version).toBeLessThan(lostVersion);
+    await salvaged.close();
+    return { pieces, lostVersion, lostId };
+  }
+
+  it("gives no version and no id that was lost to anything else", async () => {
+    const { pieces, lostVersion, lostId } = await salvagedExport();
+    const copy = await Database.import(pieces, { durability: "in-memory", wasm });
+    const { kv, graph } = copy.run("alpha");
+    expect(kv.getVersioned("key")).toEqual({ value: "kept", version: 1 });
+    expect(kv.put("key", "later")).toBe(2 + VERSION_GAP_AFTER_CRASH + 1);
+    expect(() => kv.put("key", "too late", { ifVersion: lostVersion })).toThrowError(
+      expect.objectContaining({ code: "VERSION_MISMATCH" }),
+    );
+    expect(graph.addNode("later")).toBeGreaterThan(lostId);
+    await copy.close();
+  });
+
+  it.each([
+    ["closed at once", () => {}],
+    ["closed after something was written", (db: Database) => void db.run("alpha").kv.put("other", 1)],
+    ["closed after a checkpoint", (db: Database) => void db.run("beta").kv.put("other", 1)],
+  ])("gives none to anything else after it was %s and opened again", async (how, write) => {
+    const { pieces, lostVersion, lostId } = await salvagedExport();
+    const disk = new SimulatedDisk({ seed: 8 });
+    const copy = await Database.import(pieces, { storage: disk.storage(), wasm });
+    write(copy);
+    if (how.includes("checkpoint")) await copy.checkpoint();
+    await copy.close();
+    const again = await Database.open({ storage: disk.storage(), wasm });
+    expect(again.storageInfo.recovered).toBeUndefined();
+    expect(again.run("alpha").kv.put("key", "later")).toBeGreaterThan(lostVersion);
+    expect(again.run("alpha").graph.addNode("later")).toBeGreaterThan(lostId);
+    await again.close();
+  });
+});
+
+it("gives no id of a graph that a crash has lost, also where the next owner left the graph alone and closed", async () => {
+  const disk = new SimulatedDisk({ seed: 9 });
+  const db = await Database.open({ storage: disk.storage(), wasm });
+  db.run("alpha").graph.addNode("kept");
+  const lost: number[] = [];
+  for (const id of ["alpha", "never there"]) {
+    db.run(id).transaction(
+      ({ graph }) => {
+        for (let i = 0; i < 600; i++) lost.push(graph.addNode("lost"));
+      },
+      { durability: "in-memory" },
+    );
+  }
+  disk.crash({ kind: "kill" });
+  const next = await Database.open({ storage: disk.storage(), wasm });
+  expect(next.run("alpha").graph.nodeCount()).toBe(1);
+  next.run("beta").kv.put("k", 1);
+  await next.checkpoint();
+  await next.close();
+  const again = await Database.open({ storage: disk.storage(), wasm });
+  expect(again.storageInfo.recovered).toBeUndefined();
+  for (const id of ["alpha", "never there"]) {
+    expect(again.run(id).graph.addNode("later"), id).toBeGreaterThan(Math.max(...lost));
+  }
+  // Where nothing can have been lost, none are left out but those of a block.
+  await again.close();
+  const last = await Database.open({ storage: disk.storage(), wasm });
+  const [, newest = 0] = last
+    .run("alpha")
+    .graph.nodes()
+    .map(({ id }) => id);
+  expect(last.run("alpha").graph.addNode("last") - newest).toBeLessThan(2 * 256 * 16);
+  await last.close();
 });
 
 it("only reads", async () => {
