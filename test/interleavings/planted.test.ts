@@ -13,7 +13,8 @@ import { build, buildShared, HELD_UP_PLANTS, LOG_PLANTS, PLANTS, planted, TWO_DE
 import { HELD_UP_SCRIPTS } from "./scripts.js";
 import { tryDeaths } from "./two-deaths.js";
 
-const RUNS = Math.ceil(8000 * SCALE);
+/** More than twice as many as any of them takes. */
+const RUNS = Math.ceil(24_000 * SCALE);
 /** Of the accesses of an action one in so many is died at. */
 const LOG_STRIDE = 5;
 /** More than any of them takes. */

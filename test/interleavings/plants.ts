@@ -123,7 +123,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "the snapshots of a dead worker are held on",
     file: "burial.ts",
-    find: "  snapshotsOfDead(dead);\n  if (",
+    find: "  snapshotsOfDead(index);\n  if (",
     replace: "  if (",
     kills: true,
   },
@@ -231,7 +231,7 @@ export const TWO_DEATHS_PLANTS: readonly Plant[] = [
   {
     name: "the directory of the dead is kept where it cannot be made anew",
     file: "burial.ts",
-    find: "    directoryReturn(lockTokenOf(dead));\n",
+    find: "    directoryReturn(dead);\n",
     replace: "",
     script: "write the log",
   },
