@@ -282,10 +282,6 @@ export class NatsSession implements StorageSession {
     }
     const growing = object;
     let isOpen = true;
-    const end = (): void => {
-      isOpen = false;
-      this.#isCheckpointing = false;
-    };
     return {
       write: async (bytes) => {
         this.#refuseWriting("Cannot write the checkpoint");
@@ -299,18 +295,22 @@ export class NatsSession implements StorageSession {
       commit: async () => {
         try {
           await growing.end();
+          // From here on it may be there, whatever is answered: what takes it away would leave a log that names it.
+          isOpen = false;
           await this.#enqueue("Cannot finish the checkpoint", async () => {
             await this.#write(OPERATIONS.finish, number, byteLength, body);
             Object.assign(this.#fold.checkpoints.get(name) as CheckpointFile, { byteLength, state: "there" });
           });
-          end();
         } catch (error) {
           throw failure("Cannot finish the checkpoint", error);
+        } finally {
+          if (!isOpen) this.#isCheckpointing = false;
         }
       },
       abandon: async () => {
         if (!isOpen) return;
-        end();
+        isOpen = false;
+        this.#isCheckpointing = false;
         await growing.abandon();
         this.#fold.checkpoints.delete(name);
       },
