@@ -323,8 +323,8 @@ export class DurableLog {
   #afterFlush(): void {
     this.#flusher.synced();
     if (!this.#writer.hasBegun || this.#core.logPosition === this.#marked) return;
-    // By its length, and not by where the log ends then: another worker may write behind it meanwhile.
-    const end = this.#core.logPosition + NOTE_BYTES;
+    // The log ends there only if the note stands right behind what is synced: another worker may write before it and behind it.
+    const end = this.#core.logWatermark + NOTE_BYTES;
     try {
       this.#writer.mark(false);
       if (this.#capabilities.syncAppend) this.#writer.drainSync();

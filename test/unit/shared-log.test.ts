@@ -3,11 +3,11 @@
  * them, a worker is ended in the middle, or the whole process is killed.
  */
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import fs, { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { nodeFs } from "../../src/adapters/node-fs.js";
 import { Database, type DatabaseHandle } from "../../src/index.js";
 
@@ -19,6 +19,7 @@ const RUNS = ["a", "b"];
 const folders: string[] = [];
 
 afterEach(() => {
+  vi.restoreAllMocks();
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
 
@@ -118,6 +119,41 @@ describe("workers of one persistent database", () => {
     expectWhole(again);
     await again.close();
   });
+
+  it.each(["flushSync", "flush"] as const)(
+    "%s syncs what another one has written while the one before was under way",
+    async (name) => {
+      // The note stood behind that, and said that all was synced: the next call returned at once.
+      const storage = nodeFs(folder());
+      const durability = { mode: "buffered", flushIntervalMs: 60_000 } as const;
+      const db = await Database.open({ storage, shared: true, durability });
+      const other = await Database.attach(db.share());
+      db.run("a").kv.put("k", 1);
+      const { fdatasync, fdatasyncSync } = fs;
+      let syncs = 0;
+      const count = (): void => {
+        if (syncs++ === 0) other.run("b").kv.put("c", 1);
+      };
+      vi.spyOn(fs, "fdatasyncSync").mockImplementation((fd) => {
+        count();
+        fdatasyncSync(fd);
+      });
+      vi.spyOn(fs, "fdatasync").mockImplementation(((fd: number, callback: fs.NoParamCallback) => {
+        count();
+        fdatasync(fd, callback);
+      }) as typeof fs.fdatasync);
+      await db[name]();
+      const before = syncs;
+      await db[name]();
+      expect(syncs).toBeGreaterThan(before);
+      // Once the note stands behind all that is synced, there is nothing left to do.
+      const after = syncs;
+      await db[name]();
+      expect(syncs).toBe(after);
+      await other.close();
+      await db.close();
+    },
+  );
 
   it.each(JOBS)(
     "closed where it was opened, refuses later writes of workers and keeps the one in the middle: $durability, asynchronously: $asynchronous",
