@@ -378,7 +378,20 @@ export async function salvageLog(
     }
   }
   await reader.reportAll();
+  await raisePastLost(reader, core, files);
   return damage === undefined ? undefined : { commits: reader.commits, damage };
+}
+
+/** Moves versions past those that were given before the last segment: an export goes on above them, whatever of it is lost. */
+async function raisePastLost(reader: LogReader, core: Core, files: LogFiles): Promise<void> {
+  for (const { number } of files.segments) {
+    // One that cannot be read may be of another owner, who has left some out before it gave its own.
+    let given = core.version() + versionsUnseen(2);
+    await damageOf(REFUSED, async () => {
+      given = givenBefore(core, await reader.header(number));
+    });
+    core.versionRaise(given);
+  }
 }
 
 /** The headers up to the first that is damaged or does not follow on, and what is wrong with that one. */
@@ -403,6 +416,8 @@ async function soundHeaders(
 /** How a place says that it cannot be read, and how one says that it is damaged, which both end what is salvaged. */
 const UNREADABLE: readonly ErrorCode[] = ["STORE_FAILED"];
 const DAMAGE: readonly ErrorCode[] = ["CORRUPTION", ...UNREADABLE];
+/** The same of a header that nothing is read behind: it may be of a newer release. */
+const REFUSED: readonly ErrorCode[] = ["UNSUPPORTED", ...DAMAGE];
 
 /** The damage that a look meets: an error with one of these codes. */
 async function damageOf(codes: readonly ErrorCode[], look: () => Promise<void>): Promise<HoldfastError | undefined> {
@@ -442,7 +457,11 @@ async function finish(
   const droppedBytes = bad ? await reader.judgeTail(last, end) : 0;
   if (core.logWatermark > end) throw reader.tailDamage(last, end);
   const clean = !bad && reader.endsClosed;
-  if (options.readOnly) return stateAfter(session, last, end, core.logChain, undefined);
+  if (options.readOnly) {
+    // An export goes on above them, though nothing is found of what the last owner has committed.
+    core.versionRaise(givenBefore(core, last));
+    return stateAfter(session, last, end, core.logChain, undefined);
+  }
   if (clean) {
     // The record that says so may itself not be on the disk: the log goes on where what it vouches for ends.
     const synced = core.logWatermark;
@@ -473,8 +492,12 @@ const EPOCH_MAX = 2 ** 32 - 1;
  * @throws HoldfastError `CORRUPTION` where no database can have come to these: a commit beyond could not be read again.
  */
 function raiseVersions(core: Core, last: Header, owners: number): void {
-  const found = Math.max(core.version(), last.firstVersion - 1);
-  raiseTo(core, found + versionsUnseen(owners), last.epoch, { kind: "segment", number: last.number });
+  raiseTo(core, givenBefore(core, last) + versionsUnseen(owners), last.epoch, { kind: "segment", number: last.number });
+}
+
+/** The highest version that is known to have been given, of what is found and of what a segment says was before it. */
+function givenBefore(core: Core, { firstVersion }: Header): number {
+  return Math.max(core.version(), firstVersion - 1);
 }
 
 function raiseTo(core: Core, version: number, epochFound: number, { kind, number }: FileName): void {

@@ -221,6 +221,54 @@ describe("an import of what was salvaged", () => {
     await copy.close();
   });
 
+  /** Segments of two owners, the first of whom was killed. Nothing of what the second has committed is found in what is read. */
+  async function twoOwners(): Promise<{ place: ByteStorage; lost: number; lostVersion: number; lostId: number }> {
+    const place = new ByteStorage(new Map(), 0);
+    const first = await Database.open({ storage: place, wasm });
+    first.run("alpha").kv.put("key", "kept");
+    first.run("alpha").graph.addNode("kept");
+    const second = await Database.open({ storage: place, wasm });
+    const lost = place.segments.get(2)?.length ?? 0;
+    const { kv, graph } = second.run("alpha");
+    const lostVersion = kv.put("key", "lost");
+    const lostId = graph.addNode("lost");
+    return { place, lost, lostVersion, lostId };
+  }
+
+  it.each([
+    ["behind what the first owner left", (lost: number) => lost, 1],
+    ["in the header of the second owner's segment", () => 8, 2],
+  ])("gives none of the second owner's again where a sector is bad %s", async (_where, badOf, gaps) => {
+    // The second owner's began 2^20 above what was found, and there an import went on.
+    const { place, lost, lostVersion, lostId } = await twoOwners();
+    const storage = withBadByte({ segments: place.segments, epoch: place.epoch }, 2, badOf(lost));
+    const salvaged = await Database.open({ storage, wasm, readOnly: true, salvage: true });
+    expect(salvaged.storageInfo.salvaged?.damage).toMatchObject({ details: { segment: 2 } });
+    expect(salvaged.run("alpha").kv.getVersioned("key")).toEqual({ value: "kept", version: 1 });
+    const copy = await Database.import(salvaged.export(), { durability: "in-memory", wasm });
+    const { kv, graph } = copy.run("alpha");
+    expect(kv.put("key", "later")).toBe(2 + (gaps + 1) * VERSION_GAP_AFTER_CRASH + 1);
+    expect(() => kv.put("key", "too late", { ifVersion: lostVersion })).toThrowError(
+      expect.objectContaining({ code: "VERSION_MISMATCH" }),
+    );
+    expect(graph.addNode("later")).toBeGreaterThan(lostId);
+    await copy.close();
+    await salvaged.close();
+  });
+
+  it("gives none of the second owner's again where what that had written was torn off, and a reader exports", async () => {
+    const { place, lost, lostVersion, lostId } = await twoOwners();
+    const torn = (place.segments.get(2) as Uint8Array).subarray(0, lost);
+    const storage = new ByteStorage(new Map([...place.segments, [2, torn]]), place.epoch);
+    const reader = await Database.open({ storage, wasm, readOnly: true });
+    expect(reader.run("alpha").kv.getVersioned("key")).toEqual({ value: "kept", version: 1 });
+    const copy = await Database.import(reader.export(), { durability: "in-memory", wasm });
+    expect(copy.run("alpha").kv.put("key", "later")).toBeGreaterThan(lostVersion);
+    expect(copy.run("alpha").graph.addNode("later")).toBeGreaterThan(lostId);
+    await copy.close();
+    await reader.close();
+  });
+
   it.each([
     ["closed at once", () => {}],
     ["closed after something was written", (db: Database) => void db.run("alpha").kv.put("other", 1)],
