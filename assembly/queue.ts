@@ -321,9 +321,8 @@ export function queueCut(): void {
   const sb = superblock();
   while (sb.queueTail != sb.queueWritten) {
     const item = itemAt(sb, sb.queueTail - 1);
-    const chunk = changetype<Chunk>(sb.queueChunkLast);
-    const isLast = chunk.items != 0 && item.record + (item.length as usize) == chunk.at;
-    if (item.state != ITEM_UNDONE || !isLast) break;
+    if (item.state != ITEM_UNDONE) break;
+    const chunk = chunkWithLast(sb);
     chunk.at = item.record;
     chunk.items--;
     sb.queueTail--;
@@ -343,9 +342,28 @@ function releaseRecord(sb: Superblock): void {
   else chunk.at = changetype<usize>(chunk) + offsetof<Chunk>();
 }
 
-/** Takes the first chunk, which is empty and not the last, out of the list; one of the usual size is kept to be used again. */
+/** The chunk that the newest record stands in. Those behind it, which are empty, are taken out of the list. */
+function chunkWithLast(sb: Superblock): Chunk {
+  let last = changetype<Chunk>(sb.queueChunkLast);
+  while (last.items == 0) {
+    let before = changetype<Chunk>(sb.queueChunkFirst);
+    while (before.next != changetype<usize>(last)) before = changetype<Chunk>(before.next);
+    before.next = 0;
+    sb.queueChunkLast = changetype<usize>(before);
+    chunkLetGo(sb, last);
+    last = before;
+  }
+  return last;
+}
+
+/** Takes the first chunk, which is empty and not the last, out of the list. */
 function chunkDrop(sb: Superblock, chunk: Chunk): void {
   sb.queueChunkFirst = chunk.next;
+  chunkLetGo(sb, chunk);
+}
+
+/** Frees a chunk that is in no list any more; one of the usual size is kept to be used again. */
+function chunkLetGo(sb: Superblock, chunk: Chunk): void {
   const extent = changetype<usize>(chunk) - EXTENT_HEADER_BYTES;
   if (sb.queueChunkSpare == 0 && extentOrder(extent) == CHUNK_ORDER_MIN) {
     chunk.next = 0;

@@ -960,8 +960,26 @@ describe("flush and close", () => {
     expect((await afterCrash(disk, "power")).run("r").kv.get("k")).toBe(large);
   });
 
-  test("what is refused again and again takes no memory behind what waits for room", async () => {
-    // Each record stayed in the queue until the deferred commit before it was written.
+  test.each([
+    [
+      "one by one",
+      async (db: Database) => {
+        for (const bytes of [100, 30_000, 300_000]) {
+          const value = "x".repeat(bytes);
+          expect(await codeOf(() => db.run("r").kv.put("large", value))).toBe("STORAGE_FULL");
+          expect(await codeOf(putAsync(db.run("r"), "larger", value))).toBe("STORAGE_FULL");
+        }
+      },
+    ],
+    [
+      "many at once",
+      async (db: Database) => {
+        const puts = Array.from({ length: 8 }, (_, i) => putAsync(db.run(`r${i}`), "k", "x".repeat(30_000)));
+        expect(new Set(await Promise.all(puts.map(codeOf)))).toEqual(new Set(["STORAGE_FULL"]));
+      },
+    ],
+  ])("what is refused again and again takes no memory behind what waits for room: %s", async (_how, refuse) => {
+    // Each record stayed in the queue until the deferred commit before it was written; or all but those that stood last in it.
     const disk = new SimulatedDisk();
     const db = await open(disk, { durability: "buffered" });
     const run = db.run("r");
@@ -969,16 +987,9 @@ describe("flush and close", () => {
     await db.flush();
     disk.room = 10;
     run.kv.put("deferred", 1, { durability: "in-memory" });
-    const refuse = async (): Promise<void> => {
-      for (const bytes of [100, 30_000, 300_000]) {
-        const value = "x".repeat(bytes);
-        expect(await codeOf(() => run.kv.put("large", value))).toBe("STORAGE_FULL");
-        expect(await codeOf(putAsync(run, "larger", value))).toBe("STORAGE_FULL");
-      }
-    };
-    for (let i = 0; i < 5; i++) await refuse();
+    for (let i = 0; i < 5; i++) await refuse(db);
     const { memoryBytes } = db.stats();
-    for (let i = 0; i < 50; i++) await refuse();
+    for (let i = 0; i < 50; i++) await refuse(db);
     expect(db.stats().memoryBytes).toBe(memoryBytes);
     expect(db.verify()).toEqual({ valid: true });
     disk.room = Number.POSITIVE_INFINITY;
