@@ -79,9 +79,14 @@ export class Flusher {
   async #sync(): Promise<void> {
     // What fails has been told to the log's listener, and the next write will say so too. Want of room for what is queued
     // is no reason not to sync what is written.
-    await this.#log.drain().catch(() => {});
-    await this.#log.sync().catch(() => {});
+    await this.#log.drain().catch(this.#putOff);
+    await this.#log.sync().catch(this.#putOff);
   }
+
+  /** Where another worker was in the middle of it, something is still pending. */
+  #putOff = (error: unknown): void => {
+    if (HoldfastError.is(error, "BUSY")) this.#pending++;
+  };
 
   #disarm(): void {
     this.#cancel?.();

@@ -745,6 +745,32 @@ describe("the sync in the background", () => {
     expect(syncs).toBeGreaterThan(5);
     expect(syncs).toBeLessThan(10);
   });
+
+  test.each(["drain", "sync"])("is made again where another worker was in the middle of it: %s", async (failing) => {
+    // Where the timer's own met BUSY, nothing was due any more: the commit waited for the next one, however long.
+    const calls: string[] = [];
+    const call = async (name: string): Promise<void> => {
+      const isFirst = !calls.includes(name);
+      calls.push(name);
+      if (isFirst && name === failing) throw new HoldfastError("BUSY", "in the middle");
+    };
+    const log = { drain: () => call("drain"), sync: () => call("sync") } as unknown as Log;
+    const due: (() => void)[] = [];
+    const schedule = (_ms: number, callback: () => void): (() => void) => {
+      due.push(callback);
+      return () => {};
+    };
+    const environment = { monotonicMs: () => 0, schedule } as unknown as Environment;
+    const flusher = new Flusher(log, environment, true, 10, 1_000);
+    flusher.note();
+    for (let made = 1; made <= 2; made++) {
+      due.shift()?.();
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(calls).toEqual(Array(made).fill(["drain", "sync"]).flat());
+    }
+    expect(due).toEqual([]);
+    await flusher.stop();
+  });
 });
 
 describe("arrays of holes", () => {
