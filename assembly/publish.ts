@@ -89,10 +89,11 @@ function publishItem(sb: Superblock, item: Item): void {
   }
   item.published = 1;
   run.unpublished--;
-  sb.queueUnpublished--;
   if (item.state < ITEM_WRITTEN) sb.queueDeferredBytes += item.length;
   if (item.deletesRun) runRetire(run, item.version);
   else runPublish(run, item.version, item.liveChange, item.liveKvChange);
+  // Behind that: where nothing is unpublished hosts take it, without the lock, that readers see all.
+  sb.queueUnpublished--;
   if (SHARED) sb.publishing = 0;
 }
 

@@ -438,17 +438,21 @@ function acceptMend(sb: Superblock): void {
   }
 }
 
+/** Counts anew what waits. Each sum is stored once: hosts read them without the lock, and must not find nothing where something waits. */
 function sumsMend(sb: Superblock): void {
-  sb.queueUnpublished = 0;
-  sb.queueDeferredBytes = 0;
-  sb.queueUnwrittenBytes = 0;
+  let unpublished: u32 = 0;
+  let deferred: u32 = 0;
+  let unwritten: u32 = 0;
   for (let sequence = sb.queueReleased; sequence != sb.queueTail; sequence++) {
     const item = itemAt(sb, sequence);
     if (item.state == ITEM_UNDONE) continue;
-    if (item.state < ITEM_WRITTEN) sb.queueUnwrittenBytes += item.length;
-    if (!item.published) sb.queueUnpublished++;
-    else if (item.state < ITEM_WRITTEN && item.kind == (RECORD_COMMIT as u8)) sb.queueDeferredBytes += item.length;
+    if (item.state < ITEM_WRITTEN) unwritten += item.length;
+    if (!item.published) unpublished++;
+    else if (item.state < ITEM_WRITTEN && item.kind == (RECORD_COMMIT as u8)) deferred += item.length;
   }
+  sb.queueUnpublished = unpublished;
+  sb.queueDeferredBytes = deferred;
+  sb.queueUnwrittenBytes = unwritten;
 }
 
 /** The extent says how large the ring is, also where that was not noted any more. */

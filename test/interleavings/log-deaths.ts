@@ -15,8 +15,9 @@ import { logFailed } from "../../src/host/core-shared-log.js";
 import { buryWorker } from "../../src/host/core-workers.js";
 import { Victim } from "../support/victim.js";
 
-const CAPABILITIES = 7;
-const [DEFERRED, BUFFERED, STRICT] = [0, 1, 2];
+export const CAPABILITIES = 7;
+const [DEFERRED, BUFFERED] = [0, 1];
+export const STRICT = 2;
 const PAGES_MAX = 1024;
 const FILE_BYTES = 4 * 1024 * 1024;
 const CHAIN = 77;
@@ -127,7 +128,7 @@ function queueMany(core: Core, count: number, mode: number): void {
 }
 
 export const ACTIONS: readonly Action[] = [
-  { name: "a strict put", act: ({ core }, _, [a]) => put(core, a as RunHandle, "k1", "by the dead", STRICT as number) },
+  { name: "a strict put", act: ({ core }, _, [a]) => put(core, a as RunHandle, "k1", "by the dead", STRICT) },
   {
     name: "a deferred put of a new key",
     act: ({ core }, _, [a]) => put(core, a as RunHandle, "new", "by the dead", DEFERRED as number),
@@ -150,7 +151,7 @@ export const ACTIONS: readonly Action[] = [
   {
     name: "a strict deletion of a run, and its publication",
     act: ({ core }, log, [a]) => {
-      core.deleteRun(a as RunHandle, STRICT as number);
+      core.deleteRun(a as RunHandle, STRICT);
       log.drain(core);
     },
   },
@@ -161,7 +162,7 @@ export const ACTIONS: readonly Action[] = [
   {
     name: "writing what others have queued",
     before: (core) => {
-      queueMany(core, 5, STRICT as number);
+      queueMany(core, 5, STRICT);
       queueMany(core, 3, DEFERRED as number);
       queueMany(core, 2, BUFFERED as number);
     },
@@ -172,9 +173,9 @@ export const ACTIONS: readonly Action[] = [
     before: (core, log) => {
       put(core, runOf(core, "b"), "large", "x".repeat(50_000), BUFFERED as number);
       put(core, runOf(core, "b"), "large", "y".repeat(60_000), BUFFERED as number);
-      put(core, runOf(core, "c"), "large", "z".repeat(70_000), STRICT as number);
+      put(core, runOf(core, "c"), "large", "z".repeat(70_000), STRICT);
       log.drain(core, false);
-      queueMany(core, 3, STRICT as number);
+      queueMany(core, 3, STRICT);
     },
     act: ({ core }, log) => {
       log.drain(core);
@@ -185,7 +186,7 @@ export const ACTIONS: readonly Action[] = [
   {
     name: "publishing the deletion of a run",
     before: (core, log) => {
-      core.deleteRun(runOf(core, "b"), STRICT as number);
+      core.deleteRun(runOf(core, "b"), STRICT);
       log.drain(core, false);
     },
     act: ({ core }) => core.synced(core.logPosition),
@@ -203,7 +204,7 @@ export function die(cores: Cores, action: Action, step: number): number | undefi
   const log = new Log();
   for (let i = 0; i < 6; i++)
     for (const id of ["a", "b", "c"]) put(core, runOf(core, id), `k${i}`, `${id}${i}`, BUFFERED as number);
-  remove(core, runOf(core, "a"), "k3", STRICT as number);
+  remove(core, runOf(core, "a"), "k3", STRICT);
   log.drain(core);
   const victim = new Victim(cores.dying, memory);
   const runs = ["a", "b", "c"].map((id) => runOf(victim.core, id));
@@ -220,10 +221,9 @@ export function die(cores: Cores, action: Action, step: number): number | undefi
   expect(core.logPosition).toBeGreaterThanOrEqual(written);
   // The others go on; what was on its way when it died comes first.
   log.drain(core);
-  expect(put(core, runOf(core, "other"), "after", 1, STRICT as number)).toBeGreaterThan(0);
+  expect(put(core, runOf(core, "other"), "after", 1, STRICT)).toBeGreaterThan(0);
   for (const id of ["b", "c"]) {
-    if (stateOf(core, id) !== undefined)
-      expect(put(core, runOf(core, id), "after", 2, STRICT as number)).toBeGreaterThan(0);
+    if (stateOf(core, id) !== undefined) expect(put(core, runOf(core, id), "after", 2, STRICT)).toBeGreaterThan(0);
   }
   log.drain(core);
   expect(core.unpublished, "unpublished").toBe(0);
@@ -248,7 +248,7 @@ export function die(cores: Cores, action: Action, step: number): number | undefi
 /** Deletes a run that is lost: it is gone, in the log too. */
 function banish(cores: Cores, core: Core, log: Log, id: string): void {
   core.renew();
-  expect(core.banishRun(encodeName(id, 256, "The run id", core), STRICT as number)).toBeGreaterThanOrEqual(0);
+  expect(core.banishRun(encodeName(id, 256, "The run id", core), STRICT)).toBeGreaterThanOrEqual(0);
   log.drain(core);
   expect(stateOf(core, id)).toBe(undefined);
   expect(stateOf(readBack(cores, log, core.logPosition), id)).toBe(undefined);
