@@ -40,6 +40,7 @@ import {
   headersMend,
   RUN_POISONED,
   Run,
+  runReturn,
   runSeize,
   runsForgetUnused,
   runUnlock,
@@ -162,8 +163,10 @@ function buryOne(index: u32, dead: u32): bool {
   for (let at = superblock().firstRun; at; at = changetype<Run>(at).nextRun) {
     const run = changetype<Run>(at);
     if (!runSeize(run, dead)) continue;
-    // A header of no run, or of a deleted one, is whole again already: those are changed under the directory's lock.
-    if ((run.sequence & 1) == 1 && run.entry != 0 && run.deleted == 0) poison(run);
+    if ((run.sequence & 1) == 1 && !poison(run)) {
+      runReturn(run, dead);
+      return false;
+    }
     runUnlock(run);
   }
   const worker = workerAt(index);
@@ -183,10 +186,20 @@ function turnRelease(field: usize, dead: u32): void {
   if (lockSeize(word, dead)) lockRelease(word);
 }
 
-/** Nobody reads or writes the incarnation any more: handles and snapshots of it are stale. */
-function poison(run: Run): void {
-  run.flags |= RUN_POISONED;
-  store32(changetype<usize>(run) + offsetof<Run>("generation"), run.generation + 2);
+/**
+ * Nobody reads or writes the incarnation any more: handles and snapshots of it are stale. Done again it changes nothing, for who
+ * waits for what is installed knows it by the generation before (runVisible in index.ts). False if the log's lock could not be had,
+ * under which deletions are published: one that is deleted is whole already, and so is a header of no run.
+ */
+function poison(run: Run): bool {
+  if (!logLock()) return false;
+  if (run.entry != 0 && run.deleted == 0) {
+    if (run.lostAs == 0) run.lostAs = run.generation + 2;
+    run.flags |= RUN_POISONED;
+    store32(changetype<usize>(run) + offsetof<Run>("generation"), run.lostAs);
+  }
+  logUnlock();
+  return true;
 }
 
 /**

@@ -75,6 +75,8 @@ export class Run {
   /** Marks a run that a pass over the queue has met an unpublished commit of. */
   publishPass: u32;
   flags: u32;
+  /** Between workers: the generation that it has since a worker has died in it, 0 before. */
+  lostAs: u32;
   /** The version of its first commit, 0 while it has none. */
   born: u64;
   /** The version of the commit that deleted it, once that is published; 0 while it lives. */
@@ -183,6 +185,11 @@ export function runUnlock(run: Run): void {
 /** Takes the lock of a run over from a dead worker; false if that does not hold it. */
 export function runSeize(run: Run, dead: u32): bool {
   return lockSeize(lockOf(run), dead);
+}
+
+/** Gives it back to a dead worker, for whoever clears up behind that one next. */
+export function runReturn(run: Run, dead: u32): void {
+  lockReturn(lockOf(run), dead);
 }
 
 /** A table of a run; null if nothing was ever put into it. */
@@ -352,6 +359,7 @@ function runBlank(run: Run): void {
   run.commits = 0;
   // Transactions that are still counted are of a run that was taken away from them; they take themselves off.
   run.flags = 0;
+  if (SHARED) run.lostAs = 0;
   run.born = 0;
   run.deleted = 0;
   store64(changetype<usize>(run) + NEXT_ID_OFFSET, 0);

@@ -116,8 +116,8 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "the run of a dead worker is not poisoned",
     file: "burial.ts",
-    find: "poison(run);\n    runUnlock(run);\n",
-    replace: "{}\n    runUnlock(run);\n",
+    find: "    if ((run.sequence & 1) == 1 && !poison(run)) {\n",
+    replace: "    if (false) {\n",
     kills: true,
   },
   {

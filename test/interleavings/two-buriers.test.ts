@@ -5,11 +5,12 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, expect, it } from "vitest";
 import { WORKER_ATTACHED, WORKER_DEAD, WORKER_FREE } from "../../src/host/abi.js";
-import type { Core, WorkerSlot } from "../../src/host/core.js";
+import { encodeName } from "../../src/host/codec.js";
+import type { Core, RunHandle, WorkerSlot } from "../../src/host/core.js";
 import { buryWorker } from "../../src/host/core-workers.js";
 import { HoldfastError } from "../../src/index.js";
 import { everyAccessModule, Victim } from "../support/victim.js";
-import type { Cores } from "./log-deaths.js";
+import { CAPABILITIES, type Cores, Log, makeCore, newMemory, STRICT } from "./log-deaths.js";
 import { expectNothingLeft, Scene } from "./two-deaths.js";
 
 /** Parts of a lock word, as assembly/workers.ts has them. */
@@ -159,4 +160,127 @@ it.each(TAKEN)("$what of who has come into the place of the dead is not taken fr
     came++;
   }
   expect(came).toBeGreaterThan(50);
+});
+
+/** Writes and syncs what is queued, unless somebody is in the middle of the log. */
+function drainIfFree(scene: Scene): void {
+  try {
+    scene.log?.drain(scene.core);
+  } catch (error) {
+    if (!HoldfastError.is(error, "BUSY")) throw error;
+  }
+}
+
+it("a run whose deletion is published while somebody clears up in it is deleted, and its header good for another", () => {
+  let published = 0;
+  for (let at = 0, more = true; more; at++) {
+    const scene = new Scene(cores, true);
+    scene.log?.drain(scene.core);
+    const [one] = scene.victims;
+    const burier = new Victim(cores.dying, scene.memory, false);
+    const run = one.runOf("c");
+    // Its deletion is placed and whole, and it has yet to give the run back.
+    let wasInLog = false;
+    const isPlaced = (): boolean => {
+      const isInLog = scene.held().includes(`the log by ${one.core.worker}`);
+      wasInLog ||= isInLog;
+      return wasInLog && !isInLog;
+    };
+    until(one, () => one.core.deleteRun(run, STRICT), isPlaced);
+    more = false;
+    let left = at;
+    burier.onStep = () => {
+      if (!scene.held().includes(`a run by ${burier.core.worker}`) || left-- !== 0) return;
+      more = true;
+      drainIfFree(scene);
+      if (scene.core.unpublished === 0) published++;
+    };
+    const found = seenOf(scene, one);
+    burier.run(() => bury(burier.core, found));
+    burier.onStep = undefined;
+    burier.core.leave();
+    for (const victim of scene.victims) expect(scene.bury(victim)).toBe(true);
+    expectNothingLeft(scene);
+    expect(scene.core.call("runGeneration", run.pointer) % 2, `its generation, at access ${at}`).toBe(0);
+  }
+  expect(published).toBeGreaterThan(2);
+});
+
+/** A run that a worker has died in while a strict commit of another one waits for the log. */
+class Waiting {
+  readonly memory = newMemory();
+  readonly core: Core;
+  readonly log = new Log();
+  readonly run: RunHandle;
+  readonly version: number;
+  readonly dead: Victim;
+
+  constructor() {
+    this.core = makeCore(cores, this.memory, CAPABILITIES).core;
+    const before = new Victim(cores.dying, this.memory);
+    expect(before.put(before.runOf("x"), "k", "before", STRICT)).toBeGreaterThan(0);
+    this.log.drain(this.core);
+    this.run = before.runOf("x");
+    this.version = before.put(this.run, "k", "it waits", STRICT);
+    this.dead = new Victim(cores.dying, this.memory);
+    const sequence = new Uint32Array(this.memory.buffer, this.run.pointer, 1);
+    const isOdd = () => (sequence[0] as number) % 2 === 1;
+    until(this.dead, () => this.dead.put(this.dead.runOf("x"), "k", "by the dead", STRICT), isOdd);
+  }
+
+  bury(victim: Victim): void {
+    const { worker } = victim.core;
+    expect(buryWorker(this.core, worker, this.core.workerIn(worker))).toBe(true);
+  }
+
+  expectPublishedOnceSynced(when: string): void {
+    expect(this.core.isPublished(this.run, this.version), `published, ${when}`).toBe(false);
+    this.log.drain(this.core);
+    expect(this.core.isPublished(this.run, this.version), `published when it is synced, ${when}`).toBe(true);
+    expect(this.core.verify()).toBe(0);
+  }
+}
+
+it("a commit that waits in a run which two have died in is published when it is synced, and not before", () => {
+  let deaths = 0;
+  for (let at = 0; ; at += 7) {
+    const scene = new Waiting();
+    scene.bury(scene.dead);
+    const two = new Victim(cores.dying, scene.memory);
+    const banish = (): number => two.core.banishRun(encodeName("x", 256, "The run id", two.core), STRICT);
+    if (!two.run(banish, at)) break;
+    deaths++;
+    scene.bury(two);
+    scene.expectPublishedOnceSynced(`where the second died at ${at}`);
+  }
+  expect(deaths).toBeGreaterThan(10);
+});
+
+it("the same where who clears up dies of it", () => {
+  let deaths = 0;
+  for (let at = 0, more = true; more; at++) {
+    const scene = new Waiting();
+    const burier = new Victim(cores.dying, scene.memory);
+    const seen = scene.core.workerIn(scene.dead.core.worker);
+    const lock = scene.core.call("lockAddress", 5) >>> 0;
+    const words = new Uint32Array(scene.memory.buffer);
+    let left = at;
+    more = false;
+    burier.onStep = () => {
+      if (((words[lock / 4] as number) & 0xff) !== burier.core.worker + 1 || left-- !== 0) return;
+      more = true;
+      throw STOP;
+    };
+    try {
+      buryWorker(burier.core, scene.dead.core.worker, seen);
+    } catch (error) {
+      if (!more) throw error;
+    }
+    burier.onStep = undefined;
+    if (!more) break;
+    deaths++;
+    scene.bury(burier);
+    scene.expectPublishedOnceSynced(`where who clears up died at ${at}`);
+  }
+  expect(deaths).toBeGreaterThan(5);
 });
