@@ -31,6 +31,7 @@ import {
   STATUS_INVALID_ARGUMENT,
   STATUS_LIMIT,
   STATUS_MISSING,
+  STATUS_NOTHING,
   STATUS_OK,
   STATUS_POISONED,
   STATUS_RUN_STALE,
@@ -46,7 +47,7 @@ import { Entry } from "./entry";
 import { hashKey } from "./hash";
 import { publishedHorizon } from "./horizon";
 import { collect } from "./listing";
-import { refusal } from "./lock";
+import { refusal, refused } from "./lock";
 import { READS_MAX, readAbandon, readBegin, readHolds } from "./optimistic";
 import { deadBytes, PRUNE_CHAINS_PER_RELEASE, pruneBelow, raisedFloor, runTrim } from "./prune";
 import { publishReady, undoUnwritten } from "./publish";
@@ -91,10 +92,10 @@ import {
   scratchKey,
   scratchMake,
   scratchRange,
-  scratchReserve,
   scratchResult,
   scratchValue,
   scratchValueBytes,
+  scratchReserve as valueReserve,
 } from "./scratch";
 import { snapshotsHeld as held, NO_SLOT, oldestHeld, snapshotRelease, snapshotVersion } from "./snapshots";
 import { commitDeletion, commitOne, commitTransaction, wouldCommit } from "./store";
@@ -122,7 +123,7 @@ import { openOfAll, worker, workerEnter, workerIndex, workerSeen } from "./worke
 
 const SHARED: bool = ASC_FEATURE_THREADS;
 
-export { scratchBounds, scratchKey, scratchReserve, scratchResult, scratchValue, scratchValueBytes };
+export { scratchBounds, scratchKey, scratchResult, scratchValue, scratchValueBytes };
 
 // The memory and the instance.
 
@@ -151,18 +152,23 @@ export function format(memoryLimit: u32, seedLow: u32, seedHigh: u32, capabiliti
 
 /**
  * Takes a worker's slot for this instance, the one at an index if its word is still `word`, or with WORKER_NONE any, and makes
- * its scratch; a status. `canWait`:
+ * its scratch; a status, STATUS_NOTHING where the slot cannot be had. `canWait`:
  * whether the instance may be put to sleep. The slot's index is in the result area then.
  */
 export function attach(wanted: u32, word: u32, canWait: u32): u32 {
   const sb = superblock();
   if (sb.magic != SUPERBLOCK_MAGIC) return STATUS_INVALID_ARGUMENT;
   if (sb.closed != 0) return STATUS_CLOSED;
-  if (!workerEnter(wanted, word, canWait != 0)) return STATUS_BUSY_LOCK;
+  if (!workerEnter(wanted, word, canWait != 0)) return STATUS_NOTHING;
   workerSeen();
-  const status = scratchMake();
+  const status = refusal(scratchMake());
   if (SHARED && status == STATUS_OK) store<u32>(scratchResult(), workerIndex());
   return status;
+}
+
+/** Makes room for a value of `bytes` in the value scratch; a status. What stood in it is gone. */
+export function scratchReserve(bytes: u32): u32 {
+  return refusal(valueReserve(bytes));
 }
 
 /**
@@ -242,7 +248,7 @@ export function runDelete(run: usize, generation: u32, mode: u32): f64 {
   if (!directoryLock()) return -(STATUS_BUSY_LOCK as f64);
   const result = commitDeletion(changetype<Run>(run), generation, mode);
   directoryUnlock();
-  return result as f64;
+  return refused(result);
 }
 
 /** Takes a run that nobody has written to out of the directory; one that has commits or transactions stays. */
@@ -351,12 +357,6 @@ export function put(
   return refused(result);
 }
 
-/** A version, or a status negated. */
-function refused(result: i64): f64 {
-  if (!SHARED) return result as f64;
-  return result == -(STATUS_STORE_FULL as i64) ? -(refusal(STATUS_STORE_FULL) as f64) : (result as f64);
-}
-
 /** Commits a deletion of the key in scratch. */
 export function remove(run: usize, generation: u32, tag: u32, keyBytes: u32, mode: u32, expected: f64): f64 {
   const result = commitOne(
@@ -452,7 +452,7 @@ export function transactionScan(
   if (transactionIsDoomed(transaction)) return STATUS_UNDONE;
   const range = boundsRange(prefixBytes, startBytes, endBytes);
   const status = noteScan(transaction, tag, range.prefix, prefixBytes, startBytes, endBytes, isLimited(limit));
-  if (status != STATUS_OK) return status;
+  if (status != STATUS_OK) return refusal(status);
   const run = changetype<Run>(transaction.run);
   const collected = collect(run, tag, transaction.start, range, transaction, limit, reverse != 0);
   const lost = transactionLost(transaction);
@@ -485,7 +485,7 @@ export function scanSort(): u32 {
 export function transactionNoteScanned(handle: usize, generation: u32, tag: u32, count: u32): u32 {
   const transaction = changetype<Transaction>(handle);
   if (!transactionIs(transaction, generation)) return STATUS_TRANSACTION_CLOSED;
-  return scanNoteReads(transaction, tag, count);
+  return refusal(scanNoteReads(transaction, tag, count));
 }
 
 /** Where the collected keys stand: (key, key bytes, version record), 12 bytes each. */
@@ -785,7 +785,7 @@ export function runVersionAt(run: usize, version: f64): f64 {
 /** Begins the records of what `version` sees, behind a header with this checksum; what is under way, or a status. */
 export function checkpointBegin(version: f64, headerCrc: u32, epoch: u32): usize {
   const walk = walkMake(version as u64, headerCrc, epoch);
-  return walk === null ? (STATUS_STORE_FULL as usize) : changetype<usize>(walk);
+  return walk === null ? (refusal(STATUS_STORE_FULL) as usize) : changetype<usize>(walk);
 }
 
 /** Goes on with a run, which is at `version` in the checkpoint. */

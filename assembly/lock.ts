@@ -64,6 +64,12 @@ export function refusal(status: u32): u32 {
   return lockRanOut() && status == STATUS_STORE_FULL ? STATUS_BUSY_LOCK : status;
 }
 
+/** The same of a version, or a status negated. */
+export function refused(result: i64): f64 {
+  if (!SHARED) return result as f64;
+  return result == -(STATUS_STORE_FULL as i64) ? -(refusal(STATUS_STORE_FULL) as f64) : (result as f64);
+}
+
 /** Forgets that: what lacks now is memory. */
 export function lockForget(): void {
   if (SHARED) ranOut = false;

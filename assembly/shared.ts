@@ -6,7 +6,7 @@ import { bury } from "./burial";
 import { CLOSED_TO_WRITES, LOG_PLACE_PLAN_OFFSET, STATUS_BUSY_LOCK, STATUS_NOTHING, WORKER_NONE } from "./constants";
 import { banish, finish, readOnlyRun, refill, renew } from "./healing";
 import { logBegin } from "./index";
-import { lockAcquire, lockRelease } from "./lock";
+import { lockAcquire, lockRelease, refusal, refused } from "./lock";
 import { logLock, logUnlock } from "./queue";
 import { directoryLock, directoryUnlock, lockOf, Run, runFind } from "./run";
 import { scratchKey } from "./scratch";
@@ -53,7 +53,7 @@ export function runBanish(nameBytes: u32, mode: u32): f64 {
   const run = runFind(scratchKey(), nameBytes);
   const result = run === null ? -(STATUS_NOTHING as i64) : banish(run, mode, scratchResult());
   directoryUnlock();
-  return result as f64;
+  return refused(result);
 }
 
 /** From now on a log is read back for the run alone whose id is in the key scratch; a status. */
@@ -71,12 +71,12 @@ export function healBegin(nameBytes: u32, version: f64): u32 {
   const run = runFind(scratchKey(), nameBytes);
   const status = run === null ? STATUS_NOTHING : renew(run, version as u64, scratchResult());
   directoryUnlock();
-  return status;
+  return refusal(status);
 }
 
 /** Fills it with the records of a checkpoint at an address; a status, STATUS_RUN_STALE where somebody has deleted it. */
 export function healRecords(run: usize, generation: u32, pointer: u32, length: u32): u32 {
-  return refill(changetype<Run>(run), generation, pointer as usize, length);
+  return refusal(refill(changetype<Run>(run), generation, pointer as usize, length));
 }
 
 /** Gives it to everybody, or with `whole` false empties it again; a status. */

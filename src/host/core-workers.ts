@@ -2,14 +2,23 @@
  * What the workers that share a memory ask of the core about one another: who is in which slot, who is dead, who may go on.
  */
 import { HoldfastError } from "../errors.js";
-import { STATUS_BUSY_LOCK, STATUS_OK, STATUS_STORE_FULL, WORKER_FREE, WORKER_NONE, WORKERS_MAX } from "./abi.js";
+import {
+  STATUS_BUSY_LOCK,
+  STATUS_NOTHING,
+  STATUS_OK,
+  STATUS_STORE_FULL,
+  WORKER_FREE,
+  WORKER_NONE,
+  WORKERS_MAX,
+} from "./abi.js";
 import { assertInterface, Core, enter, slotOf, statusError, type WorkerPlace, type WorkerSlot } from "./core.js";
 import type { CoreExports } from "./core-instance.js";
 import { giveTurn, noteStorageLeft, TURN_SYNC, TURN_WRITE, takeTurn } from "./core-shared-log.js";
 
 /**
  * Attaches to a memory that somebody has formatted: in a slot that is still as it was seen, or in any.
- * @throws HoldfastError `BUSY` if there is none, or the one that was seen is somebody's by now; `CLOSED`, `STORE_FULL`.
+ * @throws HoldfastError `BUSY` if there is none, or the one that was seen is somebody's by now ({@link isNoPlace}), and where
+ *   a lock could not be had; `CLOSED`, `STORE_FULL`.
  */
 export function attachCore(
   exports: CoreExports,
@@ -19,8 +28,8 @@ export function attachCore(
 ): Core {
   assertInterface(exports);
   const status = enter(exports, place, canWait);
-  if (status === STATUS_BUSY_LOCK) throw noPlace();
-  if (status === STATUS_STORE_FULL) (exports["attachFailed"] as () => void)();
+  if (status === STATUS_NOTHING) throw noPlace();
+  if (status === STATUS_STORE_FULL || status === STATUS_BUSY_LOCK) (exports["attachFailed"] as () => void)();
   if (status !== STATUS_OK) throw statusError(status, "Attaching");
   return new Core(exports, memory, true);
 }
@@ -48,6 +57,11 @@ export function noPlace(): HoldfastError {
     `No place is left for this worker: ${WORKERS_MAX} can be attached at a time, and a handle that was made for one worker is good once.`,
     { details: { limit: WORKERS_MAX } },
   );
+}
+
+/** Whether an error is that: of what else is `BUSY` a lock could not be had. */
+export function isNoPlace(error: unknown): boolean {
+  return HoldfastError.is(error, "BUSY") && error.details["limit"] === WORKERS_MAX;
 }
 
 /** Keeps a slot for a worker to come. @throws HoldfastError `BUSY` if there is none. */

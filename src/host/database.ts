@@ -325,7 +325,7 @@ export class Database implements AsyncDisposable {
    * Attaches to the database of another worker: the same memory, with the whole interface. Closing it leaves the others as
    * they are; once the database is closed where it was opened, every write throws `CLOSED`.
    * @throws HoldfastError `INVALID_ARGUMENT` for what is no handle or one of another release, `CLOSED`, `BUSY` if there is no
-   *   place left, `SHARED_MEMORY_UNAVAILABLE`, `STORE_FULL`, `STORE_FAILED`, `TIMEOUT` when aborted.
+   *   place left, or another worker is held in the middle of something, `SHARED_MEMORY_UNAVAILABLE`, `STORE_FULL`, `STORE_FAILED`, `TIMEOUT` when aborted.
    */
   static async attach(handle: DatabaseHandle, options?: AttachOptions): Promise<Database> {
     const { attachDatabase } = await loaded(import("./attaching.js"));

@@ -2,10 +2,9 @@
  * Taking a place among those who share a memory. It is taken only once the lock is held that says that its worker lives, where
  * there are such locks (evidence.ts).
  */
-import { HoldfastError } from "../errors.js";
 import type { Core, WorkerPlace } from "./core.js";
 import type { CoreExports } from "./core-instance.js";
-import { attachCore, firstFreePlace, noPlace, workerPlace } from "./core-workers.js";
+import { attachCore, firstFreePlace, isNoPlace, noPlace, workerPlace } from "./core-workers.js";
 import { canSeeEnds, holdPlace } from "./evidence.js";
 import type { PromisedPlace } from "./handle.js";
 
@@ -40,7 +39,7 @@ export async function enter(exports: CoreExports, entrance: Entrance, canWait: b
       if (letGo !== undefined) return { core: take(place), letGo };
     } catch (error) {
       letGo?.();
-      if (promised !== undefined || !HoldfastError.is(error, "BUSY")) throw error;
+      if (promised !== undefined || !isNoPlace(error)) throw error;
     }
     if (promised !== undefined || attempt === PLACES_TRIED_MAX) throw noPlace();
   }

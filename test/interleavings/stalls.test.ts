@@ -12,7 +12,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { encodeKey, encodeName, encodeValue, type Value } from "../../src/host/codec.js";
 import { Core, type RunHandle } from "../../src/host/core.js";
 import type { CoreExports } from "../../src/host/core-loader.js";
+import { scanSort, transactionScan } from "../../src/host/core-scan.js";
 import { logFailed } from "../../src/host/core-shared-log.js";
+import { attachCore } from "../../src/host/core-workers.js";
 import { HoldfastError } from "../../src/index.js";
 import { SCALE } from "../support/durability-report.js";
 import { everyAccessModule } from "../support/victim.js";
@@ -26,6 +28,7 @@ const STATUS_BUSY_LOCK = 5;
 const ANSWER_MS_MAX = 10_000;
 const OVERWRITES = 1_000;
 const GROWTH_BYTES_MAX = 8_192;
+const LARGE = "z".repeat(200_000);
 const ACTIONS = ["put", "put a new key into a new run", "delete a run"];
 
 let whole: WebAssembly.Module;
@@ -67,7 +70,21 @@ function get(core: Core, id: string, key: string): Value | undefined {
   return record < 64 ? undefined : core.value(record);
 }
 
+/** How many keys a run has, as a transaction finds them that begins and ends with that; or a status negated. */
+function countInTransaction(core: Core, id: string): number {
+  const run = runOf(core, id);
+  const pointer = core.begin(run.pointer, run.generation, 0);
+  core.resultVersion();
+  const generation = core.begunGeneration();
+  const all = { prefixBytes: 0, startBytes: 0, endBytes: 0, reverse: false, limit: 1000 };
+  const status = transactionScan(core, pointer, generation, 0, all, true);
+  const count = status === 0 ? scanSort(core) : -status;
+  core.end(pointer, generation);
+  return count;
+}
+
 interface Held {
+  readonly memory: WebAssembly.Memory;
   readonly core: Core;
   readonly exports: CoreExports;
   /** What it was told, once it has been let go. */
@@ -101,7 +118,7 @@ async function hold(action: string, at: number, canWait: boolean, capabilities =
     Atomics.notify(words, 1);
     return told;
   };
-  return { core, exports, letGo };
+  return { memory, core, exports, letGo };
 }
 
 /** Whether something was done; otherwise it was told BUSY. */
@@ -125,7 +142,7 @@ interface Counts {
 }
 
 /** What others do meanwhile. */
-function goOn(core: Core, round: number, counts: Counts, untilMs = Number.POSITIVE_INFINITY): void {
+function goOn({ memory, core }: Held, round: number, counts: Counts, untilMs = Number.POSITIVE_INFINITY): void {
   const acts = [
     () => put(core, "a", `others-${round}`, round),
     () => put(core, "b", `others-${round}`, round),
@@ -145,6 +162,18 @@ function goOn(core: Core, round: number, counts: Counts, untilMs = Number.POSITI
     },
     () => {
       while (core.drain(4096) !== undefined) core.drained();
+      return undefined;
+    },
+    // Each is the first of its kind, and needs memory.
+    () => {
+      core.renew();
+      encodeValue(LARGE, core);
+      return put(core, "b", "large", LARGE);
+    },
+    () => countInTransaction(core, "b"),
+    () => {
+      const exports = new WebAssembly.Instance(whole, { env: { memory } }).exports as CoreExports;
+      attachCore(exports, memory, undefined, false).leave();
       return undefined;
     },
   ];
@@ -177,7 +206,7 @@ describe("a worker that is held still and let go harms nothing", () => {
       const held = await hold(action, at, false);
       if (held === undefined) break;
       holds++;
-      goOn(held.core, 0, counts);
+      goOn(held, 0, counts);
       const { version, wasHeld } = await held.letGo();
       expect(wasHeld).toBe(true);
       // It had its way, or it met what others had begun to delete.
@@ -236,7 +265,7 @@ describe("a worker that is held still and let go harms nothing", () => {
         await held.letGo();
         continue;
       }
-      while (performance.now() - beganMs < HELD_MS) goOn(held.core, 1, counts, beganMs + HELD_MS);
+      while (performance.now() - beganMs < HELD_MS) goOn(held, 1, counts, beganMs + HELD_MS);
       const { version } = await held.letGo();
       expect(version).toBeGreaterThan(0);
       expectSound(held);
