@@ -120,8 +120,9 @@ export function snapshotAcquire(version: u64, reserved: bool): u32 {
 
 /** The slot to look at next: between workers first all of this one's own, then everybody's. */
 function slotInTurn(start: u32, step: u32): u32 {
-  if (SHARED && step < SLOTS_OWN) return (start & ~(SLOTS_OWN - 1)) + ((start + step) & (SLOTS_OWN - 1));
-  return (start + step) & (SNAPSHOT_SLOTS - 1);
+  if (!SHARED) return (start + step) & (SNAPSHOT_SLOTS - 1);
+  const own = start & ~(SLOTS_OWN - 1);
+  return step < SLOTS_OWN ? own + ((start + step) & (SLOTS_OWN - 1)) : (own + step) & (SNAPSHOT_SLOTS - 1);
 }
 
 function slotDrop(slot: u32): void {

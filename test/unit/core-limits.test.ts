@@ -33,6 +33,26 @@ describe.each(BUILDS)("the $name build", (build) => {
     expect(db.verify()).toEqual({ valid: true });
   });
 
+  it("finds every place that a snapshot has given back, whatever its version", async () => {
+    await using db = await open(build);
+    const run = db.run("r");
+    const hold = (i: number) => {
+      run.kv.put("k", i);
+      return run.snapshot();
+    };
+    const held = Array.from({ length: 1024 }, (_, i) => hold(i));
+    for (let i = 0; i < 64; i++) {
+      held[i]?.dispose();
+      held[i] = hold(1024 + i);
+      expect(held[i]?.kv.get("k")).toBe(1024 + i);
+      run.kv.put("k", "between");
+      expect(codeOf(() => run.snapshot())).toBe("BUSY");
+    }
+    for (const snapshot of held) snapshot.dispose();
+    expect(db.stats().snapshotsHeld).toBe(0);
+    expect(db.verify()).toEqual({ valid: true });
+  });
+
   it("takes keys of 1,024 bytes, and tells apart two that differ in the last", async () => {
     await using db = await open(build);
     const { kv } = db.run("r");
