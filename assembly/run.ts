@@ -28,7 +28,7 @@ import {
   swap32,
   take32,
 } from "./atomics";
-import { RUN_ID_BYTES_MAX, TABLE_COUNT } from "./constants";
+import { RUN_ID_BYTES_MAX, TABLE_COUNT, VERSION_MAX } from "./constants";
 import { countsAt, countsSay } from "./counts";
 import { Entry, entryFree, entryMake } from "./entry";
 import { hashKey } from "./hash";
@@ -260,9 +260,22 @@ export function runFindAt(name: usize, nameBytes: u32, version: u64): Run | null
   return run.deleted != 0 && run.deleted <= version ? null : run;
 }
 
+/**
+ * Whether a version sees the incarnation before, though this one was born by then: it is rebuilt from the log, and the other one
+ * is lost. Where that has gone meanwhile, it is not.
+ */
+function isBehindOlder(run: Run, version: u64): bool {
+  const olderAt = changetype<usize>(run) + offsetof<Run>("older");
+  const older = load32(olderAt);
+  if (older == 0) return false;
+  const deleted = load64((older as usize) + offsetof<Run>("deleted"));
+  return (deleted == 0 || deleted > version) && load32(olderAt) == older;
+}
+
 /** Whether a run has something at a version; with `published` at what readers see of it now. */
 export function runExistsAt(run: Run, published: bool, version: u64): bool {
   if (run.entry == 0 || run.born == 0) return false;
+  if (SHARED && run.older != 0 && isBehindOlder(run, published ? VERSION_MAX : version)) return false;
   if (published) return run.deleted == 0;
   return run.born <= version && (run.deleted == 0 || run.deleted > version);
 }

@@ -156,6 +156,7 @@ describe("db.recoverRun", () => {
     expect(() => ofAll.run("run").kv.get("key-1")).toThrow(lost);
     expect(await db.recoverRun("run")).toBe(true);
     expect(stateOf(db, "run")).toEqual(before);
+    for (const view of [db, ofAll]) expect(view.runs.ids()).toEqual(["run"]);
     for (const read of [() => ofAll.run("run").kv.get("key-1"), () => ofRun.kv.get("key-1"), () => ofRun.kv.list()]) {
       expect(read).toThrow(lost);
     }
@@ -211,6 +212,7 @@ describe("db.recoverRun", () => {
       else healer.core.leave();
       deaths++;
       expect(isLost(db, "run"), `step ${step}`).toBe(true);
+      expect(db.runs.ids(), `step ${step}`).toEqual(["run"]);
       expect(db.verify(), `step ${step}`).toEqual({ valid: true });
       expect(await db.recoverRun("run")).toBe(true);
       expect(stateOf(db, "run"), `step ${step}`).toEqual(before);
