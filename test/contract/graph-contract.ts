@@ -1117,6 +1117,28 @@ function transactionCases(): Case[] {
       });
       sound(run.graph, 1, 0);
     }),
+    onRun("what a Proxy does while properties are read is done before the graph is looked at", (run) => {
+      // The ends of the edge and the indices had been looked at before it: an edge dangled, a node was in no index.
+      const during = (act: () => unknown): { p: number } => {
+        const ownKeys = (target: { p: number }): (string | symbol)[] => {
+          act();
+          return Reflect.ownKeys(target);
+        };
+        return new Proxy({ p: 1 }, { ownKeys });
+      };
+      const gone = run.transaction(({ graph }) => {
+        const [a, b] = addNodes(graph, 2) as [number, number];
+        const deleting = during(() => graph.deleteNode(b));
+        throwsCode("NOT_FOUND", () => graph.addEdge(a, b, "t", deleting));
+        const indexing = during(() => graph.createIndex("n", "p"));
+        const node = graph.addNode("n", indexing);
+        deepEqual(idsOf(graph.findNodes("n", "p", 1)), [node]);
+        return b;
+      });
+      equal(run.graph.hasNode(gone), false);
+      equal(run.graph.findNodes("n", "p", 1).length, 1);
+      sound(run.graph, 2, 0);
+    }),
     onRun("an asynchronous transaction keeps a graph as well", async (run) => {
       const hub = run.graph.addNode("hub");
       await Promise.all(
@@ -1575,6 +1597,9 @@ function hostiles(): unknown[] {
   ];
 }
 
+/** A prototype as bytes of another realm have it: one that this realm's `instanceof` does not know. */
+const FOREIGN_BYTES: object = Object.create(Object.getPrototypeOf(Uint8Array.prototype));
+
 /** What a refusal may say. */
 const REFUSALS = ["INVALID_ARGUMENT", "INVALID_KEY", "INVALID_VALUE", "VALUE_TOO_LARGE", "NOT_FOUND"];
 
@@ -1706,6 +1731,22 @@ function refusalCases(): Case[] {
       run.graph.addNode("n", { deep: nested(62) });
       deepEqual(run.graph.getEdge(edge)?.properties, { x: 1 });
       sound(run.graph, 2, 1);
+    }),
+    onRun("bytes are no properties, whatever prototype they have, and nothing of them is stored", (run) => {
+      // They passed for an object and were stored as bytes: the node could be neither read, listed nor deleted.
+      const id = run.graph.addNode("n", { x: 1 });
+      const edge = run.graph.addEdge(id, id, "t", { x: 1 });
+      const before = everything(run.graph);
+      for (const prototype of [null, Object.prototype, FOREIGN_BYTES]) {
+        const bytes = loose(Object.setPrototypeOf(Uint8Array.of(1), prototype));
+        throwsCode("INVALID_ARGUMENT", () => run.graph.addNode("n", bytes));
+        throwsCode("INVALID_ARGUMENT", () => run.graph.addEdge(id, id, "t", bytes));
+        throwsCode("INVALID_ARGUMENT", () => run.graph.updateNode(id, { properties: bytes }));
+        throwsCode("INVALID_ARGUMENT", () => run.graph.updateEdge(edge, { properties: bytes }));
+        throwsCode("INVALID_ARGUMENT", () => run.transaction(({ graph }) => graph.addNode("n", bytes)));
+      }
+      sound(run.graph, 1, 1);
+      deepEqual(everything(run.graph), before);
     }),
     onRun("a node has at most 256 labels, and a walk looks for at most 256 types", (run) => {
       const names = Array.from({ length: 257 }, (_, i) => `${"x".repeat(200)}-${i}`);

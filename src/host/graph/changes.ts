@@ -6,7 +6,6 @@ import { withPath } from "../arguments.js";
 import type { Value } from "../codec.js";
 import { idText } from "../names.js";
 import type { StepWriter } from "../reader-writer.js";
-import { copyValue } from "../value-bytes.js";
 import {
   DEFINITIONS,
   type Definitions,
@@ -36,11 +35,8 @@ function put(writer: StepWriter, key: string, stored: Value, path: string): void
 }
 
 export function addNode(writer: StepWriter, given: Omit<GraphNode, "id">): number {
-  const { labels } = given;
   const definitions = readDefinitions(writer);
-  const isIndexed = labels.some((label) => Object.hasOwn(definitions, label));
-  const properties = isIndexed ? (copyValue(given.properties) as Properties) : given.properties;
-  const node = { id: writer.newId(), labels, properties };
+  const node = { id: writer.newId(), ...given };
   put(writer, nodeKey(node.id), storedNode(node), "$[1]");
   for (const line of nodeLines(node, definitions)) writer.put(INDEX, line, null, undefined);
   return node.id;

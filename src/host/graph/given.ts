@@ -104,21 +104,12 @@ export function readLabels(given: unknown): string[] {
   return [given];
 }
 
-/** Properties that are given, the caller's still: encoding them says whether they can be stored. */
-export function checkProperties(given: unknown): Properties {
-  if (given === undefined) return {};
-  try {
-    if (isPlainObject(given)) return given;
-  } catch (cause) {
-    // A Proxy that was revoked cannot even be asked whether it is an array.
-    throw refuseArgument("The properties threw when they were read.", cause);
-  }
-  throw refuseArgument(`properties must be a plain object, got ${describe(given)}.`);
-}
-
-/** The same as they are at this moment, for whoever looks at them more than once. */
+/** A checked copy of properties. What is checked is the copy, in which bytes of any realm are of this one. */
 export function readProperties(given: unknown): Properties {
-  return copyValue(checkProperties(given)) as Properties;
+  if (given === undefined) return {};
+  const properties = typeof given === "object" ? copyValue(given) : undefined;
+  if (isPlainObject(properties)) return properties;
+  throw refuseArgument(`properties must be a plain object, got ${describe(given)}.`);
 }
 
 /** Whether it is what the value model takes for an object, and no instance of anything. May throw what a Proxy throws. */

@@ -23,7 +23,6 @@ import { checkGraph, type GraphReport, rebuildGraph } from "../graph/check.js";
 import {
   checkCount,
   checkId,
-  checkProperties,
   checkProperty,
   type GraphEdgeOptions,
   type GraphIndex,
@@ -297,7 +296,7 @@ export class GraphStore extends GraphReader {
    *   `VALUE_TOO_LARGE`, and what a transaction's commit does.
    */
   addNode(labels: string | readonly string[], properties?: Properties, options?: StepOptions): number {
-    const node = { labels: readLabels(labels), properties: checkProperties(properties) };
+    const node = { labels: readLabels(labels), properties: readProperties(properties) };
     return this.#step((writer) => addNode(writer, node), options, "addNode");
   }
 
@@ -345,7 +344,7 @@ export class GraphStore extends GraphReader {
     checkId(source, "The source");
     checkId(target, "The target");
     checkName(type, "The type of an edge");
-    const edge = { source, target, type, properties: checkProperties(properties) };
+    const edge = { source, target, type, properties: readProperties(properties) };
     return this.#step((writer) => addEdge(writer, edge), options, "addEdge");
   }
 
