@@ -2,9 +2,10 @@
  * What the graph does with stored lines and values that are none of its own: a typed error or a whole answer when they are
  * read, a finding for `verify`, an end to every walk, and an index that is whole again after `rebuild`.
  */
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { memory } from "../../src/adapters/memory.js";
-import { Database, HoldfastError, type Run, type Value } from "../../src/index.js";
+import { TransactionWriter } from "../../src/host/transaction-writer.js";
+import { Database, HoldfastError, type Run, type Transaction, type Value } from "../../src/index.js";
 import { randomFrom } from "../support/seeded-random.js";
 
 const GRAPH = 4;
@@ -190,6 +191,24 @@ describe("a value or a line that is none of the graph's own", () => {
       expect(run.graph.findNodes("a", "p", 1).length).toBe(2);
       expect(run.graph.verify().valid).toBe(true);
     }
+  });
+
+  test("which properties are indexed, where it cannot be read for want of a lock, stays as it is", async () => {
+    // BUSY was taken for damage: rebuild dropped every index of a sound graph.
+    const run = await open();
+    const busy = (): never => {
+      throw new HoldfastError("BUSY", "Somebody else has the lock.");
+    };
+    for (const use of [(tx: Transaction) => tx.graph.rebuild(), (tx: Transaction) => tx.graph.verify()]) {
+      const transaction = run.begin();
+      const get = vi.spyOn(TransactionWriter.prototype, "get").mockImplementationOnce(busy);
+      expect(outcome(() => use(transaction))).toBe("BUSY");
+      expect(get.mock.calls).toEqual([[INDEX, "x\u0000"]]);
+      get.mockRestore();
+      transaction.commit();
+    }
+    expect(run.graph.indexes()).toEqual([{ label: "a", property: "p" }]);
+    expect(run.graph.verify()).toEqual({ valid: true, nodes: 3, edges: 3, problems: [] });
   });
 
   test("ids that nothing says were given, or that nobody can read, are found and said again", async () => {

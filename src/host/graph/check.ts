@@ -1,6 +1,7 @@
 /**
  * Whether a graph's index says what its nodes and edges say, and making it do so.
  */
+import { HoldfastError } from "../../errors.js";
 import { idText } from "../names.js";
 import type { Reader, StepWriter } from "../reader-writer.js";
 import {
@@ -53,7 +54,9 @@ function find(reader: Reader): Findings {
     try {
       body();
     } catch (error) {
-      note((error as Error).message);
+      // What could not be read for another reason says nothing about what is stored.
+      if (!HoldfastError.is(error, "CORRUPTION")) throw error;
+      note(error.message);
     }
   };
   let definitions: Definitions | undefined;
