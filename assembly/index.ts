@@ -451,16 +451,12 @@ export function transactionScan(
   if (prefixBytes + startBytes + endBytes > SCRATCH_BOUNDS_BYTES) return STATUS_INVALID_ARGUMENT;
   if (transactionIsDoomed(transaction)) return STATUS_UNDONE;
   const range = boundsRange(prefixBytes, startBytes, endBytes);
-  const status = noteScan(transaction, tag, range.prefix, prefixBytes, startBytes, endBytes, isLimited(limit));
+  const status = noteScan(transaction, tag, range.prefix, prefixBytes, startBytes, endBytes);
   if (status != STATUS_OK) return refusal(status);
   const run = changetype<Run>(transaction.run);
   const collected = collect(run, tag, transaction.start, range, transaction, limit, reverse != 0);
   const lost = transactionLost(transaction);
   return lost != STATUS_OK ? lost : collected;
-}
-
-function isLimited(limit: u32): bool {
-  return limit != 0 && limit != 0xffffffff;
 }
 
 /** Ends the range that a transaction has just scanned where its ordered listing ends, if that is at its limit; a status. */

@@ -400,23 +400,25 @@ export function transactionEnd(transaction: Transaction): void {
 }
 
 /**
- * Ends the range that was noted last at a key: what lies behind it in the listing's order was not looked at. The range was
- * noted as limited.
+ * Ends the range that was noted last at a key: what lies behind it in the listing's order was not looked at. Where something
+ * was added to the transaction since then, there is no room for that, and the range stays as it was noted.
  */
 export function narrowScan(transaction: Transaction, key: usize, keyBytes: u32, reverse: bool): void {
   const scan = scanAt(transaction, scanCount(transaction) - 1);
+  if (scan.bounds + scan.prefixBytes + scan.startBytes + scan.endBytes != transaction.dataUsed) return;
   const start = transaction.data + ((scan.bounds + scan.prefixBytes) as usize);
   const end = start + (scan.startBytes as usize);
   if (reverse) {
     memory.copy(start + (keyBytes as usize), end, scan.endBytes);
     memory.copy(start, key, keyBytes);
     scan.startBytes = keyBytes;
-    return;
+  } else {
+    // The first key behind a key is that key with a zero byte.
+    memory.copy(end, key, keyBytes);
+    store<u8>(end + (keyBytes as usize), 0);
+    scan.endBytes = keyBytes + 1;
   }
-  // The first key behind a key is that key with a zero byte.
-  memory.copy(end, key, keyBytes);
-  store<u8>(end + (keyBytes as usize), 0);
-  scan.endBytes = keyBytes + 1;
+  transaction.dataUsed = scan.bounds + scan.prefixBytes + scan.startBytes + scan.endBytes;
 }
 
 /** Whether an append failed since the transaction began, so that it may have read what was undone. */
@@ -530,11 +532,10 @@ export function noteScan(
   prefixBytes: u32,
   startBytes: u32,
   endBytes: u32,
-  limited: bool,
 ): u32 {
   const bytes = prefixBytes + startBytes + endBytes;
-  // Where a listing ends early the last key that it returned becomes a bound: room for that is made now.
-  const room = limited ? KEY_BYTES_MAX + 1 : 0;
+  // Where a listing ends early the last key that it returned becomes a bound: behind the bounds is room for that.
+  const room: u32 = KEY_BYTES_MAX + 1;
   let status = bufferReserve(scansBuffer(transaction), SCAN_BYTES, 1);
   if (status == STATUS_OK) status = bufferReserve(dataBuffer(transaction), bytes + room, DATA_BYTES_MIN);
   if (status != STATUS_OK) return status;
@@ -546,7 +547,7 @@ export function noteScan(
   scan.endBytes = endBytes;
   scan.bounds = transaction.dataUsed;
   memory.copy(transaction.data + (transaction.dataUsed as usize), bounds, bytes);
-  transaction.dataUsed += bytes + room;
+  transaction.dataUsed += bytes;
   return STATUS_OK;
 }
 

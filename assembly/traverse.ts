@@ -215,7 +215,7 @@ function expand(traversal: Traversal, row: u32, side: u32, run: Run, at: u64, tr
   range.prefix = group;
   range.prefixBytes = (end - group + 1) as u32;
   let status = STATUS_OK;
-  if (transaction !== null) status = noteScan(transaction, TAG, group, range.prefixBytes, 0, 0, false);
+  if (transaction !== null) status = noteScan(transaction, TAG, group, range.prefixBytes, 0, 0);
   if (status == STATUS_OK) status = collect(run, TAG, at, range, transaction, 0xffffffff, false);
   const matches = scanMatched();
   for (let index: u32 = 0; index < matches && status == STATUS_OK; index++) {

@@ -11,6 +11,7 @@ import {
   Database,
   type DatabaseSnapshot,
   type DatabaseStats,
+  type GraphStore,
   type KVReader,
   type Snapshot,
   type Value,
@@ -297,6 +298,36 @@ describe.each(BUILDS)("transactions in the $name build", (build) => {
     for (let i = 0; i < 20; i++) expect(() => nest(0)).toThrow("the innermost");
     expect(db.stats()).toMatchObject({ transactionsOpen: 0, snapshotsHeld: 0, entries: 0 });
     expect(db.stats().transactionsPooled).toBeLessThanOrEqual(POOLED_MAX);
+    expectSound(db);
+  });
+});
+
+describe.each(BUILDS)("listings within one transaction in the $name build", (build) => {
+  const listings = scaled(build, 70_000);
+
+  it.each<[name: string, list: (graph: GraphStore, hub: number, lonely: number) => unknown[], found: number]>([
+    ["at their limit", (graph, hub) => graph.neighbors(hub, { limit: 1 }), 1],
+    ["at their limit, in reverse", (graph, hub) => graph.neighbors(hub, { limit: 1, reverse: true }), 1],
+    ["below their limit", (graph, hub) => graph.neighbors(hub, { limit: 3 }), 2],
+    ["that find nothing", (graph, _, lonely) => graph.neighbors(lonely, { limit: 1 }), 0],
+    ["one after another", (graph, hub) => [...graph.eachNeighbor(hub)], 2],
+  ])("with a limit, $0, take the memory of their bounds, and no end of them is too many", async (_, list, found) => {
+    // Each kept room for a key of the greatest length: 65,000 of them were TRANSACTION_TOO_LARGE.
+    await using db = await open(build);
+    const run = db.run("r");
+    const inUse = (): number => use(db).memoryBytes - use(db).memoryFreeBytes;
+    const [hub, lonely] = run.transaction(({ graph }) => [graph.addNode("n"), graph.addNode("n")] as const);
+    for (let i = 0; i < 2; i++) run.graph.addEdge(hub, lonely, "t");
+    const leaf = run.graph.addNode("n");
+    const before = inUse();
+    run.transaction(({ graph }) => {
+      let sum = 0;
+      for (let i = 0; i < listings; i++) sum += list(graph, hub, leaf).length;
+      expect(sum).toBe(listings * found);
+      expect(inUse() - before).toBeLessThan(listings * 150);
+      graph.addEdge(leaf, hub, "t");
+    });
+    expect(run.graph.neighbors(leaf)).toHaveLength(1);
     expectSound(db);
   });
 });
