@@ -537,7 +537,14 @@ function pageCases(): Case[] {
       });
       throughEveryView(db, (graph, view) => {
         for (const direction of DIRECTIONS) {
-          for (const options of [{}, { reverse: true }, { type: "u" }, { after: 700, limit: 300 }]) {
+          for (const options of [
+            {},
+            { reverse: true },
+            { type: "u" },
+            { type: "u", reverse: true },
+            { types: ["v", "u"], after: 200, limit: 257 },
+            { after: 700, limit: 300 },
+          ]) {
             const all = graph.neighbors(hub, { direction, ...options });
             ok(all.length > 250, "more than a portion");
             deepEqual([...graph.eachNeighbor(hub, { direction, ...options })], all, `${view} ${direction}`);
@@ -1447,6 +1454,26 @@ function conflictCases(): Case[] {
         }
       },
     ),
+    onRun("who has gone through a portion of a hub's neighbors has not read those behind it", (run) => {
+      const hub = run.graph.addNode("n");
+      run.transaction(({ graph }) => {
+        for (let i = 0; i < 600; i++) graph.addEdge(hub, hub, i % 2 === 0 ? "t" : "u");
+      });
+      for (const direction of DIRECTIONS) {
+        for (const options of [{}, { type: "u" }]) {
+          const add: Act = ({ graph }) => graph.addEdge(hub, hub, "u");
+          const read = (count: number): Act => {
+            return ({ graph, kv }) => {
+              const walk = graph.eachNeighbor(hub, { direction, ...options });
+              for (let i = 0; i < count; i++) walk.next();
+              kv.put("on the strength of it", 1);
+            };
+          };
+          equal(race(run, add, read(1)), "committed", `the first, ${direction}`);
+          equal(race(run, add, read(1000)), "conflict", `all, ${direction}`);
+        }
+      }
+    }),
     onRun("implicit steps meet no conflict that they tell of", (run) => {
       const hub = run.graph.addNode("hub");
       const transaction = run.begin();

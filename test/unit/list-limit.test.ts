@@ -8,6 +8,8 @@ import { describe, expect, it } from "vitest";
 import { encodeKey, encodeValue } from "../../src/host/codec.js";
 import type { Core, RunHandle } from "../../src/host/core.js";
 import { scan, transactionScan } from "../../src/host/core-scan.js";
+import { eachNeighbor } from "../../src/host/graph/reading.js";
+import type { Reader } from "../../src/host/reader-writer.js";
 import type { ListOptions } from "../../src/host/scan.js";
 import { countKeys, listEntries, listKeys, type Scanner } from "../../src/host/view.js";
 import { Database, type KVReader, type Run, type Transaction, type Value } from "../../src/index.js";
@@ -401,5 +403,37 @@ describe.each(BUILDS)("what a scan is in the way of, in the $name build", (build
       expect(reader.commit(), "a commit after it").toBeGreaterThan(0);
     }
     expect(db.verify()).toEqual({ valid: true });
+  });
+});
+
+describe.each(BUILDS)("the neighbors of a hub in the $name build", (build) => {
+  it("are listed with a limit whichever of them are wanted, and each portion begins behind the last", async () => {
+    // Where types were given every portion listed the whole node.
+    await using db = await open(build);
+    const run = db.run("r");
+    const hub = run.transaction(({ graph }) => {
+      const id = graph.addNode("n");
+      for (let i = 0; i < 1500; i++) graph.addEdge(id, id, i % 100 === 99 ? "rare" : "t");
+      return id;
+    });
+    for (const direction of ["out", "in", "both"] as const) {
+      for (const types of [[], ["rare"], ["rare", "t"]]) {
+        const listings: { limit: number; listed: number }[] = [];
+        const held = run.writer.hold();
+        const keys: Reader["keys"] = (table, options) => {
+          const found = held.keys(table, options);
+          listings.push({ limit: options?.limit ?? Number.POSITIVE_INFINITY, listed: found.length });
+          return found;
+        };
+        const recorder = { hold: () => ({ keys, release: () => held.release() }) } as unknown as Reader;
+        const found = [...eachNeighbor(recorder, hub, { direction, types }, {}, Number.POSITIVE_INFINITY)];
+        expect(found).toEqual(run.graph.neighbors(hub, types.length === 0 ? { direction } : { direction, types }));
+        const [first] = listings;
+        const sides = direction === "both" ? 2 : 1;
+        expect(first).toEqual({ limit: 256, listed: 256 });
+        expect(Math.max(...listings.map(({ limit }) => limit))).toBeLessThanOrEqual(1024);
+        expect(listings.reduce((sum, { listed }) => sum + listed, 0)).toBe(sides * 1500);
+      }
+    }
   });
 });

@@ -62,21 +62,29 @@ export function listNodes(reader: Reader, group: string, page: GraphPageOptions)
   });
 }
 
+const SIDES = { out: ["out"], in: ["in"], both: ["out", "in"] } as const;
+
+/** What stands on one side of a node, of every type. */
+function readSide(reader: Reader, id: number, side: "out" | "in", page: GraphPageOptions): GraphNeighbor[] {
+  const prefix = edgeGroup(id, side);
+  return reader.keys(INDEX, boundsOf(prefix, page)).map((key) => readLine(key, prefix.length, side));
+}
+
+/** Of both sides one list, in order: an edge to itself, left out of one, stands in the other. */
+function mergeSides(sides: readonly GraphNeighbor[][], id: number, order: number): GraphNeighbor[] {
+  const [first = [], second] = sides;
+  if (second === undefined) return first;
+  return first.concat(second.filter(({ node }) => node !== id)).sort((a, b) => order * (a.edge - b.edge));
+}
+
 export function listNeighbors(reader: Reader, id: number, edges: Edges, page: GraphPageOptions): GraphNeighbor[] {
-  const { after, reverse, limit } = page;
-  const side = (direction: "out" | "in"): GraphNeighbor[] => {
-    const prefix = edgeGroup(id, direction);
-    // Whether one is of a wanted type is only found out when it is read.
-    const most = edges.types.length === 0 ? limit : undefined;
-    const keys = reader.keys(INDEX, boundsOf(prefix, { after, reverse, limit: most }));
-    const found = keys.map((key) => readLine(key, prefix.length, direction));
-    return edges.types.length === 0 ? found : found.filter(({ type }) => edges.types.includes(type));
-  };
-  if (edges.direction !== "both") return side(edges.direction);
-  const order = reverse ? -1 : 1;
-  // Of each side as many as are wanted are enough: an edge to itself, left out of one, stands in the other.
-  const all = side("out").concat(side("in").filter(({ node }) => node !== id));
-  return all.sort((a, b) => order * (a.edge - b.edge));
+  const { types } = edges;
+  // Whether one is of a wanted type is only found out when it is read.
+  const read = types.length === 0 ? page : { ...page, limit: undefined };
+  // Of each side as many as are wanted are enough.
+  const sides = SIDES[edges.direction].map((side) => readSide(reader, id, side, read));
+  const all = mergeSides(sides, id, page.reverse ? -1 : 1);
+  return types.length === 0 ? all : all.filter(({ type }) => types.includes(type));
 }
 
 /** Edges that are read at a time: at first and at most. Each portion costs a look at all edges of the node. */
@@ -90,18 +98,26 @@ export function* eachNeighbor(
   { after: begin, reverse }: GraphPageOptions,
   most: number,
 ): Generator<GraphNeighbor> {
+  const { direction, types } = edges;
+  const order = reverse ? -1 : 1;
   const held = over.hold();
   try {
     let after = begin;
     let left = most;
     for (let portion = PORTION_MIN; left > 0; portion = Math.min(2 * portion, PORTION_MAX)) {
-      const limit = Math.min(portion, left);
-      // Of more than one kind more may come than was asked for: what is behind comes again.
-      const found = listNeighbors(held, id, edges, { after, reverse, limit }).slice(0, limit);
-      yield* found;
-      left -= found.length;
-      after = found.at(-1)?.edge;
-      if (found.length < limit) return;
+      const limit = types.length === 0 ? Math.min(portion, left) : portion;
+      const sides = SIDES[direction].map((side) => readSide(held, id, side, { after, reverse, limit }));
+      // A side that goes on is known up to its last line, and all together up to the first of these.
+      const ends = sides.filter(({ length }) => length === limit).map((lines) => order * (lines.at(-1)?.edge ?? 0));
+      const end = Math.min(...ends);
+      for (const neighbor of mergeSides(sides, id, order)) {
+        if (order * neighbor.edge > end || left === 0) break;
+        if (types.length !== 0 && !types.includes(neighbor.type)) continue;
+        left--;
+        yield neighbor;
+      }
+      if (ends.length === 0) return;
+      after = order * end;
     }
   } finally {
     held.release();
