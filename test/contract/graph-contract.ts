@@ -697,6 +697,21 @@ function walkCases(): Case[] {
       throwsCode("TIMEOUT", () => walk.next());
       deepEqual([walk.next().done, db.stats().snapshotsHeld], [true, 0]);
     }),
+    onRun("a signal that is aborted ends a walk within a level of thousands", (run, db) => {
+      const [hub, ...leaves] = run.transaction(({ graph }) => addNodes(graph, 5001)) as [number, ...number[]];
+      run.transaction(({ graph }) => {
+        for (const leaf of leaves) graph.addEdge(hub, leaf, "t");
+      });
+      for (const depth of [undefined, 1]) {
+        const control = new AbortController();
+        let visits = 0;
+        throwsCode("TIMEOUT", () => {
+          for (const _ of run.graph.bfs(hub, { depth, signal: control.signal })) if (++visits === 10) control.abort();
+        });
+        ok(visits < 2000, `fewer visits than ${visits} before the signal was heard`);
+        equal(db.stats().snapshotsHeld, 0);
+      }
+    }),
   ];
 }
 

@@ -30,6 +30,8 @@ export interface WalkPlan {
   readonly signal: AbortSignal | undefined;
 }
 
+/** Nodes between two looks at a signal within one level. */
+const ROWS_PER_LOOK = 1024;
 const BACK = { out: "in", in: "out", both: "both" } as const;
 
 function throwIfAborted(signal: AbortSignal | undefined): void {
@@ -77,6 +79,7 @@ export class GraphWalk implements IterableIterator<GraphVisit, undefined>, Dispo
     const walk = this.#walk;
     if (walk === undefined) return { done: true, value: undefined };
     try {
+      if (this.#row % ROWS_PER_LOOK === 0) throwIfAborted(this.#plan.signal);
       if (this.#row === walk.end) {
         if (this.#depth >= this.#plan.depth || !nextLevel(walk, this.#plan.signal)) return this.return();
         this.#depth++;
