@@ -427,8 +427,8 @@ class NestedReader {
       const name = this.#name(depth);
       if (typeof name !== "string" || Object.hasOwn(object, name)) throw this.#corrupt();
       const value = this.item(depth);
-      if (name !== "__proto__") object[name] = value;
-      // Assigning would set the prototype; this makes it a property like any other.
+      if (!Object.hasOwn(Object.prototype, name)) object[name] = value;
+      // Assigning would set the prototype, call an inherited setter, or fail where what is inherited cannot be written.
       else Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
     }
     return object;

@@ -505,6 +505,28 @@ describe("unusual objects", () => {
     expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined();
   });
 
+  it("keep what their prototype has a setter for, or does not let go of", () => {
+    let calls = 0;
+    const back = (() => {
+      Object.defineProperty(Object.prototype, "nailed", { value: 0, writable: false, configurable: true });
+      Object.defineProperty(Object.prototype, "caught", { set: () => calls++, configurable: true });
+      try {
+        return roundTrip({ nailed: 2, caught: 3, deep: [{ caught: 4 }] });
+      } finally {
+        Reflect.deleteProperty(Object.prototype, "nailed");
+        Reflect.deleteProperty(Object.prototype, "caught");
+      }
+    })();
+    expect(back).toStrictEqual({ nailed: 2, caught: 3, deep: [{ caught: 4 }] });
+    expect(Object.getOwnPropertyDescriptor(back, "caught")).toEqual({
+      value: 3,
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
+    expect(calls).toBe(0);
+  });
+
   it("without a prototype are plain", () => {
     expect(roundTrip(Object.assign(Object.create(null), { a: 1 }))).toStrictEqual({ a: 1 });
   });
