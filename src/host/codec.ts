@@ -155,9 +155,10 @@ function encodeBytes(value: Uint8Array, scratch: Scratch): number {
   if (byteLength > scratch.valueCapacity) scratch.reserveValue(byteLength);
   const start = putHead(BYTES, length, scratch.bytes, scratch.valueOffset);
   try {
-    scratch.bytes.set(value, start);
+    // Into its room and no further: shared memory may have grown since its length was read.
+    scratch.bytes.subarray(start, start + length).set(value);
   } catch (cause) {
-    throw invalidValue("$", "is a Uint8Array whose buffer was transferred away", cause);
+    throw invalidValue("$", "is a Uint8Array whose buffer was transferred away or resized", cause);
   }
   return byteLength;
 }

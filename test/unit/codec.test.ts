@@ -110,8 +110,8 @@ function failure(run: () => unknown): HoldfastError {
   throw new Error("nothing was thrown");
 }
 
-function expectInvalid(value: unknown, path: string): HoldfastError {
-  const error = failure(() => encodeValue(value, new GrowingScratch()));
+function expectInvalid(value: unknown, path: string, scratch: Scratch = new GrowingScratch()): HoldfastError {
+  const error = failure(() => encodeValue(value, scratch));
   expect(error.code).toBe("INVALID_VALUE");
   expect(error.details["path"]).toBe(path);
   expect(error.message).toContain(`at ${path} `);
@@ -487,6 +487,25 @@ describe("what is not a value is refused by its path", () => {
     structuredClone(array.buffer, { transfer: [array.buffer] });
     expectInvalid(array, "$");
     expectInvalid([array], "$[0]");
+  });
+
+  it("a Uint8Array over shared memory that grows while it is stored, without a byte beside its room", () => {
+    const buffer = new SharedArrayBuffer(70_000, { maxByteLength: 200_000 });
+    const value = new Uint8Array(buffer);
+    const canary = new Uint8Array(200_000).fill(0xee);
+    class OtherThread extends GrowingScratch {
+      override reserveValue(byteLength: number): void {
+        super.reserveValue(byteLength + canary.length);
+        this.valueCapacity = byteLength;
+        this.bytes.set(canary, this.valueOffset + byteLength);
+        buffer.grow(200_000);
+      }
+    }
+    const scratch = new OtherThread();
+    expectInvalid(value, "$", scratch);
+    expect(scratch.reservations).toHaveLength(1);
+    const roomEnd = scratch.valueOffset + scratch.valueCapacity;
+    expect(scratch.bytes.subarray(roomEnd, roomEnd + canary.length)).toEqual(canary);
   });
 
   it("and the path of a very long key stays readable", () => {
