@@ -191,7 +191,8 @@ function* iterate(reader: Reader, { start, end, anchor }: Span): Generator<LogEv
     const first = chunk[0] as LogEvent;
     const goesOn = last === undefined ? sameBytes(first.hash, anchor) : sameBytes(first.previousHash, last);
     if (!goesOn) throw begunAnew();
-    last = (chunk.at(-1) as LogEvent).hash;
+    // A copy: whoever walks may change or transfer what they are given.
+    last = (chunk.at(-1) as LogEvent).hash.slice();
     yield* chunk;
   }
 }
