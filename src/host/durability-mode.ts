@@ -17,7 +17,10 @@ export type DurabilityMode =
 /** The name of a mode. */
 export type DurabilityName = DurabilityMode["mode"];
 
-/** How options name a mode: by name, or as an object whose missing fields take the defaults. */
+/**
+ * How options name a mode: by name, or as an object whose missing fields take the defaults. What one write leaves out of
+ * `"buffered"` is as the database has it, or the default where that is not buffered.
+ */
 export type DurabilityOption =
   | DurabilityName
   | { readonly mode: "in-memory" | "strict" }
@@ -71,9 +74,20 @@ export const DurabilityMode = {
   default: (): DurabilityMode => ({ mode: "strict" }),
 } as const;
 
-/** The number that a mode has in the core and in a record. */
-export function modeNumber(name: DurabilityName): number {
-  return name === "in-memory" ? MODE_IN_MEMORY : name === "buffered" ? MODE_BUFFERED : MODE_STRICT;
+/** Buffered, with its bounds. */
+export type BufferedMode = ReturnType<typeof bufferedDefault>;
+
+/** The mode that a commit is made in. */
+export interface CommitMode {
+  /** The number that it has in the core and in a record. */
+  readonly number: number;
+  /** When it is synced at the latest, where it is buffered. */
+  readonly bounds: BufferedMode | undefined;
+}
+
+export function commitMode(mode: DurabilityMode): CommitMode {
+  if (mode.mode === "buffered") return { number: MODE_BUFFERED, bounds: mode };
+  return { number: mode.mode === "strict" ? MODE_STRICT : MODE_IN_MEMORY, bounds: undefined };
 }
 
 function positiveInteger(value: unknown, fallback: number, limit: number, what: string): number {
@@ -92,7 +106,7 @@ interface ModeFields {
  * A mode from an option, with the defaults filled in.
  * @throws HoldfastError `INVALID_ARGUMENT` naming the three modes.
  */
-export function parseDurability(option: unknown): DurabilityMode {
+export function parseDurability(option: unknown, defaults = bufferedDefault()): DurabilityMode {
   const isObject = typeof option === "object" && option !== null;
   const fields: ModeFields = isObject
     ? readOptions<ModeFields>(option, ["mode", "flushIntervalMs", "maxPendingWrites"], "durability")
@@ -112,13 +126,13 @@ export function parseDurability(option: unknown): DurabilityMode {
     mode,
     flushIntervalMs: positiveInteger(
       fields.flushIntervalMs,
-      FLUSH_INTERVAL_MS,
+      defaults.flushIntervalMs,
       FLUSH_INTERVAL_MS_MAX,
       "durability.flushIntervalMs",
     ),
     maxPendingWrites: positiveInteger(
       fields.maxPendingWrites,
-      MAX_PENDING_WRITES,
+      defaults.maxPendingWrites,
       Number.MAX_SAFE_INTEGER,
       "durability.maxPendingWrites",
     ),

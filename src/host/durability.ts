@@ -8,7 +8,7 @@ import type { StorageCapabilities, StorageSession } from "../adapters/storage.js
 import { HoldfastError } from "../errors.js";
 import { DEFERRED_BYTES_MAX, RECORD_HEADER_BYTES, RECORD_TRAILER_BYTES } from "./abi.js";
 import type { Core, RunHandle } from "./core.js";
-import { bufferedDefault, type DurabilityMode, type DurabilityName } from "./durability-mode.js";
+import { type BufferedMode, bufferedDefault, type DurabilityMode, type DurabilityName } from "./durability-mode.js";
 import type { Environment } from "./environment.js";
 import { Flusher } from "./flusher.js";
 import { GroupCommit } from "./group-commit.js";
@@ -22,8 +22,8 @@ import { unsupported } from "./unsupported.js";
 export interface Durability {
   readonly modeName: DurabilityName;
   readonly isPersistent: boolean;
-  /** Keeps the mode's promise for a synchronous commit that was just installed. */
-  commit(run: RunHandle, version: number): void;
+  /** Keeps the mode's promise for a synchronous commit that was just installed; `bounds` for one that is buffered. */
+  commit(run: RunHandle, version: number, bounds: BufferedMode | undefined): void;
 }
 
 /** What the note takes that everything before it is synced. */
@@ -57,10 +57,10 @@ class Buffered implements Durability {
     this.#log = log;
   }
 
-  commit(run: RunHandle, version: number): void {
+  commit(run: RunHandle, version: number, bounds: BufferedMode | undefined): void {
     this.#log.handOver(run, version);
     if (!this.#log.isPublished(run, version)) this.#log.makeDurable(run, version);
-    this.#log.noteBuffered();
+    this.#log.noteBuffered(bounds);
   }
 }
 
@@ -140,14 +140,8 @@ export class DurableLog {
       canChain: capabilities.syncAppend && capabilities.flushBlocks !== true,
       monotonicMs: () => environment.monotonicMs(),
     });
-    const buffered = mode.mode === "buffered" ? mode : bufferedDefault();
-    this.#flusher = new Flusher(
-      this.#writer,
-      environment,
-      capabilities.syncFlush,
-      buffered.flushIntervalMs,
-      buffered.maxPendingWrites,
-    );
+    const bounds = mode.mode === "buffered" ? mode : bufferedDefault();
+    this.#flusher = new Flusher(this.#writer, environment, capabilities.syncFlush, bounds);
     this.#modes = [new Deferred(this), new Buffered(this), new Strict(this)];
   }
 
@@ -231,10 +225,13 @@ export class DurableLog {
     }
   }
 
-  /** Notes a buffered commit, which is installed: what it throws is that its fate is not known. */
-  noteBuffered(): void {
+  /**
+   * Notes a buffered commit, which is installed: what it throws is that its fate is not known. Without bounds of its own it
+   * has the database's.
+   */
+  noteBuffered(bounds?: BufferedMode): void {
     try {
-      this.#flusher.note();
+      this.#flusher.note(bounds);
     } catch (error) {
       throw installedError(error);
     }
@@ -244,11 +241,11 @@ export class DurableLog {
    * The same for an asynchronous one. Where it was published before the storage has it, it is handed over now; the promise says
    * when that is done, where this worker can wait for it.
    */
-  noteBufferedAsync(run: RunHandle, version: number): Promise<void> | undefined {
+  noteBufferedAsync(run: RunHandle, version: number, bounds: BufferedMode | undefined): Promise<void> | undefined {
     const isHandedOver = this.#core.writtenVersion >= version;
     if (isHandedOver || !this.#capabilities.syncAppend) {
       if (!isHandedOver) this.#writer.pump();
-      this.noteBuffered();
+      this.noteBuffered(bounds);
       return undefined;
     }
     return this.#writer
@@ -256,7 +253,7 @@ export class DurableLog {
       .catch((error: unknown) => {
         if (!HoldfastError.is(error, "STORAGE_FULL") || !this.#isSpared(run, version)) throw installedError(error);
       })
-      .then(() => this.noteBuffered());
+      .then(() => this.noteBuffered(bounds));
   }
 
   /** Whether the store has failed, so that nothing unpublished will ever be published. */

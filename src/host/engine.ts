@@ -5,7 +5,15 @@ import { type ErrorCode, HoldfastError } from "../errors.js";
 import { MODE_BUFFERED, MODE_IN_MEMORY, MODE_STRICT } from "./abi.js";
 import type { Core, RunHandle } from "./core.js";
 import type { DurableLog } from "./durability.js";
-import { type DurabilityMode, type DurabilityOption, modeNumber, parseDurability } from "./durability-mode.js";
+import {
+  type BufferedMode,
+  bufferedDefault,
+  type CommitMode,
+  commitMode,
+  type DurabilityMode,
+  type DurabilityOption,
+  parseDurability,
+} from "./durability-mode.js";
 import type { Environment } from "./environment.js";
 
 /** What an engine is made of. */
@@ -39,8 +47,10 @@ export class Engine {
   readonly core: Core;
   readonly log: DurableLog | undefined;
   readonly environment: Environment;
-  /** The database's own mode, as the core numbers it. */
-  readonly defaultMode: number;
+  /** The database's own mode. */
+  readonly #defaultMode: CommitMode;
+  /** What a buffered write takes where it does not say so itself. */
+  readonly #buffered: BufferedMode;
   readonly #readOnly: boolean;
   readonly #syncFlush: boolean;
   readonly #storageKind: string;
@@ -71,7 +81,8 @@ export class Engine {
     this.core = parts.core;
     this.log = parts.log;
     this.environment = parts.environment;
-    this.defaultMode = modeNumber(parts.mode.mode);
+    this.#defaultMode = commitMode(parts.mode);
+    this.#buffered = this.#defaultMode.bounds ?? bufferedDefault();
     this.#readOnly = parts.readOnly;
     this.#syncFlush = parts.syncFlush;
     this.#storageKind = parts.storageKind;
@@ -125,29 +136,34 @@ export class Engine {
     this.log?.assertWritable();
   }
 
+  #given(option: DurabilityOption): CommitMode {
+    return commitMode(parseDurability(option, this.#buffered));
+  }
+
   /**
-   * The number of the mode that a synchronous write is made in.
+   * The mode that a synchronous write is made in.
    * @throws HoldfastError `SYNC_COMMIT_UNSUPPORTED` if the storage cannot keep its promise synchronously.
    */
-  syncModeOf(option: DurabilityOption | undefined): number {
-    const mode = option === undefined ? this.defaultMode : modeNumber(parseDurability(option).mode);
-    if (mode === MODE_IN_MEMORY) return mode;
+  syncModeOf(option: DurabilityOption | undefined): CommitMode {
+    const mode = option === undefined ? this.#defaultMode : this.#given(option);
+    if (mode.number === MODE_IN_MEMORY) return mode;
     // Without a log nothing is written: a transaction can still read.
     if (this.#readOnly) return mode;
     if (this.log === undefined) throw this.#unsupported(mode, "Open the database with a path or a persistent storage.");
-    if (mode === MODE_STRICT && !this.#syncFlush) throw this.#unsupported(mode, "Use await run.transactionAsync(…).");
+    if (mode.number === MODE_STRICT && !this.#syncFlush)
+      throw this.#unsupported(mode, "Use await run.transactionAsync(…).");
     return mode;
   }
 
-  /** The number of the mode that an asynchronous transaction is made in. */
-  asyncModeOf(option: DurabilityOption | undefined): number {
-    const mode = option === undefined ? this.defaultMode : modeNumber(parseDurability(option).mode);
-    if (mode === MODE_IN_MEMORY || this.log !== undefined || this.#readOnly) return mode;
+  /** The mode that an asynchronous transaction is made in. */
+  asyncModeOf(option: DurabilityOption | undefined): CommitMode {
+    const mode = option === undefined ? this.#defaultMode : this.#given(option);
+    if (mode.number === MODE_IN_MEMORY || this.log !== undefined || this.#readOnly) return mode;
     throw this.#unsupported(mode, "Open the database with a path or a persistent storage.");
   }
 
-  #unsupported(mode: number, next: string): HoldfastError {
-    const name = mode === MODE_BUFFERED ? "buffered" : "strict";
+  #unsupported(mode: CommitMode, next: string): HoldfastError {
+    const name = mode.number === MODE_BUFFERED ? "buffered" : "strict";
     return new HoldfastError(
       "SYNC_COMMIT_UNSUPPORTED",
       `The storage (${this.#storageKind}) cannot make a ${name} commit in a synchronous call; nothing has changed. ${next}`,
@@ -156,10 +172,10 @@ export class Engine {
   }
 
   /** Keeps the promise of `mode` for a commit that was just installed. */
-  settle(run: RunHandle, version: number, mode: number): void {
+  settle(run: RunHandle, version: number, mode: CommitMode): void {
     if (this.log === undefined) return;
     try {
-      this.log.mode(mode).commit(run, version);
+      this.log.mode(mode.number).commit(run, version, mode.bounds);
     } catch (error) {
       this.discard(run);
       throw error;

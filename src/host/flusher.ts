@@ -1,11 +1,12 @@
 /**
  * The background sync of buffered commits: at the latest `flushIntervalMs` after the first unsynced one, or when
- * `maxPendingWrites` are pending.
+ * `maxPendingWrites` are pending. Each commit has these of its own, and the smallest of those that are pending count.
  *
  * It starts with the database, never keeps a process alive, and is stopped by `close`. In a loop that never yields timers do
  * not run: then the writing call that finds a sync overdue makes it. Its errors end the store and are told to the listener.
  */
 import { HoldfastError } from "../errors.js";
+import type { BufferedMode } from "./durability-mode.js";
 import type { Environment } from "./environment.js";
 import type { Log } from "./log.js";
 
@@ -13,28 +14,32 @@ export class Flusher {
   readonly #log: Log;
   readonly #environment: Environment;
   readonly #canSyncNow: boolean;
-  readonly #intervalMs: number;
-  readonly #pendingMax: number;
+  readonly #bounds: BufferedMode;
   #pending = 0;
+  /** The bounds of what is pending. */
+  #intervalMs = Number.POSITIVE_INFINITY;
+  #pendingMax = Number.POSITIVE_INFINITY;
   /** When the oldest unsynced commit must be synced. */
   #dueMs = Number.POSITIVE_INFINITY;
   #cancel: (() => void) | undefined;
   #inFlight: Promise<void> | undefined;
   #stopped = false;
 
-  constructor(log: Log, environment: Environment, canSyncNow: boolean, intervalMs: number, pendingMax: number) {
+  /** `bounds` are those of a commit that comes without. */
+  constructor(log: Log, environment: Environment, canSyncNow: boolean, bounds: BufferedMode) {
     this.#log = log;
     this.#environment = environment;
     this.#canSyncNow = canSyncNow;
-    this.#intervalMs = intervalMs;
-    this.#pendingMax = pendingMax;
+    this.#bounds = bounds;
   }
 
   /** Notes one buffered commit; syncs in this call if the last sync is overdue. */
-  note(): void {
+  note({ flushIntervalMs, maxPendingWrites } = this.#bounds): void {
     this.#pending++;
+    this.#intervalMs = Math.min(this.#intervalMs, flushIntervalMs);
+    this.#pendingMax = Math.min(this.#pendingMax, maxPendingWrites);
     const nowMs = this.#environment.monotonicMs();
-    if (!this.#isArmed) this.#arm(nowMs);
+    if (nowMs + flushIntervalMs < this.#dueMs) this.#arm(nowMs);
     if (nowMs > this.#dueMs && this.#canSyncNow) {
       this.#syncNow();
     } else if (this.#pending >= this.#pendingMax) {
@@ -49,12 +54,12 @@ export class Flusher {
     } catch (error) {
       if (!HoldfastError.is(error, "BUSY")) throw error;
       // Another worker is in the middle of it for too long. Nothing was promised of this commit that a later sync does not keep.
-      this.#disarm();
       this.#arm(this.#environment.monotonicMs());
     }
   }
 
   #arm(nowMs: number): void {
+    this.#disarm();
     this.#dueMs = nowMs + this.#intervalMs;
     this.#cancel = this.#environment.schedule(this.#intervalMs, () => {
       this.#disarm();
@@ -65,15 +70,20 @@ export class Flusher {
   /** Begins a sync in the background; what comes while it is under way waits for the next. */
   #start(): void {
     if (this.#inFlight !== undefined || this.#stopped) return;
-    this.#pending = 0;
+    this.#forget();
     this.#inFlight = this.#sync().finally(() => {
       this.#inFlight = undefined;
-      if (this.#pending > 0 && !this.#stopped && !this.#isArmed) this.#arm(this.#environment.monotonicMs());
+      if (this.#pending === 0 || this.#stopped) return;
+      if (this.#pending >= this.#pendingMax) this.#start();
+      else if (this.#dueMs === Number.POSITIVE_INFINITY) this.#arm(this.#environment.monotonicMs());
     });
   }
 
-  get #isArmed(): boolean {
-    return this.#dueMs !== Number.POSITIVE_INFINITY;
+  /** Nothing is pending. */
+  #forget(): void {
+    this.#pending = 0;
+    this.#intervalMs = Number.POSITIVE_INFINITY;
+    this.#pendingMax = Number.POSITIVE_INFINITY;
   }
 
   async #sync(): Promise<void> {
@@ -96,7 +106,7 @@ export class Flusher {
 
   /** Everything written is synced: nothing is pending. */
   synced(): void {
-    this.#pending = 0;
+    this.#forget();
     this.#disarm();
   }
 

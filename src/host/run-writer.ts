@@ -29,6 +29,7 @@ import { readKeys } from "./arguments.js";
 import { decodeValue, encodeKey, encodeName, encodeValue, type Value } from "./codec.js";
 import { type Core, type RunHandle, statusError } from "./core.js";
 import { type ScanRequest, scan } from "./core-scan.js";
+import type { CommitMode } from "./durability-mode.js";
 import type { Engine } from "./engine.js";
 import { KnownKeys } from "./known-keys.js";
 import type { HeldReader, Reader, StepOptions, StepWriter, Versioned, WriteOptions, Writer } from "./reader-writer.js";
@@ -253,7 +254,7 @@ export class RunWriter implements Writer {
         keyBytes = encodeKey(key, core);
       }
       const handle = this.#handle;
-      const version = core.put(handle.pointer, handle.generation, table, keyBytes, valueBytes, mode, expected);
+      const version = core.put(handle.pointer, handle.generation, table, keyBytes, valueBytes, mode.number, expected);
       if (version > 0) {
         if (engine.log !== undefined) engine.settle(handle, version, mode);
         return version;
@@ -277,7 +278,7 @@ export class RunWriter implements Writer {
       encodeKey(key, core);
       const handle = this.#handle.pointer === 0 ? this.resolve() : this.#handle;
       if (handle.pointer === 0) return this.#deleteNowhere(key, options, expected);
-      const version = core.remove(handle, table, encodeKey(key, core), mode, expected);
+      const version = core.remove(handle, table, encodeKey(key, core), mode.number, expected);
       if (version > 0) {
         engine.settle(handle, version, mode);
         return true;
@@ -291,14 +292,14 @@ export class RunWriter implements Writer {
   }
 
   /** Opens a transaction on the run, which is made if it is not there. */
-  begin(writer: TransactionWriter, mode: number, asynchronous: boolean, deadlineMs: number): void {
+  begin(writer: TransactionWriter, mode: CommitMode, asynchronous: boolean, deadlineMs: number): void {
     const { log } = this.#engine;
     // Once the storage has failed, what is installed and not published never will be.
     const fromInstalled = asynchronous && log !== undefined && !log.hasFailed;
     this.#begin(writer, mode, asynchronous, fromInstalled ? BEGIN_INSTALLED : 0, deadlineMs);
   }
 
-  #begin(writer: TransactionWriter, mode: number, asynchronous: boolean, how: number, deadlineMs: number): void {
+  #begin(writer: TransactionWriter, mode: CommitMode, asynchronous: boolean, how: number, deadlineMs: number): void {
     let run = this.handle();
     try {
       while (run.pointer === 0 || !writer.begin(run, mode, asynchronous, how, deadlineMs)) run = this.create();
@@ -348,7 +349,7 @@ export class RunWriter implements Writer {
     engine.assertWritable();
     const mode = engine.syncModeOf(options?.durability);
     for (;;) {
-      const { run, version } = this.#delete(mode);
+      const { run, version } = this.#delete(mode.number);
       if (run.pointer === 0) return false;
       if (version > 0) engine.settle(run, version, mode);
       if (version >= 0) return true;

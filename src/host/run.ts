@@ -7,6 +7,7 @@ import { MODE_BUFFERED } from "./abi.js";
 import { onAbort, untilAborted } from "./abort.js";
 import { checkFunction, checkSignal, describe, isThenable, readOptions, refuseArgument } from "./arguments.js";
 import type { RunHandle } from "./core.js";
+import type { CommitMode } from "./durability-mode.js";
 import type { Engine } from "./engine.js";
 import { sleep } from "./environment.js";
 import { type RetryOptions, type RetryPlan, retryDelayMs, retryPlan } from "./retry.js";
@@ -174,7 +175,7 @@ export class Run extends Primitives {
    */
   async #attempt<T>(
     body: (transaction: Transaction) => Promise<T> | T,
-    mode: number,
+    mode: CommitMode,
     deadlineMs: number,
     signal: AbortSignal | undefined,
   ): Promise<T> {
@@ -219,8 +220,8 @@ export class Run extends Primitives {
       }
     }
     if (thrown !== undefined) throw thrown.error;
-    if (committed && mode === MODE_BUFFERED) {
-      const handedOver = this.#engine.log?.noteBufferedAsync(run, awaits);
+    if (committed && mode.number === MODE_BUFFERED) {
+      const handedOver = this.#engine.log?.noteBufferedAsync(run, awaits, mode.bounds);
       if (handedOver !== undefined) await handedOver;
     } else if (committed) {
       this.#engine.log?.drainIfFull();

@@ -22,6 +22,7 @@ import { encodeKey, encodeValue } from "./codec.js";
 import { type Core, type RunHandle, statusError } from "./core.js";
 import { openTraversal, traverse } from "./core-graph.js";
 import { narrowScan, noteScanned, type ScanRequest, transactionScan } from "./core-scan.js";
+import type { CommitMode } from "./durability-mode.js";
 import type { Engine, Held, Holder } from "./engine.js";
 import { markIds, notePublished, takeId } from "./ids.js";
 import {
@@ -48,7 +49,7 @@ export class TransactionWriter implements StepWriter, HeldReader, Holder {
   #pointer = 0;
   #generation = 0;
   #open = false;
-  #mode = 0;
+  #mode = NO_MODE;
   #asynchronous = false;
   #deadlineMs = Number.POSITIVE_INFINITY;
   #start = 0;
@@ -70,7 +71,7 @@ export class TransactionWriter implements StepWriter, HeldReader, Holder {
   }
 
   /** Opens it on a run; false where that incarnation of the run is gone. */
-  begin(run: RunHandle, mode: number, asynchronous: boolean, how: number, deadlineMs: number): boolean {
+  begin(run: RunHandle, mode: CommitMode, asynchronous: boolean, how: number, deadlineMs: number): boolean {
     const core = this.#core;
     const pointer = core.begin(run.pointer, run.generation, how);
     if (pointer === STATUS_RUN_STALE) return false;
@@ -294,7 +295,7 @@ export class TransactionWriter implements StepWriter, HeldReader, Holder {
       if (this.#writes > 0) this.#engine.assertWritable();
       if (this.#newestId > 0 && this.#writes > 0) markIds(this.#engine, this.#run, this.#newestId, this.#start, this);
       for (;;) {
-        const version = this.#core.commit(this.#pointer, this.#generation, this.#mode);
+        const version = this.#core.commit(this.#pointer, this.#generation, this.#mode.number);
         if (-version === STATUS_DRAIN_FIRST) {
           this.#engine.log?.drainFirst();
           continue;
@@ -353,6 +354,7 @@ function heldTransaction(pointer: number, generation: number, version: number): 
 }
 
 const NO_RUN: RunHandle = { pointer: 0, generation: 0 };
+const NO_MODE: CommitMode = { number: 0, bounds: undefined };
 
 function check(status: number, what: string): void {
   if (status !== 0) throw statusError(status, what);

@@ -805,6 +805,100 @@ describe("the flusher", () => {
     expect(calls(disk, "flushSync")).toBeLessThanOrEqual(10);
   });
 
+  describe("and what a commit says of when it is synced", () => {
+    // Both bounds were read and checked, and then the database's own were kept.
+    type Durability = NonNullable<OpenOptions["durability"]>;
+    const ways: readonly (readonly [string, (run: Run, durability: Durability) => unknown])[] = [
+      ["put", (run, durability) => run.kv.put("k", 1, { durability })],
+      ["delete", (run, durability) => run.kv.delete("there", { durability })],
+      ["a step", (run, durability) => run.events.append("step", 1, { durability })],
+      ["transaction", (run, durability) => run.transaction((tx) => tx.kv.put("k", 1), { durability })],
+      [
+        "begin",
+        (run, durability) => {
+          const tx = run.begin({ durability });
+          tx.kv.put("k", 1);
+          tx.commit();
+        },
+      ],
+      ["transactionAsync", (run, durability) => run.transactionAsync((tx) => tx.kv.put("k", 1), { durability })],
+    ];
+    const everyWay = ways.flatMap(([name, commit]) => [
+      { name, kind: {}, commit },
+      { name: `${name}, on asynchronous storage`, kind: ASYNC_ONLY, commit },
+    ]);
+
+    async function openSlow(kind: SimulatedStorageOptions) {
+      const disk = new SimulatedDisk();
+      const environment = new ManualEnvironment();
+      const durability = { mode: "buffered", flushIntervalMs: 60_000 } as const;
+      const db = await open(disk, { durability, environment }, kind);
+      db.run("r").kv.put("there", 1);
+      await db.flush();
+      const before = syncsOf(disk);
+      return { disk, environment, run: db.run("r"), syncs: () => syncsOf(disk) - before };
+    }
+
+    test.each(everyWay)("its interval: $name", async ({ kind, commit }) => {
+      const { environment, run, syncs } = await openSlow(kind);
+      run.kv.put("before", 1);
+      await commit(run, { mode: "buffered", flushIntervalMs: 5 });
+      await environment.advance(4);
+      expect(syncs()).toBe(0);
+      await environment.advance(2);
+      expect(syncs()).toBe(1);
+      await environment.advance(120_000);
+      expect([syncs(), environment.timers]).toEqual([1, 0]);
+    });
+
+    test.each(everyWay)("its number of writes: $name", async ({ kind, commit }) => {
+      const { run, syncs } = await openSlow(kind);
+      run.kv.put("before", 1);
+      await settled();
+      expect(syncs()).toBe(0);
+      await commit(run, { mode: "buffered", maxPendingWrites: 2 });
+      await settled();
+      expect(syncs()).toBe(1);
+    });
+
+    test.each([[{}], [ASYNC_ONLY]])("both hold while a sync is under way: %o", async (kind) => {
+      for (const bound of [{ flushIntervalMs: 5 }, { maxPendingWrites: 1 }]) {
+        const { disk, environment, run, syncs } = await openSlow(kind);
+        disk.hold("flush");
+        run.kv.put("k", 1, { durability: { mode: "buffered", maxPendingWrites: 1 } });
+        await settled();
+        expect(disk.waiting("flush")).toBe(1);
+        run.kv.put("k", 2, { durability: { mode: "buffered", ...bound } });
+        await environment.advance(100);
+        await disk.release("flush");
+        await environment.advance(6);
+        expect(syncs()).toBe(2);
+      }
+    });
+
+    test.each<[Durability]>([["buffered"], [{ mode: "buffered" }], [{ mode: "buffered", maxPendingWrites: 500 }]])(
+      "what it leaves out is the database's: %o",
+      async (durability) => {
+        const { environment, run, syncs } = await openSlow({});
+        run.kv.put("k", 1, { durability });
+        await environment.advance(59_999);
+        expect(syncs()).toBe(0);
+        await environment.advance(2);
+        expect(syncs()).toBe(1);
+      },
+    );
+
+    test("it may wait for longer than the database's, until one comes that may not", async () => {
+      const { disk, environment, db } = await openTimed();
+      db.run("r").kv.put("k", 1, { durability: { mode: "buffered", flushIntervalMs: 60_000 } });
+      await environment.advance(10_000);
+      expect(syncsOf(disk)).toBe(0);
+      db.run("r").kv.put("k", 2);
+      await environment.advance(101);
+      expect(syncsOf(disk)).toBe(1);
+    });
+  });
+
   test.each([[{}], [ASYNC_ONLY]])("syncs what came while a slow sync was under way: %o", async (kind) => {
     // The timer of a write that came during a sync fired before that sync was over, found it under way and did nothing.
     // Nobody set it again, so the write stayed unsynced until somebody happened to write.

@@ -740,7 +740,11 @@ describe("the sync in the background", () => {
       },
     } as unknown as Log;
     const environment = { monotonicMs: () => nowMs, schedule: () => () => {} } as unknown as Environment;
-    const flusher = new Flusher(log, environment, true, 10, 1_000);
+    const flusher = new Flusher(log, environment, true, {
+      mode: "buffered",
+      flushIntervalMs: 10,
+      maxPendingWrites: 1_000,
+    });
     for (; nowMs < 100; nowMs++) flusher.note();
     expect(syncs).toBeGreaterThan(5);
     expect(syncs).toBeLessThan(10);
