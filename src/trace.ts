@@ -116,8 +116,8 @@ export class Tracer implements Instrument {
   }
 
   /** @internal */
-  attach(exports: CoreExports, persistent: boolean): Attachment {
-    return new Tap(exports, persistent, (commit) => this.#note(commit));
+  attach(exports: CoreExports, persistent: boolean, memory: WebAssembly.Memory): Attachment {
+    return new Tap(exports, persistent, memory, (commit) => this.#note(commit));
   }
 
   #note(commit: PerfTrace): void {
@@ -141,13 +141,15 @@ class Tap implements Attachment {
   readonly exports: CoreExports;
   readonly #core: CoreExports;
   readonly #persistent: boolean;
+  readonly #memory: WebAssembly.Memory;
   readonly #note: (commit: PerfTrace) => void;
   readonly #opened = new Map<number, Opened>();
   #pending: Pending[] = [];
 
-  constructor(core: CoreExports, persistent: boolean, note: (commit: PerfTrace) => void) {
+  constructor(core: CoreExports, persistent: boolean, memory: WebAssembly.Memory, note: (commit: PerfTrace) => void) {
     this.#core = core;
     this.#persistent = persistent;
+    this.#memory = memory;
     this.#note = note;
     this.exports = this.#wrapped();
   }
@@ -242,7 +244,8 @@ class Tap implements Attachment {
     const context = this.#call("transactionOpen", numbers) >>> 0;
     const snapshotAcquireNs = nowNs() - startedNs;
     const [run = 0, generation = 0] = numbers;
-    const start = this.#call("runVisible", [run, generation]);
+    // Where the core says it: it may be above what its run has come to.
+    const start = new DataView(this.#memory.buffer).getFloat64(this.#call("scratchResult", []) >>> 0, true);
     this.#opened.set(context, { run, generation, snapshotAcquireNs, start });
     return context;
   }

@@ -13,6 +13,7 @@ import { Engine } from "./engine.js";
 import { type Entered, enter } from "./entering.js";
 import { type Environment, platformEnvironment } from "./environment.js";
 import { type DatabaseHandle, readHandle } from "./handle.js";
+import type { Attachment } from "./instrument.js";
 import { joinStorage } from "./joining.js";
 import { Listeners } from "./listeners.js";
 import type { Log, LogListener } from "./log.js";
@@ -44,10 +45,12 @@ export async function attachDatabase(given: unknown, givenOptions: unknown): Pro
 async function attach(handle: DatabaseHandle, options: AttachOptions): Promise<Opened> {
   const environment = options.environment ?? platformEnvironment();
   const bare = await instantiateCore(handle.module, handle.memory);
-  const exports = options.trace?.attach(bare, false).exports ?? bare;
-  const entered = await enter(exports, handle, canWait());
+  // Where another worker writes the log, nothing is seen of that here: a commit is then measured until it is installed.
+  const writes = handle.log !== undefined && handle.log.post === undefined;
+  const attachment = options.trace?.attach(bare, writes, handle.memory);
+  const entered = await enter(attachment?.exports ?? bare, handle, canWait());
   try {
-    return await join(entered, handle, options, environment);
+    return await join(entered, handle, options, environment, attachment);
   } catch (error) {
     if (entered.core.isSound) entered.core.leave();
     entered.letGo();
@@ -61,10 +64,11 @@ async function join(
   handle: DatabaseHandle,
   options: AttachOptions,
   environment: Environment,
+  attachment: Attachment | undefined,
 ): Promise<Opened> {
   const listeners = new Listeners();
   const { storage, durability: mode, readOnly } = handle;
-  const joined = await joinLog(core, handle, environment);
+  const joined = await joinLog(core, handle, environment, attachment);
   if (options.signal?.aborted) {
     await joined?.session?.close();
     throwIfAborted(options.signal);
@@ -115,6 +119,7 @@ async function joinLog(
   core: Core,
   { log, storage, name }: DatabaseHandle,
   environment: Environment,
+  attachment: Attachment | undefined,
 ): Promise<JoinedLog | undefined> {
   if (log === undefined) return undefined;
   const state = { ...log.state, isJoined: true };
@@ -127,7 +132,8 @@ async function joinLog(
       session: undefined,
     };
   }
-  const { capabilities, session } = await joinStorage(log.ticket);
+  const { capabilities, session: bare } = await joinStorage(log.ticket);
+  const session = attachment?.session(bare) ?? bare;
   const makeWriter = (listener: LogListener): Log => new LogWriter(core, session, capabilities, listener, state);
   return { capabilities, state, makeWriter, session };
 }

@@ -15,6 +15,6 @@ export interface Attachment {
 
 /** Made by whoever wants to measure. */
 export interface Instrument {
-  /** Stands in when a database is opened; `persistent`: whether commits go to a log. */
-  attach(exports: CoreExports, persistent: boolean): Attachment;
+  /** Stands in when a database is opened over a memory; `persistent`: whether commits go to a log. */
+  attach(exports: CoreExports, persistent: boolean, memory: WebAssembly.Memory): Attachment;
 }

@@ -116,7 +116,7 @@ async function makeCore(
 ): Promise<Made> {
   const memoryOfCore = await makeMemory(options, environment);
   const { exports: bare, module } = await loadCore(options.wasm, memoryOfCore, options.shared ?? false, options.signal);
-  const attachment = options.trace?.attach(bare, storage.persistent);
+  const attachment = options.trace?.attach(bare, storage.persistent, memoryOfCore);
   const seed = new Uint32Array(2);
   environment.randomBytes(new Uint8Array(seed.buffer));
   const overhead = RECORD_HEADER_BYTES + RUN_ID_BYTES_MAX + RECORD_TRAILER_BYTES;

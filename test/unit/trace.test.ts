@@ -1,6 +1,9 @@
 /**
  * Tracing: what each commit has cost, in every mode; and a traced database does what another does.
  */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { Database, HoldfastError, type OpenOptions } from "../../src/index.js";
 import { type PerfTrace, trace } from "../../src/trace.js";
@@ -80,6 +83,47 @@ describe("a commit", () => {
     expect(commits()).toHaveLength(10);
     expect(commits().every(({ fsyncNs, commitTotalNs }) => fsyncNs > 0 && commitTotalNs >= fsyncNs)).toBe(true);
     await db.close();
+  });
+
+  test("that changes nothing is none, though other runs have got on since its own did", async () => {
+    // It was taken for one of the version that it started at; over a log it waited for ever to be published.
+    for (const storage of [undefined, new SimulatedDisk().storage()]) {
+      const { db, commits } = await traced(storage === undefined ? { durability: "in-memory" } : { storage });
+      const [a, b] = [db.run("a"), db.run("b")];
+      a.kv.put("x", 1);
+      b.kv.put("x", 1);
+      a.transaction((tx) => {
+        tx.kv.put("t", 1);
+        tx.kv.delete("t");
+      });
+      expect(commits().map(({ version }) => version)).toEqual([a.version, b.version]);
+      const version = a.kv.put("x", 2);
+      expect(commits().map((commit) => commit.version)).toEqual([1, 2, version]);
+      await db.close();
+    }
+  });
+
+  test("of a worker that has attached shows its append and its sync", async () => {
+    // It was measured as if it were in memory.
+    const path = mkdtempSync(join(tmpdir(), "holdfast-trace-"));
+    const owner = await Database.open({ path, shared: true, durability: "strict" });
+    try {
+      const tracer = trace();
+      const attached = await Database.attach(owner.share(), { trace: tracer });
+      const version = attached.run("r").kv.put("a", 1);
+      const { walAppendNs, fsyncNs, commitTotalNs, ...rest } = last(tracer.commits);
+      expect(rest).toMatchObject({ version, keysWritten: 1 });
+      expect(walAppendNs).toBeGreaterThan(0);
+      expect(fsyncNs).toBeGreaterThan(0);
+      expect(commitTotalNs).toBeGreaterThanOrEqual(walAppendNs + fsyncNs);
+      await attached.run("r").transactionAsync((tx) => tx.kv.put("b", 1));
+      expect(tracer.commits).toHaveLength(2);
+      expect(last(tracer.commits).fsyncNs).toBeGreaterThan(0);
+      await attached.close();
+    } finally {
+      await owner.close();
+      rmSync(path, { recursive: true, force: true });
+    }
   });
 
   test("that was refused, rolled back, or undone is none", async () => {
