@@ -20,7 +20,7 @@ import { Turnstile } from "./turnstile.js";
 
 /** How a transaction that is a callback is to be made. */
 export interface TransactionOptions extends BeginOptions {
-  /** Run it again after a conflict. Without this it is run once. */
+  /** Run it again after a conflict, unless its callback has committed it. Without this it is run once. */
   readonly retry?: RetryOptions | undefined;
 }
 
@@ -121,7 +121,8 @@ export class Run extends Primitives {
         if (writer.isOpen) writer.commit();
         return result;
       } catch (error) {
-        if (!HoldfastError.is(error, "CONFLICT") || attempt >= retry.attempts) throw error;
+        // One that its callback has committed stands, and the conflict is of something else.
+        if (writer.hasCommitted || !HoldfastError.is(error, "CONFLICT") || attempt >= retry.attempts) throw error;
         const { core, environment } = engine;
         waitMs = core.shared && core.hasOthers ? retryDelayMs(retry, attempt, environment) : 0;
       } finally {

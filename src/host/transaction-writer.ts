@@ -62,6 +62,7 @@ export class TransactionWriter implements StepWriter, HeldReader, Holder {
   /** Why it cannot be committed any more: a step of several writes was cut off in the middle. */
   #broken: unknown;
   #undone = false;
+  #committed = false;
   /** Where it stands among the open handles that the engine watches; −1: it does not. */
   place = -1;
 
@@ -87,12 +88,18 @@ export class TransactionWriter implements StepWriter, HeldReader, Holder {
     this.#newestId = 0;
     this.#broken = undefined;
     this.#undone = false;
+    this.#committed = false;
     this.#open = true;
     return true;
   }
 
   get isOpen(): boolean {
     return this.#open;
+  }
+
+  /** Whether it was installed, or had nothing to install. */
+  get hasCommitted(): boolean {
+    return this.#committed;
   }
 
   get isAsynchronous(): boolean {
@@ -301,7 +308,8 @@ export class TransactionWriter implements StepWriter, HeldReader, Holder {
           continue;
         }
         this.#ended();
-        if (version >= 0) return version;
+        this.#committed = version >= 0;
+        if (this.#committed) return version;
         throw this.#refusal(-version);
       }
     } finally {

@@ -398,6 +398,50 @@ function retryCases(): Case[] {
       );
       equal(attempts, 1);
     }),
+    on("one that its callback has committed is not run again, though a conflict comes out of that", (run, db) => {
+      const other = db.run("other");
+      let attempts = 0;
+      throwsCode("CONFLICT", () =>
+        run.transaction(
+          (tx) => {
+            attempts++;
+            tx.kv.put("n", ((tx.kv.get("n") as number | undefined) ?? 0) + 1);
+            tx.commit();
+            other.transaction((its) => {
+              its.kv.get("a");
+              other.kv.put("a", attempts);
+              its.kv.put("b", attempts);
+            });
+          },
+          { retry: { attempts: 3, baseMs: 0 } },
+        ),
+      );
+      deepEqual([attempts, run.kv.get("n"), other.kv.list()], [1, 1, [["a", 1]]]);
+    }),
+    on("one whose callback has met a conflict in its own commit, or rolled it back, is run again", (run) => {
+      for (const end of ["commit", "rollback"] as const) {
+        let attempts = 0;
+        run.transaction(
+          (tx) => {
+            attempts++;
+            tx.kv.get("a");
+            if (attempts < 3) run.kv.put("a", attempts);
+            tx.kv.put("b", attempts);
+            if (end === "commit" || attempts === 3) tx.commit();
+            else {
+              tx.rollback();
+              run.transaction((its) => {
+                its.kv.get("a");
+                run.kv.put("a", 0);
+                its.kv.put("b", 0);
+              });
+            }
+          },
+          { retry: { attempts: 3, baseMs: 0 } },
+        );
+        deepEqual([attempts, run.kv.get("b")], [3, 3], end);
+      }
+    }),
     on("asynchronous transactions that want the same key all get through with retry", async (run) => {
       const increment = async (): Promise<void> => {
         await run.transactionAsync(
