@@ -70,9 +70,14 @@ export class Flusher {
   /** Begins a sync in the background; what comes while it is under way waits for the next. */
   #start(): void {
     if (this.#inFlight !== undefined || this.#stopped) return;
+    const intervalMs = this.#intervalMs;
     this.#forget();
-    this.#inFlight = this.#sync().finally(() => {
+    this.#inFlight = this.#sync().then((isPutOff) => {
       this.#inFlight = undefined;
+      if (isPutOff) {
+        this.#pending++;
+        this.#intervalMs = Math.min(this.#intervalMs, intervalMs);
+      }
       if (this.#pending === 0 || this.#stopped) return;
       if (this.#pending >= this.#pendingMax) this.#start();
       else if (this.#dueMs === Number.POSITIVE_INFINITY) this.#arm(this.#environment.monotonicMs());
@@ -86,17 +91,18 @@ export class Flusher {
     this.#pendingMax = Number.POSITIVE_INFINITY;
   }
 
-  async #sync(): Promise<void> {
+  /** Never throws; true where another worker was in the middle of it, so that it has to be done again. */
+  async #sync(): Promise<boolean> {
+    let isPutOff = false;
+    const note = (error: unknown): void => {
+      isPutOff ||= HoldfastError.is(error, "BUSY");
+    };
     // What fails has been told to the log's listener, and the next write will say so too. Want of room for what is queued
     // is no reason not to sync what is written.
-    await this.#log.drain().catch(this.#putOff);
-    await this.#log.sync().catch(this.#putOff);
+    await this.#log.drain().catch(note);
+    await this.#log.sync().catch(note);
+    return isPutOff;
   }
-
-  /** Where another worker was in the middle of it, something is still pending. */
-  #putOff = (error: unknown): void => {
-    if (HoldfastError.is(error, "BUSY")) this.#pending++;
-  };
 
   #disarm(): void {
     this.#cancel?.();
