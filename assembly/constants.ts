@@ -264,6 +264,8 @@ export const STEP_ROOM: u32 = 2;
 export const STEP_FULL: u32 = 3;
 /** A worker died while it was changing the run: nobody can say what is in it. */
 export const STEP_LOST: u32 = 4;
+/** Another worker has been in the middle of the run for too long: nothing was written, and the step can be made again. */
+export const STEP_BUSY: u32 = 5;
 export const STEP_NEEDS_OFFSET: u32 = 4;
 
 // What the workers of a shared memory know together of the log, from logPlaceAddress on.

@@ -38,8 +38,8 @@ import {
   STATUS_STORE_FULL,
   STATUS_TRANSACTION_CLOSED,
   STATUS_UNDONE,
+  STEP_BUSY,
   STEP_LOST,
-  STEP_MORE,
   TOMBSTONE,
   WATERMARK_CLOSED,
 } from "./constants";
@@ -795,8 +795,7 @@ export function checkpointStep(walk: usize, offset: u32): u32 {
   const room = scratchValueBytes() - offset;
   if (!SHARED) return walkStep(changetype<Walk>(walk), at, room, scratchCursors().entries(), scratchResult());
   const run = changetype<Run>(changetype<Walk>(walk).run);
-  // Nothing is written, and the host comes again.
-  store<u32>(scratchResult(), STEP_MORE);
+  store<u32>(scratchResult(), STEP_BUSY);
   if (!runLock(run)) return 0;
   if (run.flags & RUN_POISONED) {
     runUnlock(run);

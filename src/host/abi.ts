@@ -157,6 +157,8 @@ export const STEP_ROOM = 2;
 export const STEP_FULL = 3;
 /** A worker died while it was changing the run: nobody can say what is in it. */
 export const STEP_LOST = 4;
+/** Another worker has been in the middle of the run for too long: nothing was written, and the step can be made again. */
+export const STEP_BUSY = 5;
 export const STEP_NEEDS_OFFSET = 4;
 export const LOG_PLACE_POSITION_OFFSET = 0;
 export const LOG_PLACE_SEGMENT_OFFSET = 8;

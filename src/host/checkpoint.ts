@@ -22,6 +22,9 @@ const EMPTY_STEPS_MAX = 4;
 const PIECE_BYTES = abi.CHECKPOINT_RECORD_BYTES_MAX;
 /** Bytes after which timers and messages get their turn: a few milliseconds of work. */
 const BREATH_BYTES = 1024 * 1024;
+/** For how long a worker is waited for that is in the middle of a run, and how often at least: each time the core waits. */
+const BUSY_MS_MAX = 10_000;
+const BUSY_STEPS_MIN = 3;
 
 const DATABASE_ID_BYTES = 16;
 const EXPORT_EPOCH = 1;
@@ -32,25 +35,32 @@ export class CheckpointStream {
   readonly #core: Core;
   readonly #header: CheckpointHeader;
   readonly #runs: readonly HeldRun[];
+  readonly #environment: Environment;
   #nextRun = 0;
   #isWalking = false;
   /** The run that is walked. */
   #pointer = 0;
   /** What the core works with; 0 before the first piece and after the last. */
   #walk = 0;
+  /** Steps in a row that another worker was in the way of, and when the first of them had waited. */
+  #busySteps = 0;
+  #busySinceMs = 0;
   #isBegun = false;
   #isOver = false;
 
   /** @param runs what is to be in it; the header's version is held by a snapshot until the stream is over */
-  constructor(core: Core, header: CheckpointHeader, runs: readonly HeldRun[]) {
+  constructor(core: Core, header: CheckpointHeader, runs: readonly HeldRun[], environment: Environment) {
     this.#core = core;
     this.#header = header;
     this.#runs = runs;
+    this.#environment = environment;
   }
 
   /**
-   * The next piece, valid until the next call into the core and perhaps empty; undefined at the end.
-   * @throws HoldfastError `STORE_FULL` where there is no memory to work with.
+   * The next piece, valid until the next call into the core and perhaps empty; undefined at the end. After an empty one others
+   * must have their turn: it may be told there that the worker is dead which is in the way.
+   * @throws HoldfastError `STORE_FULL` where there is no memory to work with, `BUSY` where another worker stays in the middle
+   *   of a run, `CORRUPTION` for a run that is lost.
    */
   next(): Uint8Array | undefined {
     const core = this.#core;
@@ -67,6 +77,11 @@ export class CheckpointStream {
       }
       const { length, state, needs } = checkpointStep(core, this.#walk, filled);
       filled += length;
+      if (state === abi.STEP_BUSY) {
+        if (filled === 0) this.#noteBusy();
+        break;
+      }
+      this.#busySteps = 0;
       if (state === abi.STEP_LOST) throw core.runError(abi.STATUS_POISONED, this.#pointer, "The checkpoint");
       if (state === abi.STEP_FULL) throw statusError(abi.STATUS_STORE_FULL, "The checkpoint");
       if (state === abi.STEP_DONE) this.#isWalking = false;
@@ -76,6 +91,14 @@ export class CheckpointStream {
       core.reserveValue(needs);
     }
     return core.staged(filled);
+  }
+
+  /** @throws HoldfastError `BUSY` once that is too long. */
+  #noteBusy(): void {
+    const nowMs = this.#environment.monotonicMs();
+    if (this.#busySteps++ === 0) this.#busySinceMs = nowMs;
+    const isOver = this.#busySteps >= BUSY_STEPS_MIN && nowMs - this.#busySinceMs >= BUSY_MS_MAX;
+    if (isOver) throw statusError(abi.STATUS_BUSY_LOCK, "The checkpoint");
   }
 
   #begin(): number {
@@ -176,7 +199,7 @@ export async function checkpointBefore(core: Core, start: SegmentStart, files: L
       written: start.writtenVersion,
       commits: core.commits,
     };
-    const stream = new CheckpointStream(core, header, core.runsAt(version));
+    const stream = new CheckpointStream(core, header, core.runsAt(version), environment);
     await storeCheckpoint(session, start.number, stream, environment);
   } finally {
     core.dropSnapshot(slot, 0, 0);
@@ -185,6 +208,7 @@ export async function checkpointBefore(core: Core, start: SegmentStart, files: L
 
 /** Whether the database that something is read of can still be read. */
 interface Life {
+  readonly environment: Environment;
   /** Throws once it cannot. */
   assertLive(): void;
   /** Whether what is held in the core can be given back; afterwards it is somebody else's. */
@@ -210,13 +234,14 @@ export async function* exportPieces(
     written: 0,
     commits: core.commits,
   };
-  const stream = new CheckpointStream(core, header, runs);
+  const stream = new CheckpointStream(core, header, runs, life.environment);
   try {
     for (;;) {
       life.assertLive();
       const piece = stream.next();
       if (piece === undefined) return;
       if (piece.length > 0) yield piece.slice();
+      else await pause(life.environment);
     }
   } finally {
     if (life.canGiveBack) stream.end();

@@ -259,7 +259,7 @@ export class Database implements AsyncDisposable {
    * {@link Database.import} takes on every platform. It holds a snapshot until it has been read to its end, or `return` is
    * called, as leaving a `for await` does.
    * @throws HoldfastError `NOT_FOUND` if there is no such run, `INVALID_KEY`, `INVALID_ARGUMENT`, `BUSY`, `CLOSED`; while it
-   *   is read also `STORE_FULL`, `STORE_FAILED`.
+   *   is read also `BUSY`, `CORRUPTION` for a run that is lost, `STORE_FULL`, `STORE_FAILED`.
    */
   export(given?: ExportOptions): AsyncGenerator<Uint8Array, void, undefined> {
     const { runs } = readOptions<ExportOptions>(given, ["runs"], "export");

@@ -13,7 +13,7 @@ import { CheckpointStream } from "./checkpoint.js";
 import { encodeName } from "./codec.js";
 import { Core, statusError } from "./core.js";
 import { instantiateCore } from "./core-instance.js";
-import { pause } from "./environment.js";
+import { type Environment, pause } from "./environment.js";
 import type { LogFilesInUse } from "./log-files.js";
 import type { CheckpointHeader } from "./log-format.js";
 import { beginReading } from "./recovery.js";
@@ -133,7 +133,7 @@ async function fill(core: Core, found: Found, { state, environment }: LogFilesIn
   const { pointer, generation } = core.besideResult();
   let status = abi.STATUS_OK;
   try {
-    for (const piece of pieces(found, state.databaseId)) {
+    for (const piece of pieces(found, state.databaseId, environment)) {
       core.stage(piece);
       status = core.heal("Records", pointer, generation, core.valueOffset, piece.length);
       if (status !== abi.STATUS_OK) break;
@@ -151,7 +151,11 @@ async function fill(core: Core, found: Found, { state, environment }: LogFilesIn
 }
 
 /** The run as records of a checkpoint, some at a time. */
-function* pieces({ core, pointer, version }: Found, databaseId: Uint8Array): Generator<Uint8Array> {
+function* pieces(
+  { core, pointer, version }: Found,
+  databaseId: Uint8Array,
+  environment: Environment,
+): Generator<Uint8Array> {
   const header: CheckpointHeader = {
     databaseId,
     number: 0,
@@ -164,7 +168,7 @@ function* pieces({ core, pointer, version }: Found, databaseId: Uint8Array): Gen
     written: version,
     commits: 0,
   };
-  const stream = new CheckpointStream(core, header, [{ pointer, version }]);
+  const stream = new CheckpointStream(core, header, [{ pointer, version }], environment);
   try {
     let skip = abi.SEGMENT_HEADER_BYTES;
     for (let piece = stream.next(); piece !== undefined; piece = stream.next()) {

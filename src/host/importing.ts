@@ -118,7 +118,7 @@ async function storeImport(
 ): Promise<LogState> {
   const { databaseId, environment } = options;
   const header: CheckpointHeader = { ...imported, databaseId, number: 1, epoch: session.epoch, isExport: true };
-  const stream = new CheckpointStream(core, header, core.runsAt(imported.version));
+  const stream = new CheckpointStream(core, header, core.runsAt(imported.version), environment);
   await storeCheckpoint(session, header.number, stream, environment);
   return logWithoutSegments(session, databaseId, header.number);
 }

@@ -5,7 +5,8 @@
 import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { CheckpointStream } from "../../src/host/checkpoint.js";
 import { encodeName } from "../../src/host/codec.js";
 import { Database, HoldfastError } from "../../src/index.js";
 import { SCALE } from "../support/durability-report.js";
@@ -24,6 +25,8 @@ beforeAll(async () => {
 });
 
 afterEach(() => {
+  vi.restoreAllMocks();
+  vi.unstubAllGlobals();
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
 
@@ -78,9 +81,44 @@ function isLost(db: Database, id: string): boolean {
   }
 }
 
-/** Has workers die in a run, a little later each time, until one has left it lost with nothing of what it was about. */
-function loseRun(db: Database, id: string): void {
-  for (let step = 28; !isLost(db, id); step++) if (!die(db, id, step, BUFFERED)) throw new Error("nobody died");
+/**
+ * Has workers die in a run, a little later each time, until one has left it lost with nothing of what it was about; at which
+ * access that was.
+ */
+function loseRun(db: Database, id: string): number {
+  let step = 28;
+  for (; !isLost(db, id); step++) if (!die(db, id, step, BUFFERED)) throw new Error("nobody died");
+  return step - 1;
+}
+
+/** Has a worker die in the middle of a run, whose lock it goes on holding; what `db.detach` takes. */
+async function dieHolding(db: Database, id: string): Promise<number> {
+  write(db, "as-it", 1);
+  write(db, id, 1);
+  const step = loseRun(db, "as-it");
+  await db.recoverRun("as-it");
+  const victim = new Victim(module, db.share().memory);
+  const run = victim.runOf(id);
+  expect(victim.run(() => victim.put(run, "key-1", { by: "the dead" }, BUFFERED), step)).toBe(true);
+  return victim.workerId;
+}
+
+/** Ends with an error whoever goes on asking for pieces that do not come, since nothing else could in the same thread. */
+function boundPieces(): void {
+  const { next } = CheckpointStream.prototype;
+  let empty = 0;
+  vi.spyOn(CheckpointStream.prototype, "next").mockImplementation(function (this: CheckpointStream) {
+    const piece = next.call(this);
+    empty = piece?.length === 0 ? empty + 1 : 0;
+    if (empty === 10) throw new Error("it waits without end");
+    return piece;
+  });
+}
+
+async function exported(db: Database): Promise<number> {
+  let bytes = 0;
+  for await (const piece of db.export()) bytes += piece.length;
+  return bytes;
 }
 
 /** What is in memory is what whoever reads the files finds. */
@@ -101,6 +139,54 @@ async function checkpointIsUnderWay(path: string, bytes: number): Promise<void> 
 async function opened(path = folder()): Promise<Database> {
   return Database.open({ path, shared: true, durability: "buffered" });
 }
+
+describe("a worker that has died in the middle of a run", () => {
+  it("is not waited for without end by an export, which lets its end be told meanwhile", async () => {
+    boundPieces();
+    const db = await opened();
+    const dead = await dieHolding(db, "run");
+    setTimeout(() => db.detach(dead), 0);
+    await expect(exported(db)).rejects.toMatchObject({ code: "CORRUPTION", details: { run: "run" } });
+    expect(await db.recoverRun("run")).toBe(true);
+    expect(await exported(db)).toBeGreaterThan(0);
+    await db.close();
+  });
+
+  it("makes a checkpoint and an export BUSY where nobody tells, and the database can be closed", async () => {
+    // By its lock, which it does not have here, some runtimes would take it for dead.
+    vi.stubGlobal("navigator", undefined);
+    boundPieces();
+    const path = folder();
+    const db = await opened(path);
+    const dead = await dieHolding(db, "run");
+    const busy = expect.objectContaining({ code: "BUSY" });
+    expect(() => db.run("run").kv.put("key", 1)).toThrow(busy);
+    write(db, "other", 1);
+    await expect(exported(db)).rejects.toEqual(busy);
+    const other = stateOf(db, "other");
+    const made = expect(db.checkpoint()).rejects.toEqual(busy);
+    await Promise.all([made, db.close()]);
+    const again = await Database.open(path);
+    expect(stateOf(again, "other")).toEqual(other);
+    expect(again.run("run").count()).toBeGreaterThan(0);
+    await again.close();
+    expect(dead).toBeGreaterThan(0);
+  });
+
+  it("is waited for by a checkpoint until its end is told", async () => {
+    vi.stubGlobal("navigator", undefined);
+    const db = await opened();
+    const dead = await dieHolding(db, "run");
+    const runs = db.runs.ids();
+    const made = db.checkpoint();
+    setTimeout(() => db.detach(dead), 5_000);
+    await expect(made).rejects.toMatchObject({ code: "CORRUPTION" });
+    expect(await db.recoverRun("run")).toBe(true);
+    await db.checkpoint();
+    expect(db.runs.ids()).toEqual(runs);
+    await db.close();
+  });
+});
 
 describe("db.recoverRun", () => {
   it.each([
