@@ -81,20 +81,28 @@ export class FileStorage implements Storage {
 
 /** Makes the directory with its parents, each entry durable; returns its path with links resolved. */
 function makeDirectory(node: Platform, path: string): string {
-  const { fs } = node;
   const directory = node.path.resolve(path);
   try {
     const missing = missingDirectories(node, directory);
     const [outermost] = missing;
     syncIfEmpty(node, outermost === undefined ? directory : node.path.dirname(outermost));
     for (const made of missing) {
-      fs.mkdirSync(made, { mode: DIRECTORY_MODE });
+      makeOne(node, made);
       syncDirectory(node, node.path.dirname(made));
     }
     return existingDirectory(node, directory);
   } catch (error) {
     if (codeOf(error) === "EEXIST" || codeOf(error) === "ENOTDIR") throw notDirectory(directory, error);
     throw openFailure(directory, error);
+  }
+}
+
+/** Makes one directory, unless somebody else has made it meanwhile. */
+function makeOne({ fs }: Platform, directory: string): void {
+  try {
+    fs.mkdirSync(directory, { mode: DIRECTORY_MODE });
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST" || !fs.statSync(directory).isDirectory()) throw error;
   }
 }
 

@@ -317,6 +317,27 @@ describe("files", () => {
     throwsCode("INVALID_ARGUMENT", () => nodeFs(""));
   });
 
+  test("a path that others make meanwhile is taken as they have made it", async () => {
+    const path = join(directory.path, "made/at/once");
+    const { mkdirSync } = fs;
+    const making = vi.spyOn(fs, "mkdirSync").mockImplementation((...given) => {
+      mkdirSync(...given);
+      return mkdirSync(...given);
+    });
+    const synced = vi.spyOn(fs, "fsyncSync");
+    const made = await nodeFs(path).open({ readOnly: false });
+    expect(making).toHaveBeenCalledTimes(3);
+    // What stood there, and each place that something was made in: who made it may die before that is durable.
+    expect(synced.mock.calls.length).toBeGreaterThanOrEqual(4);
+    await made.close();
+    making.mockImplementation((given) => {
+      fs.writeFileSync(given, "");
+      mkdirSync(given);
+      return undefined;
+    });
+    await rejectsCode("STORE_FAILED", () => nodeFs(join(path, "below")).open({ readOnly: false }));
+  });
+
   test("descriptors are given back", async () => {
     const count = (): number => fs.readdirSync("/proc/self/fd").length;
     await session.close();
