@@ -5,7 +5,8 @@
  * the end that its successor records, or that is `CORRUPTION`. In the last one the first bad record is where a torn tail
  * begins, unless the watermark (of the header, of a record before it, or of a whole header anywhere behind it) proves that
  * it had been synced: then it is `CORRUPTION`, and nothing is touched. What stands above the watermark may be in the page
- * cache only, so after an unclean end it is written again to a new segment under this owner's epoch, whole and durable.
+ * cache only, so after an unclean end it is written again to a new segment under this owner's epoch, whole and durable. Where the
+ * lock that counts owners was lost, a segment is begun as durably behind a clean end and an import too: it counts in its place.
  */
 import type { StorageSession } from "../adapters/storage.js";
 import { type ErrorCode, HoldfastError } from "../errors.js";
@@ -16,6 +17,7 @@ import { type Environment, pause } from "./environment.js";
 import { decodeSegmentHeader, type FileName } from "./header-reader.js";
 import { type LogFiles, listFiles, removeBefore } from "./log-files.js";
 import { type CheckpointHeader, encodeSegmentHeader, type SegmentHeader } from "./log-format.js";
+import { LogPlace } from "./log-place.js";
 import { type LogState, logWithoutSegments, newLog, versionsUnseen } from "./log-state.js";
 import { restoreCheckpoint } from "./restore.js";
 import type { RecoveredInfo, SalvagedInfo } from "./storage-info.js";
@@ -314,12 +316,32 @@ export async function recoverLog(
   options: RecoveryOptions,
   listed?: LogFiles,
 ): Promise<LogState> {
+  const log = await readLog(session, core, options, listed);
+  const isCounted = log.epoch === session.epoch || log.segmentBytes !== undefined;
+  return options.readOnly || isCounted ? log : beginSegment(session, core, log);
+}
+
+/** Begins a segment, durably and with nothing in it yet: the next owner sees by it that there was this one, and its versions. */
+async function beginSegment(session: StorageSession, core: Core, log: LogState): Promise<LogState> {
+  const { number, position, crc, bytes } = new LogPlace(core, session, log).next();
+  await session.createSegment(number, bytes);
+  core.logBegin(position, crc, log.epoch, position);
+  return { ...log, segment: number, segmentBytes: 0, predecessorEnd: position, predecessorCrc: crc };
+}
+
+/** Reads what there is, without a mark of this owner behind a clean end. */
+async function readLog(
+  session: StorageSession,
+  core: Core,
+  options: RecoveryOptions,
+  listed: LogFiles | undefined,
+): Promise<LogState> {
   const { reader, headers, checkpoint } = await beginReading(session, core, options, listed);
   const last = headers.at(-1);
   if (last === undefined) {
     return checkpoint === undefined
       ? newLog(session, core, options.databaseId)
-      : importedLog(session, core, checkpoint);
+      : importedLog(session, core, checkpoint, options.readOnly);
   }
   for (let i = 0; i + 1 < headers.length; i++) {
     const header = headers[i] as Header;
@@ -431,14 +453,15 @@ async function damageOf(codes: readonly ErrorCode[], look: () => Promise<void>):
 }
 
 /** A log without segments, behind what was imported. */
-function importedLog(session: StorageSession, core: Core, checkpoint: CheckpointHeader): LogState {
+function importedLog(session: StorageSession, core: Core, checkpoint: CheckpointHeader, readOnly: boolean): LogState {
   const { databaseId, number, epoch, isExport } = checkpoint;
   if (!isExport) throw missingSegment(number);
-  // Owners before this one have left nothing, but may have given versions.
-  raiseTo(core, core.version() + versionsUnseen(session.epoch - epoch), epoch, { kind: "checkpoint", number });
   const log = logWithoutSegments(session, databaseId, number);
-  // The lock that counts epochs may have been lost since the import.
-  return { ...log, epoch: Math.max(log.epoch, epoch + 1) };
+  const own = Math.max(log.epoch, epoch + 1);
+  // Owners before this one, and whoever has imported it, have left nothing, but may have given versions.
+  const owners = readOnly ? 0 : own - epoch;
+  raiseTo(core, core.version() + versionsUnseen(owners), epoch, { kind: "checkpoint", number });
+  return { ...log, epoch: own };
 }
 
 /** Where the log goes on, whatever stands before its segments. */

@@ -479,4 +479,31 @@ describe("versions after a crash", () => {
     db = await open();
     expect(db.run("alpha").kv.put("k", "another", { durability: "in-memory" })).not.toBe(lost);
   });
+
+  test.each(["closed", "imported"])(
+    "nor where the lock that counts owners was lost, of a database that was %s",
+    async (how) => {
+      // Each owner had the epoch above the log's, and took it that nobody had been there before.
+      const given: (number | string)[] = [];
+      const give = (db: Database): void => {
+        const run = db.run("alpha");
+        given.push(run.kv.put("k", given.length, { durability: "in-memory" }));
+        given.push(`node ${run.graph.addNode("node", {}, { durability: "in-memory" })}`);
+      };
+      const place = new ByteStorage(new Map(), 0);
+      const before = await Database.open({ storage: how === "closed" ? place : new ByteStorage(new Map(), 0), wasm });
+      before.run("alpha").graph.addNode("node");
+      if (how === "imported") give(await Database.import(before.export(), { storage: place, wasm }));
+      await before.close();
+      const storage = new ByteStorage(place.segments, 0, place.checkpoints);
+      for (let life = 0; life < 5; life++) {
+        const db = await Database.open({ storage, wasm });
+        give(db);
+        expect(db.verify()).toEqual({ valid: true });
+        // One of them ends well; the others are killed.
+        if (life === 2) await db.close();
+      }
+      expect(new Set(given).size).toBe(given.length);
+    },
+  );
 });
