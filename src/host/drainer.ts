@@ -136,7 +136,7 @@ class Drainer {
     const durably = calls.sync !== answered.sync;
     if (!durably && calls.write === answered.write) return true;
     try {
-      await this.#writer.drain(durably);
+      await this.#writer.drain();
       if (durably) await this.#writer.sync();
       this.#post.answer(calls, this.#writer.syncs);
     } catch (error) {

@@ -3,6 +3,7 @@
  *
  * What it keeps true:
  *  - one drain at a time, in order; a segment is synced to its end before its successor's header is written (COMMIT 17);
+ *  - whoever waits for what is queued waits for what was queued by then, however much comes behind it;
  *  - a sync counts for what was written before it started, and only if no sync has failed by its return (COMMIT 10);
  *  - between workers that share a memory one writes at a time, and one that waits syncs for all; what they must know of one
  *    another stands in the memory; a sync in the background takes no turn, because its own worker goes on meanwhile;
@@ -58,8 +59,8 @@ export class LogWriter implements Log {
   /** The pump under way, or the last one. */
   #pump: Promise<void> = Promise.resolve();
   #isPumping = false;
-  /** Whether the pump shall make durable in the same step what it writes. */
-  #pumpsDurably = false;
+  /** What the pump waits for: it goes on before all others who wait for that. */
+  #step: Promise<void> = Promise.resolve();
   #flushInFlight: Promise<void> | undefined;
   #syncs = 0;
 
@@ -167,6 +168,11 @@ export class LogWriter implements Log {
 
   // Segments.
 
+  /** Where the log ends once all that is queued now is written. */
+  get #queueEnd(): number {
+    return this.#core.logPosition + this.#core.unwrittenBytes;
+  }
+
   /** Whether what is queued needs a new segment first. */
   get #wantsSegment(): boolean {
     const { segment, bytes } = this.#place;
@@ -249,10 +255,9 @@ export class LogWriter implements Log {
       });
       return this.#place.start as SegmentStart;
     }
-    const { logPosition, unwrittenBytes } = this.#core;
-    this.#rotatesAt = this.#restsAt === undefined ? logPosition + unwrittenBytes : undefined;
+    this.#rotatesAt = this.#restsAt === undefined ? this.#queueEnd : undefined;
     try {
-      while (this.#rotatesAt !== undefined) await this.#pumpAll();
+      while (this.#rotatesAt !== undefined) await this.#pumpUntil(() => this.#rotatesAt === undefined);
     } finally {
       this.#rotatesAt = undefined;
     }
@@ -273,7 +278,7 @@ export class LogWriter implements Log {
 
   // Writing.
 
-  /** Writes everything that is queued. Only where the storage appends synchronously. */
+  /** Writes everything that is queued by now. Only where the storage appends synchronously. */
   drainSync(): void {
     this.assertUsable();
     if (this.#core.shared && this.#core.unwrittenBytes === 0) this.publishDue();
@@ -287,13 +292,15 @@ export class LogWriter implements Log {
   }
 
   #drainAll(): void {
+    // Other workers may queue for as long as this one writes.
+    const end = this.#core.shared ? this.#queueEnd : Number.POSITIVE_INFINITY;
     for (let more = this.#segmentIsReady(); more; ) {
       if (this.#wantsSegment && this.#canChangeSegment) this.#beginSegmentSync();
       const bytes = this.#core.drain(DRAIN_BYTES_MAX);
       if (bytes === undefined) break;
       this.#appendSync(bytes);
       this.#place.bytes += bytes.length;
-      more = this.#noteWritten();
+      more = this.#noteWritten() && this.#core.logPosition < end;
     }
     this.#listener.onPublished();
   }
@@ -371,24 +378,29 @@ export class LogWriter implements Log {
     this.#listener.onPublished();
   }
 
-  /** Begins to write what is queued on asynchronous storage, if nobody does; what fails is told to the listener. */
+  /** Begins to write what is queued on asynchronous storage, batch by batch, if nobody does; what fails is told to the listener. */
   pump(): void {
-    this.#pumpAll().catch(() => {});
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    this.#pump = this.#pumpLoop();
+    this.#pump.catch(() => {});
   }
 
-  /** Writes what is queued on asynchronous storage, batch by batch; joins a pump that is under way. */
-  #pumpAll(): Promise<void> {
-    if (!this.#isPumping) {
-      this.#isPumping = true;
-      this.#pump = this.#pumpLoop();
-    }
-    return this.#pump;
+  /** The same, and waits until something is so, or nothing is queued any more. What fails before that is thrown. */
+  async #pumpUntil(isDone: () => boolean): Promise<void> {
+    this.pump();
+    const pump = this.#pump;
+    while (this.#isPumping && !isDone()) await this.#step;
+    if (!isDone()) await pump;
   }
 
   async #pumpLoop(): Promise<void> {
     try {
       while (this.#failure === undefined && (this.#core.unwrittenBytes > 0 || this.#rotatesAt !== undefined)) {
-        if (this.#wantsSegment) await this.#beginSegment();
+        if (this.#wantsSegment) {
+          this.#step = this.#beginSegment();
+          await this.#step;
+        }
         const bytes = this.#core.drain(DRAIN_BYTES_MAX);
         if (bytes === undefined) {
           if (this.#rotatesAt === undefined) break;
@@ -396,9 +408,11 @@ export class LogWriter implements Log {
           this.#rotatesAt = 0;
           continue;
         }
-        const durably = this.#pumpsDurably && this.#capabilities.durableAppend === true;
+        // What is unpublished waits for a sync: it has one in the same step, where the storage can.
+        const durably = this.#capabilities.durableAppend === true && this.#core.unpublished > 0;
         if (durably) this.#syncs++;
-        await this.#append(bytes, durably);
+        this.#step = this.#append(bytes, durably);
+        await this.#step;
         this.#place.bytes += bytes.length;
         this.#full = undefined;
         this.#noteWritten();
@@ -413,7 +427,6 @@ export class LogWriter implements Log {
     } finally {
       // In the same breath as the last look at the queue: what is queued from now on begins another pump.
       this.#isPumping = false;
-      this.#pumpsDurably = false;
     }
   }
 
@@ -436,15 +449,13 @@ export class LogWriter implements Log {
     }
   }
 
-  /**
-   * Writes everything that is queued, synchronously where that can be. What is to be durable next (`durably`) is made so in the
-   * same step, where one can do both: {@link sync} finds it done.
-   */
-  async drain(durably = false): Promise<void> {
+  /** Writes everything that is queued by now, synchronously where that can be. */
+  async drain(): Promise<void> {
     if (this.#failure !== undefined) throw storeFailed(this.#failure);
-    this.#pumpsDurably = durably;
-    if (!this.#capabilities.syncAppend) await this.#pumpAll();
-    else if (!this.#core.shared) this.drainSync();
+    if (!this.#capabilities.syncAppend) {
+      const end = this.#queueEnd;
+      await this.#pumpUntil(() => this.#core.logPosition >= end);
+    } else if (!this.#core.shared) this.drainSync();
     else await this.#drainLater();
   }
 
@@ -505,7 +516,7 @@ export class LogWriter implements Log {
       // It stood behind an append for which there was no room, and was refused instead of being made: once the pump has
       // cut that off, whoever waits can ask again.
       if (pumping || !this.#isPumping || !HoldfastError.is(cause, "STORAGE_FULL")) throw this.fail(cause);
-      await this.#pump.catch(() => {});
+      await this.#step.catch(() => {});
       return;
     }
     this.#flushInFlight = undefined;

@@ -52,8 +52,8 @@ export interface Log {
    */
   rotate(): Promise<SegmentStart>;
   /**
-   * Writes everything that is queued. Only where that can be done in a synchronous call. What is to be durable next (`durably`)
-   * may be made so in the same step.
+   * Writes everything that is queued by now. Only where that can be done in a synchronous call. What is to be durable next
+   * (`durably`) may be made so in the same step.
    */
   drainSync(durably?: boolean): void;
   /** The same, synchronously where that can be. */

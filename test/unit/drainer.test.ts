@@ -17,9 +17,9 @@ const ANSWER_MS_MAX = 10_000;
 
 afterEach(() => vi.restoreAllMocks());
 
-/** A storage that works asynchronously, as in a worker of its own. */
-function apartStorage(): Storage {
-  const storage = new SimulatedDisk({ seed: 1 }).storage({ syncAppend: false });
+/** A storage that works as in a worker of its own: asynchronously, if nothing else is said. */
+function apartStorage(disk = new SimulatedDisk({ seed: 1 }), syncAppend = false): Storage {
+  const storage = disk.storage({ syncAppend });
   const openApart: Storage["openApart"] = async (options) => {
     const session = await storage.open(options);
     const companion = accompany(session, storage.capabilities);
@@ -75,3 +75,44 @@ test("a round that found the log's lock held for too long is made again, though 
   await other.close();
   await db.close();
 });
+
+test.each([[false], [true]])(
+  "flushes, strict commits and checkpoints are answered while one more put comes in every append (synchronous: %s)",
+  async (syncAppend) => {
+    // A round ended once nothing was queued any more, which it always was.
+    let left = 0;
+    let attached: Database | undefined;
+    const putOne = (): void => {
+      // It waits for nobody: the one who writes is in this very thread.
+      if (left > 0) attached?.run("load").kv.put("key", left--, { durability: "in-memory" });
+    };
+    const disk = new SimulatedDisk({
+      schedule: (resume) => {
+        putOne();
+        setTimeout(resume, 0);
+      },
+    });
+    const append = disk.append.bind(disk);
+    disk.append = (...given) => {
+      if (syncAppend) putOne();
+      append(...given);
+    };
+    const db = await Database.open({ storage: apartStorage(disk, syncAppend), shared: true, durability: "in-memory" });
+    attached = await Database.attach(db.share());
+    const strict = (key: string) => db.run("run").transactionAsync((tx) => tx.kv.put(key, 1), { durability: "strict" });
+    left = 1000;
+    attached.run("load").kv.put("key", left);
+    await Promise.all([strict("first"), db.flush()]);
+    expect(left).toBeGreaterThan(0);
+    await strict("second");
+    expect(left).toBeGreaterThan(0);
+    await db.checkpoint();
+    expect(left).toBeGreaterThan(0);
+    left = 0;
+    await attached.close();
+    await db.close();
+    const again = await Database.open({ storage: disk.storage() });
+    expect(again.run("run").kv.keys()).toEqual(["first", "second"]);
+    await again.close();
+  },
+);

@@ -1321,6 +1321,65 @@ describe("on asynchronous storage", () => {
     },
   );
 
+  describe.each([[ASYNC_ONLY], [{ ...ASYNC_ONLY, durableAppend: true }]])(
+    "while one more put comes in every call: %o",
+    (kind) => {
+      // Who had asked for what was queued was let go on once nothing was queued any more, which it always was.
+      const CALLS_MAX = 1000;
+
+      async function openLoaded() {
+        const load: { left: number; db?: Database } = { left: 0 };
+        const disk = new SimulatedDisk({
+          schedule: (resume) => {
+            if (load.left > 0) load.db?.run("load").kv.put("k", load.left--);
+            setTimeout(resume, 0);
+          },
+        });
+        const environment = new ManualEnvironment();
+        const db = await open(disk, { durability: "buffered", environment }, kind);
+        load.db = db;
+        load.left = CALLS_MAX;
+        db.run("load").kv.put("k", load.left);
+        await settled();
+        return { disk, environment, db, load };
+      }
+
+      /** Ends the load; throws if it had ended before. */
+      function stop(load: { left: number }): void {
+        expect(load.left).toBeGreaterThan(0);
+        load.left = 0;
+      }
+
+      test("the background syncs", async () => {
+        const { disk, environment, load } = await openLoaded();
+        await environment.advance(101);
+        while (load.left > 0 && syncsOf(disk) === 0) await settled();
+        stop(load);
+      });
+
+      test("flushes and strict commits become durable", async () => {
+        const { disk, db, load } = await openLoaded();
+        db.run("r").kv.put("buffered", 1);
+        const first = putAsync(db.run("r"), "first", 1);
+        await Promise.all([db.flush(), first]);
+        await putAsync(db.run("r"), "second", 1);
+        stop(load);
+        const recovered = await afterCrash(disk, "power");
+        expect(recovered.run("r").kv.keys()).toEqual(["buffered", "first", "second"]);
+      });
+
+      test("a checkpoint is made", async () => {
+        const { disk, db, load } = await openLoaded();
+        db.run("r").kv.put("k", 1);
+        await db.checkpoint();
+        stop(load);
+        expect(disk.durableCheckpoints().length).toBe(1);
+        const recovered = await afterCrash(disk, "power");
+        expect(recovered.run("r").kv.get("k")).toBe(1);
+      });
+    },
+  );
+
   test("a put is handed over at once also behind the background's sync", async () => {
     const disk = new SimulatedDisk();
     const environment = new ManualEnvironment();
