@@ -175,8 +175,13 @@ export class OpfsSession implements StorageSession {
     this.#truncate(byteLength);
   }
 
+  /** Makes it invalid in its turn; while the browser takes the file away, others have theirs. */
   removeSegment(number: number): Promise<void> {
-    return this.#inTurn("removeSegment", undefined, () => this.#remove("segment", number));
+    let gone: Promise<void> | undefined;
+    const work = (): void => {
+      gone = this.#remove("segment", number);
+    };
+    return this.#inTurn("removeSegment", undefined, work).then(() => gone);
   }
 
   async checkpoints(): Promise<readonly SegmentInfo[]> {

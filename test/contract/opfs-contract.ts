@@ -83,7 +83,7 @@ async function filled(directory: FileSystemDirectoryHandle): Promise<string[]> {
 }
 
 export function opfsContract(): Case[] {
-  return [...spareCases(), ...damageCases(), ...ownerCases(), ...placeCases()];
+  return [...spareCases(), ...removalCases(), ...damageCases(), ...ownerCases(), ...placeCases()];
 }
 
 function spareCases(): Case[] {
@@ -126,6 +126,84 @@ function spareCases(): Case[] {
       let files = 0;
       for await (const _ of (await directoryOf(name)).keys()) files += 1;
       ok(files <= 1 + 1 + 4, `the owner's, one segment and four spares at most, not ${files}`);
+    }),
+  ];
+}
+
+/** Does it while the browser takes each file away only once `release` is called. */
+async function withSlowRemovals(work: (release: () => void) => Promise<void>): Promise<void> {
+  const { prototype } = FileSystemDirectoryHandle;
+  const { removeEntry } = prototype;
+  let release = (): void => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  prototype.removeEntry = async function (...given) {
+    await released;
+    return removeEntry.apply(this, given);
+  };
+  try {
+    await work(release);
+  } finally {
+    release();
+    prototype.removeEntry = removeEntry;
+  }
+}
+
+function removalCases(): Case[] {
+  return [
+    inFiles("writes on in synchronous calls while the browser takes a removed segment's file away", (_, context) =>
+      withSession(context.storage(), (session) =>
+        withSlowRemovals(async (release) => {
+          await session.createSegment(1, bytes(10, 1));
+          await session.createSegment(2, bytes(10, 2));
+          const removed = session.removeSegment(1);
+          session.appendSync(bytes(5, 5));
+          session.flushSync();
+          deepEqual(await session.segments(), [{ number: 2, byteLength: 15 }], "segments");
+          session.truncateSync(12);
+          session.createSegmentSync(3, bytes(10, 3));
+          const removedToo = session.removeSegment(2);
+          await session.append(bytes(7, 7));
+          deepEqual(await session.segments(), [{ number: 3, byteLength: 17 }], "segments");
+          release();
+          await Promise.all([removed, removedToo]);
+        }),
+      ),
+    ),
+    inFiles("is closed only when the files of removed segments are gone", async (name, context) =>
+      withSlowRemovals(async (release) => {
+        const session = await context.storage().open({ readOnly: false });
+        await session.createSegment(1, bytes(10, 1));
+        const order: string[] = [];
+        const removed = session.removeSegment(1).then(() => order.push("removed"));
+        const closed = session.close().then(() => order.push("closed"));
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        deepEqual(order, [], "over");
+        release();
+        await Promise.all([removed, closed]);
+        deepEqual(order, ["removed", "closed"], "over");
+        deepEqual(await filled(await directoryOf(name)), [], "files");
+      }),
+    ),
+    inFiles("commits go on while the files are taken away that a checkpoint stands for", async (name, context) => {
+      const db = await context.open();
+      const { kv } = db.run(RUN);
+      kv.put("before", 1);
+      await withSlowRemovals(async (release) => {
+        const done = db.checkpoint();
+        for (let i = 0; i < 20; i += 1) {
+          kv.put(`key ${i}`, i);
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+        ok((await filled(await directoryOf(name))).length > 2, "a file that is still there");
+        release();
+        await done;
+      });
+      kv.put("after", 1);
+      const before = kv.list();
+      const again = await context.reopen();
+      deepEqual([again.run(RUN).kv.list(), before.length], [before, 22], "opened again");
     }),
   ];
 }

@@ -10,6 +10,10 @@ import { RUN } from "./samples.js";
 const DEFERRED = { durability: "in-memory" } as const;
 const OTHER = "another run";
 const EMPTIED = "emptied";
+/** More than the checkpoints take, unless commits hold them up. */
+const TURNS_MAX = 200;
+const CHECKPOINTS = 5;
+const PUTS_PER_TURN = 10;
 
 /** The whole suite. */
 export function portableContract(): Case[] {
@@ -164,6 +168,35 @@ function checkpointCases(): Case[] {
         db = await context.reopen();
         deepEqual(contentsOf(db), before, "opened again");
         for (const [key, value] of Object.entries(written)) equal(db.run(RUN).kv.get(key), value, key);
+        equal(db.verify().valid, true, "heap");
+      },
+    },
+    {
+      name: "commits in the database's own mode go on in other turns until some checkpoints are over",
+      needs: persistent,
+      async run(context) {
+        let db = await context.open();
+        fill(db);
+        const run = db.run(RUN);
+        let isOver = false;
+        const checkpoints = async (): Promise<void> => {
+          for (let i = 0; i < CHECKPOINTS; i++) await db.checkpoint();
+        };
+        const done = checkpoints().finally(() => {
+          isOver = true;
+        });
+        done.catch(() => {});
+        let written = 0;
+        for (; !isOver && written < TURNS_MAX; written++) {
+          for (let i = 0; i < PUTS_PER_TURN; i++) run.kv.put(`during ${written}`, i);
+          await new Promise((resolve) => setTimeout(resolve));
+        }
+        await done;
+        run.kv.put("after", true);
+        const before = contentsOf(db);
+        db = await context.reopen();
+        deepEqual(contentsOf(db), before, "opened again");
+        for (let i = 0; i < written; i++) equal(db.run(RUN).kv.get(`during ${i}`), PUTS_PER_TURN - 1, `during ${i}`);
         equal(db.verify().valid, true, "heap");
       },
     },
