@@ -16,7 +16,7 @@
  *  - bytes are copied at the call: cloning a view would clone the whole memory behind it, and a shared one is refused.
  */
 
-import { setMany, type UseStore, update } from "idb-keyval";
+import { setMany, type UseStore } from "idb-keyval";
 import { HoldfastError } from "../errors.js";
 import { noSuchFile, openedReadOnly, refuseAborted, sessionClosed, storageFull, storeFailed } from "./failures.js";
 import { OwnerLock, onPutAside, persistedHint } from "./shared-owner-lock.js";
@@ -106,8 +106,7 @@ export class IndexedDbStorage implements Storage {
       refuseAborted(options.signal);
       database = await openDatabase(this.#name, options.readOnly);
       const known = options.readOnly ? 0 : await recall("indexeddb", this.#name);
-      const epoch = options.readOnly ? 0 : await raiseEpoch(database, known);
-      if (!options.readOnly) await removeUnfinished(database);
+      const epoch = options.readOnly ? 0 : await takeOver(database, known);
       const fresh = !(await hasFiles(database));
       const vanished = fresh && known > 0 ? { epoch: known } : undefined;
       const persisted = await persistedHint();
@@ -219,18 +218,19 @@ function useStore(database: IDBDatabase, durability: Durability, prepare?: (stor
   };
 }
 
-/** Above the last one, and above the one that is known of a database that is gone. */
-async function raiseEpoch(database: IDBDatabase, known: number): Promise<number> {
+/**
+ * Raises the epoch above the last one, and above the one that is known of a database that is gone. What is left over is removed
+ * in the same transaction: behind it there may be an owner that came later, with a checkpoint that it has not finished yet.
+ */
+async function takeOver(database: IDBDatabase, known: number): Promise<number> {
   let epoch = 0;
-  await update<number>(
-    EPOCH_KEY,
-    (last) => {
-      epoch = Math.max(last ?? 0, known) + 1;
-      return epoch;
-    },
-    useStore(database, "strict"),
-  );
-  if (epoch > EPOCH_MAX) throw storeFailed("The database has used up its epochs; export it and import it anew");
+  await useStore(database, "strict")("readwrite", async (store) => {
+    const last: number | undefined = await result(store.get(EPOCH_KEY));
+    epoch = Math.max(last ?? 0, known) + 1;
+    if (epoch > EPOCH_MAX) throw storeFailed("The database has used up its epochs; export it and import it anew");
+    store.put(epoch, EPOCH_KEY);
+    await removeUnfinished(store);
+  });
   return epoch;
 }
 
@@ -256,14 +256,13 @@ async function numbersOf(store: IDBObjectStore, kind: FileKind): Promise<number[
 }
 
 /** Removes what is left of checkpoints that were never finished. */
-async function removeUnfinished(database: IDBDatabase): Promise<void> {
-  await useStore(database, "relaxed")("readwrite", async (store) => {
-    let from = 0;
-    for (const number of [...(await numbersOf(store, "checkpoint")), Number.POSITIVE_INFINITY]) {
-      store.delete(IDBKeyRange.bound(["part", from], ["part", number], false, true));
-      from = number + 1;
-    }
-  });
+async function removeUnfinished(store: IDBObjectStore): Promise<void> {
+  let from = 0;
+  for (const number of [...(await numbersOf(store, "checkpoint")), Number.POSITIVE_INFINITY]) {
+    // Between neighbours there is nothing, and a range of nothing is refused.
+    if (number > from) store.delete(IDBKeyRange.bound(["part", from], ["part", number], false, true));
+    from = number + 1;
+  }
 }
 
 /** The chunk that begins at or before `offset`, with where it begins. */

@@ -17,6 +17,9 @@ const REFUSAL_MS_MAX = 1_000;
 /** A browser that was killed has to look after its own files first. */
 const REOPEN_MS_MAX = 15_000;
 const QUOTA_BYTES = 3_000_000;
+/** So often is a page killed while checkpoints are made: each meets another step of one. */
+const CHECKPOINT_KILLS = 6;
+const CHECKPOINT_SPREAD = 8;
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -40,6 +43,11 @@ export function casesOf(browser) {
     { what: "killed browser", place: OPFS_SYNC, run: killedBrowser },
     { what: "killed browser", place: OPFS_BUFFERED, run: killedBrowser },
     { what: "killed browser, then killed while it is opened again", place: OPFS_SYNC, run: killedTwice },
+    ...[OPFS_SYNC, OPFS_ASYNC, IDB_PAGE].map((place) => ({
+      what: "killed while checkpoints are made",
+      place,
+      run: killedInCheckpoints,
+    })),
     ...[OPFS_SYNC, OPFS_PAGE, IDB_PAGE].map((place) => ({ what: "closed tab", place, run: closedTab })),
     ...[OPFS_SYNC, IDB_PAGE].map((place) => ({ what: "reloaded page", place, run: reloadedPage })),
     ...[OPFS_SYNC, OPFS_PAGE, IDB_PAGE].map((place) => ({ what: "two tabs", place, run: twoTabs })),
@@ -62,13 +70,14 @@ export function casesOf(browser) {
 }
 
 /** Opens and begins to write; returns when enough was acknowledged to go on. */
-async function writing({ browser, ledger, settings, place, random }) {
+async function writing({ browser, ledger, settings, place, random, spread = ACKNOWLEDGED_SPREAD }) {
   const page = await browser.page();
   if (place.storage === "indexeddb") await page.call("page", "plantBeside", settings);
   const opened = await page.call(place.where, "open", settings);
   if (opened.code !== undefined) throw new Error(`the first open: ${opened.code}`);
+  ledger.events.length = 0;
+  const enough = ledger.acknowledged + ACKNOWLEDGED_MIN + Math.floor(random() * spread);
   await page.begin(place.where, "writeOn", settings);
-  const enough = ACKNOWLEDGED_MIN + Math.floor(random() * ACKNOWLEDGED_SPREAD);
   await ledger.until(() => ledger.acknowledged >= enough || ledger.events.length > 0, `${enough} commits`);
   await pause(random() * DELAY_MS_MAX);
   return page;
@@ -130,6 +139,14 @@ async function killedPage(it) {
   const closing = page.close();
   await lookAgain(it, TAKEOVER_MS_MAX);
   await closing;
+}
+
+/** Each commit is followed by a checkpoint; of one that was cut short there may be parts, or all and what it stands for as well. */
+async function killedInCheckpoints(it) {
+  const settings = { ...it.settings, checkpoints: true };
+  for (let i = 0; i < CHECKPOINT_KILLS; i += 1) {
+    await killedPage({ ...it, settings, spread: CHECKPOINT_SPREAD });
+  }
 }
 
 async function killedBrowser(it) {

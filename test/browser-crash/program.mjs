@@ -64,8 +64,11 @@ async function open(settings) {
   }
 }
 
-/** Commits until something ends it, and tells the parent of each commit that was acknowledged before it makes the next. */
-async function writeOn({ id, how, bulk, count = Number.POSITIVE_INFINITY }) {
+/**
+ * Commits until something ends it, and tells the parent of each commit that was acknowledged before it makes the next; with
+ * `checkpoints` there is one behind each.
+ */
+async function writeOn({ id, how, bulk, checkpoints = false, count = Number.POSITIVE_INFINITY }) {
   const run = opened.run(RUN);
   opened.on("locked-out", (reason) => void tell("event", { id, event: "locked-out", reason }).catch(() => {}));
   try {
@@ -76,6 +79,7 @@ async function writeOn({ id, how, bulk, count = Number.POSITIVE_INFINITY }) {
         const add = (tx) => write(tx, bulk);
         const i = how === "sync" ? run.transaction(add) : await run.transactionAsync(add, options);
         await tell("ack", { id, i });
+        if (checkpoints) await opened.checkpoint();
       }
     };
     // Side by side they share flushes: one that is told of has everything that it has read before it durable, too.

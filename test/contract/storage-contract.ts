@@ -664,6 +664,30 @@ function checkpointCases(): Case[] {
       },
     ),
     {
+      name: "opens over checkpoints whose numbers are neighbours, and one that was never finished",
+      needs: persistent,
+      async run(context) {
+        const whole = [1, 2, 3];
+        await withSession(context.storage(), async (session) => {
+          for (const number of whole) await checkpointed(session, number, bytes(number * 1000, number));
+          const writer = await session.beginCheckpoint(5);
+          await writer.write(bytes(100, 5));
+        });
+        await withSession(context.storage(), async (session) => {
+          deepEqual(
+            await checkpointListing(session),
+            whole.map((number) => [number, number * 1000]),
+            "checkpoints",
+          );
+          for (const number of whole) {
+            deepEqual(await checkpointContents(session, number), bytes(number * 1000, number), `content of ${number}`);
+          }
+          await checkpointed(session, 5, bytes(9, 9));
+          deepEqual(await checkpointContents(session, 5), bytes(9, 9), "content");
+        });
+      },
+    },
+    {
       name: "abandons a checkpoint that is open when the session closes, and the next owner finds nothing of it",
       needs: persistent,
       async run(context) {

@@ -8,6 +8,7 @@ import { fastPathContract } from "../contract/fast-path-contract.js";
 import { goldenContract } from "../contract/golden-contract.js";
 import { graphContract } from "../contract/graph-contract.js";
 import { historiesContract } from "../contract/histories-contract.js";
+import { indexedDbContract } from "../contract/indexeddb-contract.js";
 import { isolationContract } from "../contract/isolation-contract.js";
 import { kvContract } from "../contract/kv-contract.js";
 import { opfsContract } from "../contract/opfs-contract.js";
@@ -45,6 +46,7 @@ export const OF_NO_STORAGE: ReadonlySet<string> = new Set([
 export const suites: readonly Suite[] = [
   { name: "storage", opens: false, cases: storageContract },
   { name: "opfs", opens: false, cases: opfsContract },
+  { name: "indexeddb", opens: false, cases: indexedDbContract },
   { name: "durable object", opens: false, cases: durableObjectContract },
   { name: "kv", opens: true, cases: kvContract },
   { name: "transaction", opens: true, cases: transactionContract },
