@@ -134,13 +134,17 @@ export class Fleet implements AsyncDisposable {
 
   /**
    * A fleet over a connection, which stays the caller's: close it after the fleet.
-   * @throws HoldfastError `INVALID_ARGUMENT`
+   * @throws HoldfastError `INVALID_ARGUMENT`, `STORE_FAILED` where the connection is closed
    */
   static async open(connection: NatsConnection, options: FleetOptions = {}): Promise<Fleet> {
     // What is wrong with the options is said here, and not with the first run.
     nats(connection, "options", options);
     const fleet = new Fleet(connection, options);
-    fleet.#listen();
+    try {
+      fleet.#listen();
+    } catch (cause) {
+      throw new HoldfastError("STORE_FAILED", "The fleet cannot listen: its connection is closed.", { cause });
+    }
     return fleet;
   }
 
@@ -237,7 +241,12 @@ export class Fleet implements AsyncDisposable {
 
   async #load(id: string, token: string, waitMs: number, signal: AbortSignal): Promise<void> {
     const { durability = "buffered", wasm } = this.#options;
-    const ask = (): void => this.#connection.publish(`${this.#wishes}.${token}`);
+    const ask = (): void => {
+      // Over a connection that is closed nothing can be opened either, which says so.
+      try {
+        this.#connection.publish(`${this.#wishes}.${token}`);
+      } catch {}
+    };
     ask();
     const asking = setInterval(ask, ASK_MS);
     try {

@@ -262,6 +262,44 @@ describeWithServer("a fleet on a cluster of NATS", () => {
     await strictly(held, "a");
   });
 
+  // Who waits asks the owner again and again: that threw out of a timer, which ended the process.
+  test("refuses by name what is asked of it over a connection that is closed, and lives on", async () => {
+    const one = await fleetOf();
+    const connection = await cluster.connect();
+    let isClosing = false;
+    // Between the end of a connection and the end of all that waits for an answer over it.
+    const publish: NatsConnection["publish"] = (subject, ...rest) => {
+      if (isClosing && subject.includes(".wanted.")) throw new Error("closed connection");
+      connection.publish(subject, ...rest);
+    };
+    const closing = Object.create(connection, { publish: { value: publish } }) as NatsConnection;
+    const second = await fleetOf({}, closing);
+    const thrown = vi.fn();
+    process.on("uncaughtException", thrown);
+    ends.push(async () => process.off("uncaughtException", thrown));
+    const ids = Array.from({ length: 8 }, (_, n) => `cut-off-${n}`);
+    for (const id of ids) await one.acquire(id);
+    const codes: Promise<string>[] = [];
+    for (const id of ids) {
+      codes.push(codeOf(second.acquire(id, { waitMs: 60_000 })));
+      await pause(30);
+    }
+    isClosing = true;
+    await pause(600);
+    await connection.close();
+    await pause(600);
+    expect(thrown).not.toHaveBeenCalled();
+    expect(await Promise.all(codes)).toEqual(ids.map(() => "STORE_FAILED"));
+    expect(await codeOf(second.acquire("later"))).toBe("STORE_FAILED");
+    expect(await codeOf(Fleet.open(connection))).toBe("STORE_FAILED");
+    await second.close();
+    const draining = await cluster.connect();
+    const third = await fleetOf({}, draining);
+    const drained = draining.drain();
+    expect(await codeOf(third.acquire("later"))).toBe("STORE_FAILED");
+    await drained;
+  });
+
   test("refuses what it cannot do by name", async () => {
     const fleet = await fleetOf();
     expect(await codeOf(fleet.acquire(""))).toBe("INVALID_ARGUMENT");
