@@ -150,8 +150,10 @@ export class Fleet implements AsyncDisposable {
 
   #listen(): void {
     this.#asked = this.#connection.subscribe(`${this.#wishes}.*`, {
-      callback: (_, { subject }) => {
-        const found = this.#loaded.get(subject.slice(this.#wishes.length + 1));
+      callback: (error, message) => {
+        // Who may not listen lets go for want of room alone.
+        if (error !== null) return;
+        const found = this.#loaded.get(message.subject.slice(this.#wishes.length + 1));
         if (found?.holds === 0) this.#letGo(found).catch(() => {});
       },
     });

@@ -300,6 +300,28 @@ describeWithServer("a fleet on a cluster of NATS", () => {
     await drained;
   });
 
+  // The client tells whoever subscribes that he may not, and the fleet took that for a message: the connection heard nothing more.
+  test("works over a connection that may not listen to what is wanted", async () => {
+    const deaf = `{ user: "deaf", password: "deaf", permissions: { subscribe: { deny: "HOLDFAST.wanted.>" } } }`;
+    const users = `authorization { users: [{ user: "all", password: "all" }, ${deaf}] }`;
+    const server = await startNatsServers({ size: 1, besides: [users, `no_auth_user: "all"`] });
+    ends.push(() => server.close());
+    const { connect } = await import("@nats-io/transport-node");
+    const connection = await connect({ servers: [...server.servers], user: "deaf", pass: "deaf" });
+    const refused = vi.fn();
+    (async () => {
+      for await (const { type } of connection.status()) if (type === "error") refused();
+    })();
+    const fleet = await fleetOf({ patienceMs: 2_000 }, connection);
+    await vi.waitUntil(() => refused.mock.calls.length > 0, { timeout: 10_000 });
+    const run = await fleet.acquire("deaf");
+    await strictly(run, "a");
+    await connection.flush();
+    await run.release();
+    expect(fleet.stats()).toMatchObject({ held: 0, idle: 1 });
+    await fleet.close();
+  });
+
   test("refuses what it cannot do by name", async () => {
     const fleet = await fleetOf();
     expect(await codeOf(fleet.acquire(""))).toBe("INVALID_ARGUMENT");

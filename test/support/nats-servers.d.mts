@@ -29,4 +29,6 @@ export function startNatsServers(options: {
   readonly starting?: number;
   readonly bytesMax?: number;
   readonly command?: string;
+  /** Lines that their configuration has besides. */
+  readonly besides?: readonly string[];
 }): Promise<NatsServers>;

@@ -41,8 +41,9 @@ function isExecutable(path) {
 }
 
 /** The lines that configure one of several servers. */
-function configuration({ at, port, webSocketPort, store, bytesMax, routePorts }) {
+function configuration({ at, port, webSocketPort, store, bytesMax, routePorts, besides }) {
   const lines = [
+    ...besides,
     `server_name: "n${at}"`,
     `listen: "127.0.0.1:${port}"`,
     `websocket { listen: "127.0.0.1:${webSocketPort}", no_tls: true }`,
@@ -55,12 +56,21 @@ function configuration({ at, port, webSocketPort, store, bytesMax, routePorts })
   return `${lines.join("\n")}\n`;
 }
 
-/** Starts so many servers, or the first `starting` of them, and waits until JetStream answers. */
-export async function startNatsServers({ size, starting = size, bytesMax = 2 ** 30, command = findNatsServer() }) {
+/**
+ * Starts so many servers, or the first `starting` of them, with lines besides in their configuration, and waits until JetStream
+ * answers.
+ */
+export async function startNatsServers({
+  size,
+  starting = size,
+  bytesMax = 2 ** 30,
+  command = findNatsServer(),
+  besides = [],
+}) {
   if (command === undefined) throw new Error(`There is no ${SERVER} on the PATH: apt-get install ${SERVER}`);
   for (let start = 1; ; start++) {
     try {
-      return await startOnce({ size, starting, bytesMax, command });
+      return await startOnce({ size, starting, bytesMax, command, besides });
     } catch (error) {
       if (start === STARTS) throw error;
       console.warn(error.message);
@@ -68,7 +78,7 @@ export async function startNatsServers({ size, starting = size, bytesMax = 2 ** 
   }
 }
 
-async function startOnce({ size, starting, bytesMax, command }) {
+async function startOnce({ size, starting, bytesMax, command, besides }) {
   const folder = mkdtempSync(join(tmpdir(), "holdfast-nats-"));
   const { ports, release } = await claimPorts(3 * size);
   const routePorts = ports.slice(size, 2 * size);
@@ -77,7 +87,7 @@ async function startOnce({ size, starting, bytesMax, command }) {
     const store = join(folder, String(at));
     mkdirSync(store);
     const webSocketPort = ports[2 * size + at];
-    writeFileSync(config, configuration({ at, port, webSocketPort, store, bytesMax, routePorts }));
+    writeFileSync(config, configuration({ at, port, webSocketPort, store, bytesMax, routePorts, besides }));
     return { ...serverNode(command, config), port, webSocketPort };
   });
   const servers = nodes.map(({ port }) => `127.0.0.1:${port}`);
