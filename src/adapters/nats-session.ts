@@ -295,13 +295,14 @@ export class NatsSession implements StorageSession {
       commit: async () => {
         try {
           await growing.end();
-          // From here on it may be there, whatever is answered: what takes it away would leave a log that names it.
+          // From here on it may be there, unless there is no room for its end: what takes it away would leave a log that names it.
           isOpen = false;
           await this.#enqueue("Cannot finish the checkpoint", async () => {
             await this.#write(OPERATIONS.finish, number, byteLength, body);
             Object.assign(this.#fold.checkpoints.get(name) as CheckpointFile, { byteLength, state: "there" });
           });
         } catch (error) {
+          if (HoldfastError.is(error, "STORAGE_FULL")) isOpen = true;
           throw failure("Cannot finish the checkpoint", error);
         } finally {
           if (!isOpen) this.#isCheckpointing = false;

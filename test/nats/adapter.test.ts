@@ -3,7 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { Kvm } from "@nats-io/kv";
 import { Objm } from "@nats-io/obj";
-import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { connect, type Msg, type NatsConnection } from "@nats-io/transport-node";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { type NatsOptions, nats, removeNats } from "../../src/adapters/nats.js";
 import type { Fold } from "../../src/adapters/nats-fold.js";
@@ -60,6 +60,22 @@ function showing(
   const to = Object.create(connection, { subscribe: { value: subscribe } }) as NatsConnection;
   const given = { to, withheld: 0, shown: 0 };
   return given;
+}
+
+/** A connection over which the end of a database's checkpoint is published as a test says, so many times. */
+function ending(
+  connection: NatsConnection,
+  name: string,
+  times: number,
+  publish: (send: () => Promise<Msg>) => Promise<Msg>,
+): NatsConnection {
+  let left = times;
+  const request: NatsConnection["request"] = (subject, data, options) => {
+    const send = (): Promise<Msg> => connection.request(subject, data, options);
+    const isEnd = subject.endsWith(`.log.${name}`) && data instanceof Uint8Array && data[1] === OPERATIONS.finish;
+    return isEnd && left-- > 0 ? publish(send) : send();
+  };
+  return Object.create(connection, { request: { value: request } }) as NatsConnection;
 }
 
 describeWithServer("a database on a server of NATS", () => {
@@ -457,6 +473,62 @@ describeWithServer("a database on a server of NATS", () => {
     await db.close();
     const again = await open("db", connection, options);
     expect(again.run("r").kv.count()).toBe(50);
+  });
+
+  const commits = async (db: Database, count: number): Promise<void> => {
+    for (let n = 0; n < count; n++) {
+      await db.run("r").transactionAsync((tx) => tx.kv.put(`${n}`, n), { durability: "strict" });
+    }
+  };
+
+  const messagesOf = async (name: string): Promise<number> => {
+    const of = { subjects_filter: `HOLDFAST.log.${name}` };
+    const { state } = await (await jetstreamManager(connection)).streams.info("HOLDFAST", of);
+    return state.subjects?.[`HOLDFAST.log.${name}`] ?? 0;
+  };
+
+  const objectsOf = async (name: string): Promise<number> => {
+    const objects = await (await new Objm(connection).open("HOLDFAST")).list();
+    return objects.filter((object) => object.name.startsWith(`${name}/`)).length;
+  };
+
+  // Its object stayed, and none of the messages behind its beginning was ever taken away.
+  test("a checkpoint for whose end there is no room is taken away, and the next ones take the place of the log", async () => {
+    const name = `unfinished-${++names}`;
+    const error = { code: 503, err_code: 10077, description: "maximum bytes exceeded" };
+    const refusal = { data: new TextEncoder().encode(JSON.stringify({ error })) } as Msg;
+    const db = await open(
+      name,
+      ending(connection, name, 1, async () => refusal),
+    );
+    await commits(db, 20);
+    expect(await codeOf(db.checkpoint())).toBe("STORAGE_FULL");
+    expect(await objectsOf(name)).toBe(0);
+    for (let checkpoint = 0; checkpoint < 2; checkpoint++) {
+      await commits(db, 100);
+      await db.checkpoint();
+      expect(await objectsOf(name)).toBe(1);
+    }
+    expect(await messagesOf(name)).toBeLessThan(20);
+    await db.close();
+    expect((await open(name)).run("r").kv.count()).toBe(100);
+  });
+
+  test("a checkpoint whose end arrives and is not answered stays", async () => {
+    const name = `unanswered-${++names}`;
+    let sent = 0;
+    const over = ending(connection, name, Number.POSITIVE_INFINITY, async (send) => {
+      if (sent++ === 0) await send();
+      throw new Error("timeout");
+    });
+    const db = await open(name, over, { patienceMs: 500 });
+    await commits(db, 20);
+    expect(await codeOf(db.checkpoint())).toBe("STORE_FAILED");
+    expect(await objectsOf(name)).toBe(1);
+    await db.close();
+    const again = await open(name);
+    expect(again.run("r").kv.count()).toBe(20);
+    expect(again.storageInfo.recovered?.commits, "all of them are in the checkpoint").toBe(0);
   });
 
   test("a record larger than a message is whole or not there", async () => {
