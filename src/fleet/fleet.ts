@@ -95,6 +95,8 @@ interface Loaded {
   isCheckpointing: boolean;
   /** Why this process has it no more. */
   lost: string | undefined;
+  /** Its being let go, once that has begun. */
+  leaving: Promise<void> | undefined;
 }
 
 /** The runs that one process has of all that are on the same servers. */
@@ -110,6 +112,8 @@ export class Fleet implements AsyncDisposable {
   readonly #loading = new Map<string, Promise<void>>();
   /** Those that are being let go. */
   readonly #leaving = new Map<string, Promise<void>>();
+  /** Those who held a run that has left with something unacknowledged were not told of it yet. */
+  readonly #untold = new Set<Promise<void>>();
   /** What ends the waits of those who acquire a run. */
   readonly #stops = new Set<() => void>();
   #memoryBytes = 0;
@@ -154,7 +158,7 @@ export class Fleet implements AsyncDisposable {
         // Who may not listen lets go for want of room alone.
         if (error !== null) return;
         const found = this.#loaded.get(message.subject.slice(this.#wishes.length + 1));
-        if (found?.holds === 0) this.#letGo(found).catch(() => {});
+        if (found?.holds === 0) void this.#letGo(found);
       },
     });
     this.#looking = setInterval(() => this.#compact(), LOOK_MS);
@@ -278,6 +282,7 @@ export class Fleet implements AsyncDisposable {
       commits: db.stats().commits - (db.storageInfo.recovered?.commits ?? 0),
       isCheckpointing: false,
       lost: undefined,
+      leaving: undefined,
     };
     db.on("locked-out", (reason) => this.#lose(loaded, reason));
     this.#loaded.set(token, loaded);
@@ -314,8 +319,12 @@ export class Fleet implements AsyncDisposable {
 
   async #release(loaded: Loaded, listeners: ReadonlySet<(reason: string) => void>): Promise<void> {
     for (const listener of listeners) loaded.listeners.delete(listener);
-    if (this.#loaded.get(loaded.token) !== loaded) return;
-    if (!loaded.db.isOpen) return this.#letGo(loaded);
+    if (!loaded.db.isOpen) {
+      loaded.holds = 0;
+      const leaving = loaded.leaving ?? this.#letGo(loaded);
+      this.#untold.delete(leaving);
+      return leaving;
+    }
     try {
       await loaded.db.flush();
     } finally {
@@ -349,23 +358,29 @@ export class Fleet implements AsyncDisposable {
   /** Whether somebody has closed the database of a run that is loaded: then it is let go. */
   #isGone(loaded: Loaded): boolean {
     if (loaded.db.isOpen) return false;
-    // What could not be written is told to whoever has closed it.
-    this.#letGo(loaded).catch(() => {});
+    void this.#letGo(loaded);
     return true;
   }
 
+  /** What could not be written is told to whoever gives it back, or closes the fleet before that. */
   #letGo(loaded: Loaded): Promise<void> {
     const { token, db } = loaded;
     this.#loaded.delete(token);
     this.#memoryBytes -= loaded.memoryBytes;
-    const leaving = db.close().finally(() => this.#leaving.delete(token));
+    const leaving = db.close();
+    loaded.leaving = leaving;
     this.#leaving.set(token, leaving);
+    const end = (): boolean => this.#leaving.delete(token);
+    leaving.then(end, () => {
+      end();
+      if (loaded.holds > 0) this.#untold.add(leaving);
+    });
     return leaving;
   }
 
   #lose(loaded: Loaded, reason: string): void {
     loaded.lost = reason;
-    if (this.#loaded.get(loaded.token) === loaded) this.#letGo(loaded).catch(() => {});
+    if (this.#loaded.get(loaded.token) === loaded) void this.#letGo(loaded);
     for (const listener of [...loaded.listeners]) {
       // As with a database's own listeners: one that throws is in nobody's way.
       try {
@@ -396,8 +411,9 @@ export class Fleet implements AsyncDisposable {
     clearInterval(this.#looking);
     for (const stop of [...this.#stops]) stop();
     await Promise.allSettled(this.#loading.values());
-    const results = await Promise.allSettled([...this.#loaded.values()].map((loaded) => this.#letGo(loaded)));
+    const last = [...this.#loaded.values()].map((loaded) => this.#letGo(loaded));
     await Promise.allSettled(this.#leaving.values());
+    const results = await Promise.allSettled([...last, ...this.#untold]);
     const failed = results.find((result) => result.status === "rejected");
     if (failed !== undefined) throw failed.reason;
   }

@@ -416,8 +416,8 @@ export class Database implements AsyncDisposable {
    * Takes no new work, waits for what is in flight, makes everything durable, and gives up ownership. Doing so again
    * waits for the same. The callback of a transactionAsync is in flight until it settles: awaiting `close` in one waits
    * for itself.
-   * @throws HoldfastError `STORAGE_FULL`, `STORE_FAILED`, `COMMIT_INDETERMINATE` if not everything became durable;
-   *   ownership is given up all the same.
+   * @throws HoldfastError `STORAGE_FULL`, `STORE_FAILED`, `COMMIT_INDETERMINATE` if not everything became durable, or, where the
+   *   database was locked out, not every buffered commit; ownership is given up all the same.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -430,6 +430,7 @@ export class Database implements AsyncDisposable {
       await this.#engine.drainInFlight();
       await this.#sharing?.closeAll();
       if (this.#engine.isLive) await this.#engine.log?.shutdown();
+      else this.#engine.log?.assertKept();
     } finally {
       this.#engine.close("The database is closed.");
       try {

@@ -13,7 +13,7 @@ import type { Environment } from "./environment.js";
 import { Flusher } from "./flusher.js";
 import { GroupCommit } from "./group-commit.js";
 import { loaded } from "./loading.js";
-import { installedError, type Log, type LogListener } from "./log.js";
+import { indeterminate, installedError, type Log, type LogListener } from "./log.js";
 import { type LogFilesInUse, removeBefore } from "./log-files.js";
 import type { LogState } from "./log-state.js";
 import { unsupported } from "./unsupported.js";
@@ -60,7 +60,7 @@ class Buffered implements Durability {
   commit(run: RunHandle, version: number, bounds: BufferedMode | undefined): void {
     this.#log.handOver(run, version);
     if (!this.#log.isPublished(run, version)) this.#log.makeDurable(run, version);
-    this.#log.noteBuffered(bounds);
+    this.#log.noteBuffered(version, bounds);
   }
 }
 
@@ -108,6 +108,8 @@ export class DurableLog {
   readonly #environment: Environment;
   readonly #state: LogState;
   #marked = 0;
+  /** The newest buffered commit of this worker. */
+  #buffered = 0;
   /** The newest checkpoint, 0 where there is none, and the one under way or the last. */
   #checkpoint: number;
   #checkpointing: Promise<void> = Promise.resolve();
@@ -229,7 +231,8 @@ export class DurableLog {
    * Notes a buffered commit, which is installed: what it throws is that its fate is not known. Without bounds of its own it
    * has the database's.
    */
-  noteBuffered(bounds?: BufferedMode): void {
+  noteBuffered(version = 0, bounds?: BufferedMode): void {
+    this.#buffered = Math.max(this.#buffered, version);
     try {
       this.#flusher.note(bounds);
     } catch (error) {
@@ -245,7 +248,7 @@ export class DurableLog {
     const isHandedOver = this.#core.writtenVersion >= version;
     if (isHandedOver || !this.#capabilities.syncAppend) {
       if (!isHandedOver) this.#writer.pump();
-      this.noteBuffered(bounds);
+      this.noteBuffered(version, bounds);
       return undefined;
     }
     return this.#writer
@@ -253,7 +256,7 @@ export class DurableLog {
       .catch((error: unknown) => {
         if (!HoldfastError.is(error, "STORAGE_FULL") || !this.#isSpared(run, version)) throw installedError(error);
       })
-      .then(() => this.noteBuffered(bounds));
+      .then(() => this.noteBuffered(version, bounds));
   }
 
   /** Whether the store has failed, so that nothing unpublished will ever be published. */
@@ -396,6 +399,18 @@ export class DurableLog {
     } catch (error) {
       if (!HoldfastError.is(error, "CLOSED")) throw error;
     }
+  }
+
+  /**
+   * Of a database that is locked out: its buffered commits are all durable. Whoever has made another one has waited for it, and
+   * was told.
+   * @throws HoldfastError `COMMIT_INDETERMINATE` where that is not known
+   */
+  assertKept(): void {
+    const { logPosition, logWatermark, writtenVersion } = this.#core;
+    const isSynced = logPosition <= logWatermark || logPosition === this.#marked;
+    if (this.#buffered === 0 || (isSynced && this.#buffered <= writtenVersion)) return;
+    throw indeterminate(this.#writer.failure ?? new HoldfastError("STORE_FAILED", "The database was taken over."));
   }
 
   /** Waits for what is in flight, makes everything durable, and writes that the log ends here. */

@@ -245,6 +245,80 @@ describeWithServer("a fleet on a cluster of NATS", () => {
     expect(one.stats()).toEqual({ held: 0, idle: 0, memoryBytes: 0 });
   });
 
+  /** A fleet over a wire of its own, whose servers are waited for this long. */
+  const wiredFleet = async (patienceMs?: number): Promise<{ wire: Wire; fleet: Fleet }> => {
+    const wire = await Wire.to(cluster.nodes[0]?.port as number);
+    const { connect } = await import("@nats-io/transport-node");
+    const wired = await connect({ servers: wire.address, maxReconnectAttempts: -1, reconnectTimeWait: 20 });
+    ends.push(async () => wire.close());
+    return { wire, fleet: await fleetOf({ patienceMs }, wired) };
+  };
+
+  // What was buffered when the run was lost was gone, and giving it back resolved: nobody was ever told.
+  test("says of a run that is lost that not everything was acknowledged, to whoever gives it back or closes the fleet", async () => {
+    // So much patience does for what is there already.
+    await (await (await fleetOf()).acquire("before")).release();
+    const { wire, fleet } = await wiredFleet(500);
+    const ids = ["unacknowledged", "unacknowledged, too", "acknowledged"] as const;
+    const [first, again, second, third] = await Promise.all([
+      fleet.acquire(ids[0]),
+      fleet.acquire(ids[0]),
+      fleet.acquire(ids[1]),
+      fleet.acquire(ids[2]),
+    ]);
+    third.kv.put("a", 1);
+    await third.db.flush();
+    const lost = [first, second, third].map((run) => new Promise((resolve) => run.onLost(resolve)));
+    wire.silence();
+    first.kv.put("a", 1);
+    second.kv.put("a", 1);
+    const told = codeOf(strictly(third, "b"));
+    await Promise.all(lost);
+    wire.cut();
+    expect(await told).toBe("COMMIT_INDETERMINATE");
+    expect(await codeOf(third.release())).toBe("nothing");
+    expect(await codeOf(first.release())).toBe("COMMIT_INDETERMINATE");
+    expect(await codeOf(again.release())).toBe("COMMIT_INDETERMINATE");
+    expect(await codeOf(second.db.close())).toBe("COMMIT_INDETERMINATE");
+    expect(await codeOf(fleet.close())).toBe("COMMIT_INDETERMINATE");
+    expect(await codeOf(second.release())).toBe("COMMIT_INDETERMINATE");
+  });
+
+  test("does not tell whoever closes it what those were told who have given a run back", async () => {
+    await (await (await fleetOf()).acquire("before")).release();
+    const { wire, fleet } = await wiredFleet(500);
+    const [run, other] = [await fleet.acquire("told"), await fleet.acquire("told at once")];
+    const lost = new Promise((resolve) => run.onLost(resolve));
+    wire.silence();
+    run.kv.put("a", 1);
+    other.kv.put("a", 1);
+    const releasing = codeOf(other.release());
+    await lost;
+    wire.cut();
+    expect(await releasing).toBe("COMMIT_INDETERMINATE");
+    expect(await codeOf(run.release())).toBe("COMMIT_INDETERMINATE");
+    await fleet.close();
+  });
+
+  // The fleet had let it go, with its writes still on their way.
+  test("gives a run back whose database is being closed once that is", async () => {
+    const { wire, fleet } = await wiredFleet();
+    const run = await fleet.acquire("on its way");
+    run.kv.put("a", 1);
+    wire.silence();
+    const closing = codeOf(run.db.close());
+    await pause(2_500);
+    const released = vi.fn();
+    const releasing = codeOf(run.release().finally(released));
+    await pause(200);
+    expect(released).not.toHaveBeenCalled();
+    wire.cut();
+    expect(await closing).toBe("nothing");
+    expect(await releasing).toBe("nothing");
+    const other = await fleetOf();
+    expect((await other.acquire("on its way", { waitMs: 5_000 })).kv.get("a")).toBe(1);
+  });
+
   // Closing a fleet waited for everybody who waited in it for another owner, however long that was to be.
   test("ends all waits when it is closed", async () => {
     const [one, other] = [await fleetOf(), await fleetOf()];

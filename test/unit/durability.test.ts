@@ -1297,6 +1297,75 @@ describe("a database that is taken over while it is opened is not opened, and sa
   });
 });
 
+describe.each([
+  ["synchronous", {}],
+  ["asynchronous", ASYNC_ONLY],
+])("a database that is locked out, on %s storage", (_, kind) => {
+  const lockable = async (): Promise<{ disk: SimulatedDisk; db: Database; run: Run; lockOut: () => void }> => {
+    const disk = new SimulatedDisk();
+    const real = disk.storage(kind);
+    let lockOut = (): void => {};
+    const storage: Storage = {
+      capabilities: real.capabilities,
+      open(options) {
+        lockOut = () => options.onLockedOut?.("another tab", "STORE_FAILED");
+        return real.open(options);
+      },
+    };
+    const db = await open(disk, { storage, durability: "buffered", environment: new ManualEnvironment() });
+    return { disk, db, run: db.run("r"), lockOut: () => lockOut() };
+  };
+
+  // It closed as if all were well, and whoever had committed to it was never told that this may be gone.
+  test("says so at close where a buffered commit is not known to be durable, and lets go all the same", async () => {
+    const { disk, db, run, lockOut } = await lockable();
+    run.kv.put("a", 1);
+    await db.flush();
+    run.kv.put("b", 2);
+    await settled();
+    lockOut();
+    expect(await codeOf(db.close())).toBe("COMMIT_INDETERMINATE");
+    expect(calls(disk, "close")).toBe(1);
+    expect(await codeOf(db.close())).toBe("COMMIT_INDETERMINATE");
+  });
+
+  test("says so at close of an asynchronous buffered commit as well", async () => {
+    const { db, run, lockOut } = await lockable();
+    await putAsync(run, "a", 1, "buffered");
+    lockOut();
+    expect(await codeOf(db.close())).toBe("COMMIT_INDETERMINATE");
+  });
+
+  test("closes without complaint where all of them are durable, and the note of that perhaps is not", async () => {
+    for (const flushes of [1, 2]) {
+      const { db, run, lockOut } = await lockable();
+      run.kv.put("a", 1);
+      for (let flush = 0; flush < flushes; flush++) {
+        await db.flush();
+        await settled();
+      }
+      run.kv.put("b", 2, { durability: "in-memory" });
+      lockOut();
+      expect(await codeOf(db.close())).toBeUndefined();
+    }
+  });
+
+  test("closes without complaint where whoever waits for a commit is told by that", async () => {
+    const { disk, db, run, lockOut } = await lockable();
+    run.kv.put("a", 1);
+    await putAsync(run, "b", 2);
+    const method = kind.syncAppend === false ? "append" : "appendSync";
+    disk.hold(method);
+    disk.failNext(method, "STORE_FAILED");
+    const inFlight = codeOf(putAsync(run, "c", 3));
+    await settled();
+    lockOut();
+    await disk.release(method);
+    expect(await inFlight).toBe("COMMIT_INDETERMINATE");
+    expect(await codeOf(db.close())).toBeUndefined();
+  });
+});
+
 describe("on asynchronous storage", () => {
   test.each([0, 1, 2, 3, 4, 5, 6])(
     "a put %i microtasks after a flush has written everything is written too",
