@@ -22,6 +22,7 @@ import { insist, isWrongLast } from "./nats-subject.js";
 const RENEWALS = 3;
 const LOOKS = 20;
 const LOOK_MS_MAX = 200;
+const NOT_SAID = "Cannot say that this process lives";
 
 export interface LeaseOptions {
   readonly kv: KV;
@@ -78,6 +79,8 @@ export class Presence {
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** When the last renewal that has arrived was sent. */
   #sent = LONG_AGO;
+  /** When the last one failed. */
+  #failedMs = Number.NEGATIVE_INFINITY;
   /** Leases that somebody else may have taken during a silence, by the renewal that has ended it. */
   readonly #doubts = new Map<Lease, Moment>();
   /** The ids of the leases that are held here, or about to be taken. */
@@ -98,17 +101,30 @@ export class Presence {
     return `alive.${id}`;
   }
 
-  /** Sees to it that the entry is there, before anything points to it, and until `end`. */
-  async begin(patienceMs: number): Promise<void> {
+  /**
+   * Sees to it that the entry is there, before anything points to it, and until `end`. Those who ask at once wait one after another,
+   * each no longer than its own patience.
+   * @throws HoldfastError `STORE_FAILED`, `TIMEOUT` by the signal
+   */
+  async begin(patienceMs: number, signal: AbortSignal | undefined): Promise<void> {
+    const beganMs = performance.now();
     this.#users++;
     try {
-      await this.#inTurn(async () => {
-        if (this.#timer !== undefined) return;
-        this.#sent = await insist("Cannot say that this process lives", patienceMs, () => this.#put());
-        this.#schedule();
-      });
+      await unlessAborted(
+        this.#inTurn(async () => {
+          if (this.#timer !== undefined) return;
+          refuseAborted(signal);
+          const leftMs = beganMs + patienceMs - performance.now();
+          // Who has waited all the time for another one's attempt need not make one of his own.
+          if (leftMs <= 0 && this.#failedMs > beganMs) throw storeFailed(`${NOT_SAID}: the servers have not answered`);
+          this.#sent = await insist(NOT_SAID, leftMs, () => this.#put(), signal);
+          this.#schedule();
+        }),
+        signal,
+      );
     } catch (error) {
-      this.#users--;
+      // Not waited for: what is under way may still say so.
+      void this.end();
       throw error;
     }
   }
@@ -116,9 +132,14 @@ export class Presence {
   /** Renews the entry; when that was sent. */
   async #put(): Promise<Moment> {
     const sent = moment();
-    await this.#kv.put(Presence.keyOf(this.id), JSON.stringify({ leaseMs: this.leaseMs }), {
-      timeout: Math.max(this.leaseMs / RENEWALS, 100),
-    });
+    try {
+      await this.#kv.put(Presence.keyOf(this.id), JSON.stringify({ leaseMs: this.leaseMs }), {
+        timeout: Math.max(this.leaseMs / RENEWALS, 100),
+      });
+    } catch (error) {
+      this.#failedMs = performance.now();
+      throw error;
+    }
     return sent;
   }
 
@@ -256,8 +277,8 @@ export class Lease {
    * @throws HoldfastError `LOCKED` with the owner while that one lives, `TIMEOUT` by the signal, `STORE_FAILED`
    */
   static async acquire(options: LeaseOptions): Promise<Lease> {
-    const { presence, patienceMs } = options;
-    await presence.begin(patienceMs);
+    const { presence, patienceMs, signal } = options;
+    await presence.begin(patienceMs, signal);
     try {
       return await Lease.#acquire(options);
     } catch (error) {
@@ -431,6 +452,7 @@ async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undef
     stop = resolve;
     signal.addEventListener("abort", stop, { once: true });
   });
+  if (signal.aborted) stop();
   try {
     await Promise.race([promise, aborted]);
     refuseAborted(signal);

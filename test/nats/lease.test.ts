@@ -175,6 +175,52 @@ describeWithServer("a lease on a server of NATS", () => {
     await open(name, connection, { waitMs: MS_MAX });
   });
 
+  // Those who wanted a process's first databases at once waited one after another, each for its whole patience, whatever their signals.
+  test("of a process that cannot say that it lives is waited for no longer by many than by one, and only until a signal fires", async () => {
+    const name = `unsaid-${++names}`;
+    await open(`before ${name}`);
+    const own = new Meddled(connection, name);
+    own.fateOf = (asked) => (asked === "renewal" ? "lost" : "answered");
+    const began = performance.now();
+    const msOf = async (opening: Promise<Database>): Promise<[string, number]> => {
+      const code = await codeOf(opening);
+      return [code, performance.now() - began];
+    };
+    const five = Array.from({ length: 5 }, (_, n) => msOf(open(`${name} ${n}`, own.to)));
+    const signalled = await msOf(open(`${name} 5`, own.to, { signal: AbortSignal.timeout(100) }));
+    expect(signalled).toEqual(["TIMEOUT", expect.any(Number)]);
+    expect(signalled[1]).toBeLessThan(PATIENCE_MS);
+    for (const [code, ms] of await Promise.all(five)) {
+      expect(code).toBe("STORE_FAILED");
+      expect(ms).toBeLessThan(3 * PATIENCE_MS);
+    }
+    own.fateOf = () => "answered";
+    await open(name, own.to);
+    expect(await codeOf(open(name))).toBe("LOCKED");
+  });
+
+  test("whose taking was given up while its process was saying that it lives leaves nothing of that behind", async () => {
+    const name = `given-up-${++names}`;
+    await open(`before ${name}`);
+    const leases = await new Kvm(connection).open("HOLDFAST");
+    const living = async (): Promise<number> => {
+      // One that is renewed meanwhile may be shown twice.
+      const shown = new Set<string>();
+      for await (const key of await leases.keys("alive.>")) shown.add(key);
+      return shown.size;
+    };
+    const before = await living();
+    const own = new Meddled(connection, name);
+    own.fateOf = (asked) => (asked === "renewal" ? "held" : "answered");
+    expect(await codeOf(open(name, own.to, { signal: AbortSignal.timeout(100) }))).toBe("TIMEOUT");
+    own.fateOf = () => "answered";
+    own.deliver();
+    await until("it is said, and taken back", () => own.asked.renewal > 1);
+    await pause(LEASE_MS);
+    expect(await living()).toBe(before);
+    await open(name, own.to);
+  });
+
   /** A lease by itself. */
   const leaseOf = async (name: string, own: Meddled): Promise<Lease> => {
     const kv = await new Kvm(own.to).create("HOLDFAST", { allow_direct: false });
