@@ -38,12 +38,14 @@ const COMMANDS: readonly Command[] = [
 export async function execute(args: readonly string[]): Promise<ExitCode> {
   const end = args.indexOf("--");
   const out = new Output((end < 0 ? args : args.slice(0, end)).includes("--json"));
+  // What the command has come to stands also where nobody reads its last lines.
+  let code: ExitCode = EXIT.done;
   try {
-    const code = await dispatch(args, out);
+    code = await dispatch(args, out);
     await out.flush();
     return code;
   } catch (error) {
-    return ended(error, out);
+    return error instanceof ReaderGone ? code : ended(error, out);
   }
 }
 
@@ -97,7 +99,6 @@ function commandOf(word: string): Command {
 
 /** Tells of what ended a command before its time. */
 async function ended(error: unknown, out: Output): Promise<ExitCode> {
-  if (error instanceof ReaderGone) return EXIT.done;
   // What was found before is the reader's all the same.
   await out.flush().catch(() => {});
   const code = HoldfastError.is(error) ? error.code : "UNEXPECTED";

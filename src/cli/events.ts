@@ -6,7 +6,7 @@
  * half of a core, and what is appended meanwhile comes in one piece.
  *
  * What it keeps true: an event is given once and in order, also where files come and go below it. A run that was deleted and
- * begun anew is told from one that goes on by the hash of the last event given; it is then given from its first event.
+ * begun anew is told from one that goes on by the hash of the event before the next one; it is then given from its first event.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { LogEvent } from "../index.js";
@@ -50,7 +50,7 @@ interface Cursor {
   next: number;
   /** Begin so many before the end, once there is one. */
   last: number | undefined;
-  /** The hash of the one before it, once one was given. */
+  /** The hash of the one before it, once there was one. */
   hash: Uint8Array | undefined;
   /** How many may still be given. */
   left: number;
@@ -99,6 +99,7 @@ async function give(call: Call, directory: string, id: string, cursor: Cursor, f
       out.notice("begun-anew", "the run was deleted and begun anew; its events are given from the first.");
       Object.assign(cursor, { next: 0, hash: undefined });
     }
+    if (cursor.next > 0) cursor.hash ??= log.read(cursor.next - 1)?.hash;
     if (cursor.next >= log.length) return;
     for (const event of log.range(cursor.next)) {
       if (cursor.left <= 0) return;
@@ -114,7 +115,7 @@ async function give(call: Call, directory: string, id: string, cursor: Cursor, f
   }
 }
 
-/** Whether the last event given is the one that stands there. */
+/** Whether the event before the next one is still the one that stands there. */
 function goesOn(event: LogEvent | undefined, { hash }: Cursor): boolean {
   if (hash === undefined) return true;
   return event !== undefined && Buffer.compare(event.hash, hash) === 0;

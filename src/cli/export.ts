@@ -1,7 +1,7 @@
 /**
  * `holdfast export`: runs as one stream of bytes, which `holdfast import` and `Database.import` take on every platform.
  */
-import { closeSync, existsSync, fsyncSync, linkSync, openSync, realpathSync, renameSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, linkSync, openSync, realpathSync, renameSync } from "node:fs";
 import { dirname } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { type Call, type Command, READING_OPTIONS } from "./command.js";
@@ -10,6 +10,7 @@ import { openToRead } from "./opening.js";
 import { fileFailure } from "./system-errors.js";
 import { withTemporary } from "./temporary.js";
 import { bytes, count, printable } from "./text.js";
+import { writeWholly } from "./whole-write.js";
 
 export const exportCommand: Command = {
   name: "export",
@@ -92,7 +93,7 @@ async function* counted(
 async function writeWhole(file: string, force: boolean, pieces: AsyncIterable<Uint8Array>): Promise<void> {
   const fill = async (descriptor: number): Promise<void> => {
     for await (const piece of pieces) {
-      for (let at = 0; at < piece.length; ) at += writeSync(descriptor, piece, at);
+      writeWholly(descriptor, piece);
       await turn();
     }
     fsyncSync(descriptor);

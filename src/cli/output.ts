@@ -2,15 +2,19 @@
  * Where a command writes to. Standard output is data and nothing else; what is for people alone (notes, progress) goes to
  * standard error. Writing waits for a slow reader, and a reader that has gone away ends the command without an error.
  */
+import { fstatSync } from "node:fs";
 import { type Json, jsonText } from "./json-values.js";
 import { fileFailure } from "./system-errors.js";
 import { printable } from "./text.js";
+import { writeWholly } from "./whole-write.js";
 
 /** Text is handed over in pieces of at least this size, and at the end. */
 const PIECE_CHARS = 64 * 1024;
 /** How often a line of progress is drawn again, and how long something takes before there is one. */
 const PROGRESS_MS = 100;
 const PROGRESS_AFTER_MS = 500;
+
+const STDOUT = 1;
 
 type Stream = NodeJS.WriteStream;
 
@@ -27,6 +31,15 @@ function painter(open: number, close: number, on: boolean): (text: string) => st
   return on ? (text) => `\u001b[${open}m${text}\u001b[${close}m` : (text) => text;
 }
 
+/** Whether standard output is a file: a stream over one may take a part of a piece for all of it. */
+function leadsToFile(): boolean {
+  try {
+    return fstatSync(STDOUT).isFile();
+  } catch {
+    return false;
+  }
+}
+
 /** The two streams of a command. */
 export class Output {
   /** Whether answers are JSON: one document, or one line for each item of a stream. */
@@ -35,6 +48,7 @@ export class Output {
   readonly isTerminal = process.stdout.isTTY === true;
   readonly bold: (text: string) => string;
   readonly dim: (text: string) => string;
+  readonly #isFile = leadsToFile();
   readonly #began = performance.now();
   #pending = "";
   #progressAt = 0;
@@ -86,6 +100,10 @@ export class Output {
   async #write(piece: Uint8Array | string): Promise<void> {
     this.clearProgress();
     try {
+      if (this.#isFile) {
+        writeWholly(STDOUT, Buffer.from(piece));
+        return;
+      }
       await new Promise<void>((resolve, reject) => {
         process.stdout.write(piece, (error) => (error ? reject(error) : resolve()));
       });

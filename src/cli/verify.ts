@@ -7,6 +7,7 @@ import type { Call, Command } from "./command.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
 import { partsOf } from "./items.js";
 import { openToRead } from "./opening.js";
+import { type Output, ReaderGone } from "./output.js";
 import { count, printable } from "./text.js";
 
 export const verifyCommand: Command = {
@@ -43,25 +44,29 @@ async function verify(call: Call): Promise<ExitCode> {
       out.progress(`verify: run ${at + 1} of ${ids.length}`);
       items += verifyRun(db, id, problems);
     }
-    const valid = problems.length === 0;
-    if (out.json) {
-      await out.document({
-        valid,
-        runs: ids.length,
-        items,
-        problems: problems.map((it) => ({ ...it })),
-      });
-    } else {
-      for (const { run, part, problem } of problems) {
-        await out.line(`${run === null ? "" : `${printable(run)}: `}${part}: ${printable(problem)}`);
-      }
-      const verdict = valid ? "valid" : `damaged: ${count(problems.length, "problem")}`;
-      await out.line(`${verdict}: ${count(ids.length, "run")}, ${count(items, "item")} read`);
-    }
-    return valid ? EXIT.done : EXIT.damaged;
+    await tell(out, problems, { runs: ids.length, items }).catch((error: unknown) => {
+      // The answer is the exit code, for whoever wants no more.
+      if (!(error instanceof ReaderGone)) throw error;
+    });
+    return problems.length === 0 ? EXIT.done : EXIT.damaged;
   } finally {
     await db.close();
   }
+}
+
+/** Prints what was found of so much that was read. */
+async function tell(
+  out: Output,
+  problems: readonly Problem[],
+  { runs, items }: { readonly runs: number; readonly items: number },
+): Promise<void> {
+  const valid = problems.length === 0;
+  if (out.json) return out.document({ valid, runs, items, problems: problems.map((it) => ({ ...it })) });
+  for (const { run, part, problem } of problems) {
+    await out.line(`${run === null ? "" : `${printable(run)}: `}${part}: ${printable(problem)}`);
+  }
+  const verdict = valid ? "valid" : `damaged: ${count(problems.length, "problem")}`;
+  await out.line(`${verdict}: ${count(runs, "run")}, ${count(items, "item")} read`);
 }
 
 /** Looks at everything in a run; how many items could be read. */

@@ -21,6 +21,8 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const MAIN = join(ROOT, "dist/cli/main.js");
 const DOCS = fs.readFileSync(join(ROOT, "docs/CLI.md"), "utf8");
 const PATIENCE_MS = 20_000;
+/** The table of a graph's index. */
+const INDEX = 12;
 
 interface Outcome {
   readonly code: number | null;
@@ -300,6 +302,21 @@ describe("what is read", () => {
   });
 });
 
+/** Has a command say on standard error when it has read a log. */
+const LOOKED = `data:text/javascript,${encodeURIComponent(`
+  import fs from "node:fs";
+  const { closeSync, openSync } = fs;
+  let log;
+  fs.openSync = (path, ...how) => {
+    const fd = openSync(path, ...how);
+    if (String(path).endsWith(".log")) log = fd;
+    return fd;
+  };
+  fs.closeSync = (fd) => {
+    closeSync(fd);
+    if (fd === log) process.stderr.write("looked ");
+  };`)}`;
+
 describe("beside a live owner", () => {
   test("what reads works, and what writes is LOCKED with the owner's process", async () => {
     await owning("owned", async (db) => {
@@ -353,6 +370,33 @@ describe("beside a live owner", () => {
       expect(JSON.parse(stderr)).toMatchObject({ notice: { kind: "begun-anew" } });
     });
   });
+
+  for (const place of [
+    ["--last", "0"],
+    ["--from", "3"],
+  ]) {
+    test(`--follow ${place.join(" ")} notices a run that begins anew before it has given anything`, async () => {
+      const name = `followed${place.join("")}`;
+      await owning(name, async (db) => {
+        const append = (...payloads: string[]): void => {
+          for (const payload of payloads) db.run("live").events.append("tick", payload);
+        };
+        append("old 0", "old 1", "old 2");
+        const following = ["events", name, "live", "--follow", "--interval", "10", "--json", "--limit", "2", ...place];
+        const child = start(following, ["--import", LOOKED]);
+        const ended = outcomeOf(child);
+        // It has looked once it closes what it has read.
+        await new Promise((resolve) => child.stderr.once("data", resolve));
+        db.deleteRun("live");
+        append("anew 0", "anew 1");
+        const { code, stdout, stderr } = await ended;
+        const lines = stdout.trimEnd().split("\n");
+        expect(lines.map((line) => JSON.parse(line).payload)).toEqual(["anew 0", "anew 1"]);
+        expect(stderr).toContain("begun-anew");
+        expect(code).toBe(0);
+      });
+    });
+  }
 
   test("a reader that goes away ends a command without an error", async () => {
     await owning("large", async () => {
@@ -425,6 +469,21 @@ describe("damage", () => {
     expect(lines.length).toBeGreaterThan(10);
     expect(lines.length).toBeLessThan(50);
     expect(fs.readFileSync(join(path, segment))).toEqual(content);
+  });
+
+  test("is the exit code also where nobody reads what is printed of it", async () => {
+    await owning("dangling", async (db) => {
+      const run = db.run("run");
+      for (let i = 0; i < 2000; i++) {
+        run.writer.put(INDEX, `o${i}\0`, null, undefined);
+      }
+    });
+    const child = start(["verify", "dangling"]);
+    const ended = outcomeOf(child);
+    child.stdout.destroy();
+    expect(await ended).toMatchObject({ code: 5, stderr: "" });
+    const { code, stdout } = await holdfast(["verify", "dangling"]);
+    expect({ code, hasProblems: stdout.includes("graph: ") }).toEqual({ code: 5, hasProblems: true });
   });
 
   test("by a sector that cannot be read is told with its place, and what stands before it can be had", async () => {
@@ -525,6 +584,22 @@ describe("moving", () => {
     expect(fs.existsSync(join(place, "torn"))).toBe(false);
     expect(fs.existsSync(join(place, "deep"))).toBe(false);
     expect(fs.readdirSync(join(place, "mine"))).toContain("note");
+  });
+
+  test.skipIf(process.platform === "win32")("what has no room in the file behind standard output fails", async () => {
+    for (const [args, blocks] of [
+      [["export", "large"], 100],
+      [["export", "agent-state"], 1],
+      [["dump", "agent-state"], 1],
+    ] as const) {
+      const limited = `ulimit -f ${blocks}; exec "$0" "$@" > out`;
+      const child = spawn("sh", ["-c", limited, process.execPath, MAIN, ...args, "--json"], { cwd: place });
+      const { code, stderr } = await outcomeOf(child);
+      expect(code, args.join(" ")).toBe(8);
+      expect(JSON.parse(stderr), args.join(" ")).toMatchObject({
+        error: { code: "STORE_FAILED", details: { path: "Standard output", system: "EFBIG" } },
+      });
+    }
   });
 
   test("a file that is there is kept, unless it is to be replaced", async () => {
