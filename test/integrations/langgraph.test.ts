@@ -8,12 +8,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Annotation, Command, END, interrupt, MemorySaver, START, StateGraph } from "@langchain/langgraph";
 import { type Checkpoint, emptyCheckpoint, uuid6 } from "@langchain/langgraph-checkpoint";
-import { Database, type Storage } from "holdfast";
+import { Database, HoldfastError, type Storage } from "holdfast";
 import { nodeFs } from "holdfast/adapters/node-fs";
 import { HoldfastSaver } from "holdfast/integrations/langgraph";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { collect } from "./places.js";
 
+type StorageSession = Awaited<ReturnType<Storage["open"]>>;
 type Config = Parameters<HoldfastSaver["getTuple"]>[0];
 
 const META = { source: "loop", step: 0, parents: {} } as const;
@@ -283,14 +284,35 @@ it("lets many write to one thread at once", async () => {
   expect((await saver.getTuple(config))?.pendingWrites?.map(([task]) => task)).toEqual(tasks);
 });
 
-it("deletes threads and finds new ones durably, also where only asynchronous commits can be strict", async () => {
-  const directory = mkdtempSync(join(tmpdir(), "hf-asynchronous-"));
+/** Has a directory for as long as it takes. */
+async function within(work: (directory: string) => Promise<void>): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), "hf-langgraph-"));
   try {
-    const files = nodeFs(join(directory, "state"));
-    const storage: Storage = {
-      capabilities: { ...files.capabilities, syncAppend: false, syncFlush: false },
-      open: (options) => files.open(options),
-    };
+    await work(directory);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** A storage that only commits asynchronously, over files; `meddle` may change what a session does. */
+function asynchronous(files: Storage, meddle = (session: StorageSession): StorageSession => session): Storage {
+  return {
+    capabilities: { ...files.capabilities, syncAppend: false, syncFlush: false },
+    open: async (options) => meddle(await files.open(options)),
+  };
+}
+
+/** The database in `state` as a cut of the power would leave it. */
+async function asCut(directory: string): Promise<Database> {
+  const filter = (file: string): boolean => !file.endsWith(".sock");
+  const copy = mkdtempSync(join(directory, "copy-"));
+  cpSync(join(directory, "state"), copy, { recursive: true, filter });
+  return Database.open({ path: copy, readOnly: true });
+}
+
+it("deletes threads and finds new ones durably, also where only asynchronous commits can be strict", async () => {
+  await within(async (directory) => {
+    const storage = asynchronous(nodeFs(join(directory, "state")));
     const strict = await Database.open({ storage, durability: "strict" });
     expect(() => strict.run("any").kv.put("key", 1)).toThrow("synchronous call");
     const keeper = new HoldfastSaver(strict);
@@ -298,16 +320,121 @@ it("deletes threads and finds new ones durably, also where only asynchronous com
       await keeper.put({ configurable: { thread_id } }, checkpointOf({ a: [thread_id, 1] }), META, { a: 1 });
     }
     await keeper.deleteThread("goes");
-    // As a cut of the power would leave it.
-    const filter = (file: string): boolean => !file.endsWith(".sock");
-    cpSync(join(directory, "state"), join(directory, "copy"), { recursive: true, filter });
-    const copy = await Database.open({ path: join(directory, "copy"), readOnly: true });
+    const copy = await asCut(directory);
     const left = await collect(new HoldfastSaver(copy).list({}));
     expect(left.map(({ checkpoint }) => checkpoint.channel_values)).toEqual([{ a: "stays" }]);
     expect(copy.runs.list().map(({ metadata }) => metadata)).toEqual([{ thread: "stays" }]);
     await Promise.all([copy.close(), strict.close()]);
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
+  });
+});
+
+/** Puts a checkpoint into the thread `t`. */
+function putInto(keeper: HoldfastSaver): Promise<unknown> {
+  return keeper.put({ configurable: { thread_id: "t" } }, checkpointOf({ x: [1, 1] }), META, { x: 1 });
+}
+
+describe("a deletion is said to be done once it is durable", () => {
+  it("also to whoever finds nothing any more", async () => {
+    await within(async (directory) => {
+      let open = (): void => {};
+      let gate: Promise<void> | undefined;
+      const storage = asynchronous(nodeFs(join(directory, "state")), (session) => {
+        const flush = session.flush.bind(session);
+        session.flush = async () => {
+          await gate;
+          return flush();
+        };
+        return session;
+      });
+      const strict = await Database.open({ storage, durability: "strict" });
+      const keeper = new HoldfastSaver(strict);
+      await putInto(keeper);
+      gate = new Promise((resolve) => {
+        open = resolve;
+      });
+      let settled = 0;
+      const both = [1, 2].map(() => keeper.deleteThread("t").finally(() => settled++));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      expect(settled).toBe(0);
+      open();
+      await Promise.all(both);
+      await strict.close();
+    });
+  });
+
+  it("and not where the disk was full the first time", async () => {
+    await within(async (directory) => {
+      let isFull = false;
+      const files = nodeFs(join(directory, "state"));
+      const storage: Storage = {
+        capabilities: files.capabilities,
+        open: async (options) => {
+          const session = await files.open(options);
+          const append = session.appendSync.bind(session);
+          session.appendSync = (bytes) => {
+            if (isFull) throw new HoldfastError("STORAGE_FULL", "There is no room.", { details: { appendedBytes: 0 } });
+            append(bytes);
+          };
+          return session;
+        },
+      };
+      const strict = await Database.open({ storage, durability: "strict" });
+      const keeper = new HoldfastSaver(strict);
+      await putInto(keeper);
+      isFull = true;
+      for (const attempt of ["the first", "the second"]) {
+        await expect(keeper.deleteThread("t"), attempt).rejects.toMatchObject({ code: "STORAGE_FULL" });
+      }
+      isFull = false;
+      await keeper.deleteThread("t");
+      const copy = await asCut(directory);
+      expect(await collect(new HoldfastSaver(copy).list({}))).toEqual([]);
+      await Promise.all([copy.close(), strict.close()]);
+    });
+  });
+});
+
+describe("a thread that is deleted beside a put", () => {
+  const TURNS = 24;
+
+  /** Deletes it that many turns after a put has begun; what became of that put and of two behind it. */
+  async function beside(keeper: HoldfastSaver, turns: number): Promise<unknown[]> {
+    const config = (await putInto(keeper)) as { configurable: { thread_id: string } };
+    const going = [putInto(keeper), keeper.putWrites(config, [["a", 1]], "before")];
+    for (let turn = 0; turn < turns; turn++) await null;
+    const deleted = keeper.deleteThread("t");
+    for (let turn = 0; turn < turns % 5; turn++) await null;
+    going.push(keeper.putWrites(config, [["a", 2]], "behind"));
+    await deleted;
+    return Promise.all(
+      going.map((put) =>
+        put.then(
+          () => "done",
+          (error: unknown) => error,
+        ),
+      ),
+    );
+  }
+
+  for (const kind of ["synchronously", "asynchronously"] as const) {
+    it(`is found durably where commits are made ${kind}`, async () => {
+      await within(async (directory) => {
+        const files = nodeFs(join(directory, "state"));
+        const storage = kind === "synchronously" ? files : asynchronous(files);
+        const strict = await Database.open({ storage, durability: "strict" });
+        const keeper = new HoldfastSaver(strict);
+        for (let turns = 0; turns < TURNS; turns++) {
+          expect(await beside(keeper, turns), `after ${turns} turns`).toEqual(["done", "done", "done"]);
+          const copy = await asCut(directory);
+          const isThere = (await keeper.getTuple({ configurable: { thread_id: "t" } })) !== undefined;
+          const found = await collect(new HoldfastSaver(copy).list({}));
+          expect(found.length > 0, `after ${turns} turns`).toBe(isThere);
+          await copy.close();
+          await keeper.deleteThread("t");
+        }
+        await strict.close();
+      });
+    });
   }
 });
 

@@ -255,12 +255,18 @@ export class Thread {
 
   /** Deletes the thread with all that it has, in one commit; resolves once that is durable. */
   async delete(): Promise<void> {
+    await this.#insist(() => this.#db.deleteRun(this.#run, DEFERRED));
+    // Also where there was nothing: somebody else's deletion may be in memory only.
+    await this.#db.flush();
+  }
+
+  /** Does a step again while a commit of the thread is on its way to a storage that no synchronous call can wait for. */
+  async #insist(step: () => void): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
-        if (this.#db.deleteRun(this.#run, DEFERRED)) await this.#db.flush();
+        step();
         return;
       } catch (error) {
-        // A commit of the thread is on its way to a storage that no synchronous call can wait for.
         if (attempt === RETRY.attempts || !HoldfastError.is(error, "BUSY")) throw error;
         await this.#db.flush();
       }
@@ -278,10 +284,13 @@ export class Thread {
   }
 
   async #write<T>(body: (kv: KVStore) => T): Promise<T> {
-    this.#enter();
+    if (!this.#isEntered) await this.#insist(() => this.#enter());
     const result = await this.#db.run(this.#run).transactionAsync(async ({ kv }) => body(kv), { retry: RETRY });
     // Whoever has deleted the thread in between has taken its entry, and not what was written after that.
-    if (!this.#isEntered && this.#db.run(this.#run).kv.keys({ limit: 1 }).length > 0) this.#enter();
+    while (!this.#isEntered && this.#db.run(this.#run).kv.keys({ limit: 1 }).length > 0) {
+      await this.#insist(() => this.#enter());
+      await this.#db.flush();
+    }
     return result;
   }
 
