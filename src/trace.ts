@@ -207,7 +207,7 @@ class Tap implements Attachment {
     for (const name of ["epoch", "fresh", "persisted", "vanished", "ticket"] as const) {
       Object.defineProperty(wrapped, name, { get: () => session[name] });
     }
-    for (const name of ["joinSegmentSync", "adoptSegmentSync"] as const) {
+    for (const name of ["prepareSegment", "joinSegmentSync", "adoptSegmentSync"] as const) {
       const method = session[name] as ((...input: unknown[]) => unknown) | undefined;
       if (method === undefined) continue;
       Object.defineProperty(wrapped, name, { value: (...input: unknown[]) => method.apply(session, input) });

@@ -133,6 +133,16 @@ export class OpfsSession implements StorageSession {
     this.#createSegment(spare, number, content);
   }
 
+  async prepareSegment(): Promise<void> {
+    const what = "prepareSegment";
+    this.#refuseWriting(what);
+    try {
+      await this.#track(this.#spares.wait());
+    } catch (error) {
+      throw failure(what, error);
+    }
+  }
+
   append(bytes: Uint8Array): Promise<void> {
     return this.#inTurn("append", bytes, (whole) => {
       this.#refuseGap();

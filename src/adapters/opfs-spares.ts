@@ -55,6 +55,11 @@ export class SparePool {
     }
   }
 
+  /** Waits until one is ready. */
+  async wait(): Promise<void> {
+    while (this.isEmpty) await this.refill();
+  }
+
   /** Back, unused and empty. */
   giveBack(spare: Spare): void {
     this.#ready.unshift(spare);

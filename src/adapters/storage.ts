@@ -148,6 +148,8 @@ export interface StorageSession {
   createSegment(number: number, content: Uint8Array): Promise<void>;
   /** {@link createSegment} in one call. @throws HoldfastError `SYNC_COMMIT_UNSUPPORTED` where the storage has no such calls. */
   createSegmentSync(number: number, content: Uint8Array): void;
+  /** Waits until there is what {@link createSegmentSync} needs and cannot make in one call; left out where it needs nothing. */
+  prepareSegment?(): Promise<void>;
 
   /**
    * Goes on in a segment that a session of another worker has made, or appended to, which is `byteLength` bytes long now. Only

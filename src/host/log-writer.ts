@@ -249,7 +249,9 @@ export class LogWriter implements Log {
     this.assertUsable();
     if (this.#capabilities.syncAppend) {
       this.drainSync();
+      await this.#session.prepareSegment?.();
       while (!this.#canChangeSegment) await this.sync();
+      this.assertUsable();
       this.#inTurn(TURN_WRITE, () => {
         if (this.#restsAt === undefined) this.#beginSegmentSync();
       });

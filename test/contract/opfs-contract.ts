@@ -12,6 +12,8 @@ import type { Case, Context } from "./context.js";
 const RUN = "run";
 /** Where the bytes of a file begin, and where the second epoch stands. */
 const BLOCK_BYTES = 4096;
+/** How long a file takes where that is slow. */
+const SLOW_MS = 100;
 
 /** What a worker has and the platform's types for pages do not. */
 interface RawHandle {
@@ -82,6 +84,21 @@ async function filled(directory: FileSystemDirectoryHandle): Promise<string[]> {
   return names.sort();
 }
 
+/** Does something while every file takes a while to be made or found. */
+async function withSlowFiles(work: () => Promise<void>): Promise<void> {
+  const { prototype } = FileSystemDirectoryHandle;
+  const { getFileHandle } = prototype;
+  prototype.getFileHandle = async function (this: FileSystemDirectoryHandle, ...given) {
+    await new Promise((resolve) => setTimeout(resolve, SLOW_MS));
+    return getFileHandle.apply(this, given);
+  };
+  try {
+    await work();
+  } finally {
+    prototype.getFileHandle = getFileHandle;
+  }
+}
+
 export function opfsContract(): Case[] {
   return [...spareCases(), ...removalCases(), ...damageCases(), ...ownerCases(), ...placeCases()];
 }
@@ -116,6 +133,42 @@ function spareCases(): Case[] {
       deepEqual([again.run(RUN).kv.get("last"), again.run(RUN).kv.get("later"), again.run(RUN).kv.count()], [1, 2, 12]);
       await again.close();
     }),
+    inFiles("waits for a file to be ready before a segment is made", (_, context) =>
+      withSession(context.storage(), async (session) => {
+        for (let i = 1; i <= 20; i += 1) {
+          await session.prepareSegment?.();
+          session.createSegmentSync(i, bytes(10, i));
+        }
+        equal((await session.segments()).length, 20, "segments");
+      }),
+    ),
+    inFiles("makes one checkpoint after the other, however long files take to be made", async (name) => {
+      const open = (): Promise<Database> => Database.open({ storage: opfs(name, { segmentBytesTarget: 1 }) });
+      const db = await open();
+      await withSlowFiles(async () => {
+        for (let i = 0; i < 10; i += 1) {
+          for (const key of ["a", "b"]) db.run(RUN).kv.put(key, i);
+          await db.checkpoint();
+        }
+      });
+      await db.close();
+      const again = await open();
+      deepEqual(again.run(RUN).kv.getMany(["a", "b"]), [9, 9], "values");
+      await again.close();
+    }),
+    ...[false, true].map((shared) =>
+      inFiles(`makes a checkpoint where all files that were ready are taken, shared: ${shared}`, async (name) => {
+        const open = (): Promise<Database> => Database.open({ storage: opfs(name, { segmentBytesTarget: 1 }), shared });
+        const db = await open();
+        for (let i = 0; i < 5; i += 1) db.run(RUN).kv.put(`key ${i}`, i);
+        await db.checkpoint();
+        db.run(RUN).kv.put("later", 1);
+        await db.close();
+        const again = await open();
+        equal(again.run(RUN).kv.count(), 6, "values");
+        await again.close();
+      }),
+    ),
     inFiles("keeps no more files than it needs, however often it is opened", async (name, context) => {
       for (let i = 1; i <= 6; i += 1) {
         await withSession(context.storage(), async (session) => {

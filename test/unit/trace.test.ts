@@ -64,6 +64,35 @@ describe("a commit", () => {
     await db.close();
   });
 
+  test("is made, and so are checkpoints, over a storage that has to prepare for a segment", async () => {
+    const disk = new SimulatedDisk();
+    const storage = disk.storage();
+    let isReady = false;
+    const open: typeof storage.open = async (options) => {
+      const session = await storage.open(options);
+      const { createSegmentSync } = session;
+      return Object.assign(session, {
+        async prepareSegment() {
+          await settled();
+          isReady = this === session;
+        },
+        createSegmentSync(number: number, content: Uint8Array) {
+          if (number > 1 && !isReady)
+            throw new HoldfastError("STORAGE_FULL", "not ready", { details: { appendedBytes: 0 } });
+          isReady = false;
+          createSegmentSync.call(session, number, content);
+        },
+      });
+    };
+    const { db } = await traced({ storage: { ...storage, open }, durability: "strict" });
+    for (let i = 0; i < 3; i++) {
+      db.run("r").kv.put("a", i);
+      await db.checkpoint();
+    }
+    expect(disk.durableCheckpoints().length).toBe(1);
+    await db.close();
+  });
+
   test("that is buffered is finished once it is written; a deferred one at once", async () => {
     const { db, commits } = await traced({ storage: new SimulatedDisk().storage(), durability: "buffered" });
     db.run("r").kv.put("a", 1);
