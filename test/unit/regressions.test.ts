@@ -765,7 +765,11 @@ describe("the sync in the background", () => {
       return () => {};
     };
     const environment = { monotonicMs: () => 0, schedule } as unknown as Environment;
-    const flusher = new Flusher(log, environment, true, 10, 1_000);
+    const flusher = new Flusher(log, environment, true, {
+      mode: "buffered",
+      flushIntervalMs: 10,
+      maxPendingWrites: 1_000,
+    });
     flusher.note();
     for (let made = 1; made <= 2; made++) {
       due.shift()?.();
