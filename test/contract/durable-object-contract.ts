@@ -114,6 +114,7 @@ export function durableObjectContract(): Case[] {
       const told: string[] = [];
       first.on("locked-out", (reason) => told.push(reason));
       first.run(RUN).kv.put("first", 1);
+      await first.flush();
       const second = await place.open(durableObject(unknown, { name }));
       equal(second.run(RUN).kv.get("first"), 1, "what the first has written");
       throwsCode("COMMIT_INDETERMINATE", () => first.run(RUN).kv.put("late", 1));
@@ -286,6 +287,7 @@ export function durableObjectContract(): Case[] {
         const told: string[] = [];
         db.on("locked-out", (reason) => told.push(reason));
         db.run(RUN).kv.put("key", 1);
+        await db.flush();
         await place.platform.deleteAll();
         throwsCode("COMMIT_INDETERMINATE", () => db.run(RUN).kv.put("late", 1));
         deepEqual(told, ["the object's storage was deleted"], "what it was told");
