@@ -28,11 +28,8 @@ export interface Durability {
 
 /** What the note takes that everything before it is synced. */
 const NOTE_BYTES = RECORD_HEADER_BYTES + RECORD_TRAILER_BYTES;
-/**
- * The most bytes that may wait for the storage or for a sync. A commit takes 62 at least, so that a crash loses fewer versions
- * than are left out behind it (COMMIT 11), however long a sync may be put off.
- */
-const PENDING_BYTES_MAX = 60 * 1024 * 1024;
+/** The most bytes that may wait for an asynchronous storage. */
+const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 
 /** In-memory over a log: published when it comes here, unless something of its run stands before it. */
 class Deferred implements Durability {
@@ -154,14 +151,7 @@ export class DurableLog {
   assertWritable(): void {
     if (this.#isEnding) throw new HoldfastError("CLOSED", "The database is being closed; nothing has changed.");
     this.#writer.assertUsable();
-    const unsyncedBytes = this.#core.logPosition - this.#core.logWatermark;
-    if (unsyncedBytes > PENDING_BYTES_MAX / 2 && this.#writer.syncing === undefined)
-      this.#writer.sync().catch(() => {});
-    if (unsyncedBytes + this.#core.unwrittenBytes <= PENDING_BYTES_MAX) return;
-    if (this.settlePending()) {
-      this.#flusher.synced();
-      return;
-    }
+    if (this.#capabilities.syncAppend || this.#core.unwrittenBytes <= PENDING_BYTES_MAX) return;
     this.#writer.pump();
     throw new HoldfastError(
       "BUSY",

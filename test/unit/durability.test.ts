@@ -899,59 +899,6 @@ describe("the flusher", () => {
     });
   });
 
-  describe("puts off no sync for so long", () => {
-    const late = { mode: "buffered", flushIntervalMs: 3_600_000, maxPendingWrites: 1e9 } as const;
-    const options = (): OpenOptions => ({ durability: late, environment: new ManualEnvironment(), maxBytes: 2 ** 30 });
-
-    test("that more versions are lost than are left out behind a crash", async () => {
-      // As many commits as the options let come between two syncs were lost with the power, and their versions given again.
-      const disk = new SimulatedDisk();
-      const db = await open(disk, options(), { segmentBytesTarget: 2 ** 30 });
-      const { kv } = db.run("r");
-      let version = 0;
-      for (let n = 0; n < 1_200_000; n++) version = kv.put("k", 0, { durability: "in-memory" });
-      const again = await afterCrash(disk, "power");
-      expect(again.run("r").kv.put("k", 1, { durability: "in-memory" })).toBeGreaterThan(version);
-    });
-
-    const MEBIBYTE = new Uint8Array(2 ** 20);
-
-    test("that more bytes are lost than so many commits may have, and begins one before that makes nobody wait", async () => {
-      const disk = new SimulatedDisk();
-      const db = await open(disk, options(), { segmentBytesTarget: 2 ** 30 });
-      const put = (times: number): void => {
-        for (let n = 0; n < times; n++) db.run("r").kv.put("k", MEBIBYTE);
-      };
-      put(29);
-      expect(syncsOf(disk)).toBe(0);
-      put(4);
-      expect([calls(disk, "flush"), calls(disk, "flushSync")]).toEqual([1, 0]);
-      await settled();
-      put(26);
-      expect(syncsOf(disk)).toBe(1);
-      put(35);
-      expect([calls(disk, "flush"), calls(disk, "flushSync")]).toEqual([2, 1]);
-    });
-
-    test("nor on a storage that takes no sync in a call, where it is BUSY until one has ended", async () => {
-      const disk = new SimulatedDisk();
-      const db = await open(disk, options(), { ...ASYNC_ONLY, segmentBytesTarget: 2 ** 30 });
-      disk.hold("flush");
-      const put = async (times: number): Promise<void> => {
-        for (let n = 0; n < times; n++) {
-          db.run("r").kv.put("k", MEBIBYTE);
-          await settled();
-        }
-      };
-      await put(50);
-      expect(disk.waiting("flush")).toBe(1);
-      expect(await codeOf(put(20))).toBe("BUSY");
-      await disk.release("flush");
-      await settled();
-      expect(await codeOf(put(1))).toBeUndefined();
-    });
-  });
-
   test.each([[{}], [ASYNC_ONLY]])("syncs what came while a slow sync was under way: %o", async (kind) => {
     // The timer of a write that came during a sync fired before that sync was over, found it under way and did nothing.
     // Nobody set it again, so the write stayed unsynced until somebody happened to write.
