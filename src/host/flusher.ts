@@ -79,8 +79,9 @@ export class Flusher {
         this.#intervalMs = Math.min(this.#intervalMs, intervalMs);
       }
       if (this.#pending === 0 || this.#stopped) return;
+      const nowMs = this.#environment.monotonicMs();
       if (this.#pending >= this.#pendingMax) this.#start();
-      else if (this.#dueMs === Number.POSITIVE_INFINITY) this.#arm(this.#environment.monotonicMs());
+      else if (nowMs + this.#intervalMs < this.#dueMs) this.#arm(nowMs);
     });
   }
 

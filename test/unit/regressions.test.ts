@@ -20,7 +20,7 @@ import {
 import { trace } from "../../src/trace.js";
 import { emptyDisk, SimulatedFiles } from "../simulation/simulated-files.js";
 import { wasm } from "../support/damage-logs.js";
-import { settled } from "../support/manual-environment.js";
+import { ManualEnvironment, settled } from "../support/manual-environment.js";
 import { SeededEnvironment } from "../support/seeded-environment.js";
 import { SimulatedDisk } from "../support/simulated-storage.js";
 
@@ -777,6 +777,31 @@ describe("the sync in the background", () => {
       expect(calls).toEqual(Array(made).fill(["drain", "sync"]).flat());
     }
     expect(due).toEqual([]);
+    await flusher.stop();
+  });
+
+  test("is made again as soon as the shortest interval says, whatever came meanwhile", async () => {
+    const environment = new ManualEnvironment();
+    let drains = 0;
+    let end = (): void => {};
+    const drain = async (): Promise<void> => {
+      if (++drains > 1) return;
+      await new Promise<void>((resolve) => {
+        end = resolve;
+      });
+      throw new HoldfastError("BUSY", "in the middle");
+    };
+    const log = { drain, sync: async () => {} } as unknown as Log;
+    const late = { mode: "buffered", flushIntervalMs: 3_600_000, maxPendingWrites: 1_000 } as const;
+    const flusher = new Flusher(log, environment, true, late);
+    flusher.note({ ...late, flushIntervalMs: 100 });
+    await environment.advance(101);
+    flusher.note();
+    end();
+    await environment.advance(0);
+    expect(drains).toBe(1);
+    await environment.advance(101);
+    expect(drains).toBe(2);
     await flusher.stop();
   });
 });
