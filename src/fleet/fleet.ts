@@ -319,16 +319,12 @@ export class Fleet implements AsyncDisposable {
 
   async #release(loaded: Loaded, listeners: ReadonlySet<(reason: string) => void>): Promise<void> {
     for (const listener of listeners) loaded.listeners.delete(listener);
-    if (!loaded.db.isOpen) {
-      loaded.holds = 0;
-      const leaving = loaded.leaving ?? this.#letGo(loaded);
-      this.#untold.delete(leaving);
-      return leaving;
-    }
     try {
-      await loaded.db.flush();
+      await (loaded.db.isOpen ? loaded.db.flush() : (loaded.leaving ?? this.#letGo(loaded)));
     } finally {
       loaded.holds--;
+      // Now all who held it are told.
+      if (loaded.holds === 0 && loaded.leaving !== undefined) this.#untold.delete(loaded.leaving);
       if (this.#loaded.get(loaded.token) === loaded && !this.#isGone(loaded)) this.#use(loaded);
       await this.#makeRoom(0);
     }

@@ -10,6 +10,8 @@ import { Wire } from "./proxy.js";
 import { describeWithServer } from "./server.js";
 
 const LEASE_MS = 600;
+/** For how long servers that do not answer are waited for, where that is what a test is about. */
+const PATIENCE_MS = 1_500;
 
 describeWithServer("a fleet on a cluster of NATS", () => {
   let cluster: NatsServers;
@@ -258,7 +260,7 @@ describeWithServer("a fleet on a cluster of NATS", () => {
   test("says of a run that is lost that not everything was acknowledged, to whoever gives it back or closes the fleet", async () => {
     // So much patience does for what is there already.
     await (await (await fleetOf()).acquire("before")).release();
-    const { wire, fleet } = await wiredFleet(500);
+    const { wire, fleet } = await wiredFleet(PATIENCE_MS);
     const ids = ["unacknowledged", "unacknowledged, too", "acknowledged"] as const;
     const [first, again, second, third] = await Promise.all([
       fleet.acquire(ids[0]),
@@ -284,9 +286,23 @@ describeWithServer("a fleet on a cluster of NATS", () => {
     expect(await codeOf(second.release())).toBe("COMMIT_INDETERMINATE");
   });
 
+  test("tells whoever closes it what one of those who held a run was not told", async () => {
+    await (await (await fleetOf()).acquire("before")).release();
+    const { wire, fleet } = await wiredFleet(PATIENCE_MS);
+    const [first, again] = [await fleet.acquire("held twice"), await fleet.acquire("held twice")];
+    const lost = new Promise((resolve) => first.onLost(resolve));
+    wire.silence();
+    again.kv.put("a", 1);
+    await lost;
+    wire.cut();
+    expect(await codeOf(first.release())).toBe("COMMIT_INDETERMINATE");
+    expect(await codeOf(fleet.close())).toBe("COMMIT_INDETERMINATE");
+    expect(await codeOf(again.release())).toBe("COMMIT_INDETERMINATE");
+  });
+
   test("does not tell whoever closes it what those were told who have given a run back", async () => {
     await (await (await fleetOf()).acquire("before")).release();
-    const { wire, fleet } = await wiredFleet(500);
+    const { wire, fleet } = await wiredFleet(PATIENCE_MS);
     const [run, other] = [await fleet.acquire("told"), await fleet.acquire("told at once")];
     const lost = new Promise((resolve) => run.onLost(resolve));
     wire.silence();

@@ -212,7 +212,11 @@ describeWithServer("a lease on a server of NATS", () => {
     const before = await living();
     const own = new Meddled(connection, name);
     own.fateOf = (asked) => (asked === "renewal" ? "held" : "answered");
-    expect(await codeOf(open(name, own.to, { signal: AbortSignal.timeout(100) }))).toBe("TIMEOUT");
+    const given = new AbortController();
+    const opening = codeOf(open(name, own.to, { signal: given.signal }));
+    await until("it is being said", () => own.asked.renewal > 0);
+    given.abort();
+    expect(await opening).toBe("TIMEOUT");
     own.fateOf = () => "answered";
     own.deliver();
     await until("it is said, and taken back", () => own.asked.renewal > 1);

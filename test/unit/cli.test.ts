@@ -473,9 +473,10 @@ describe("damage", () => {
 
   test("is the exit code also where nobody reads what is printed of it", async () => {
     await owning("dangling", async (db) => {
-      const run = db.run("run");
-      for (let i = 0; i < 2000; i++) {
-        run.writer.put(INDEX, `o${i}\0`, null, undefined);
+      // More than is handed over at once.
+      for (let runs = 0; runs < 20; runs++) {
+        const { writer } = db.run(`${"long".repeat(60)} ${runs}`);
+        for (let i = 0; i < 150; i++) writer.put(INDEX, `o${i}\0`, null, { durability: "in-memory" });
       }
     });
     const child = start(["verify", "dangling"]);

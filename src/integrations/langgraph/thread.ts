@@ -32,6 +32,9 @@ const RETRY = { attempts: 20 } as const;
  */
 const DEFERRED = { durability: "in-memory" } as const;
 
+/** Threads that are being put back into the index, by their runs, until that is durable. */
+const entering = new WeakMap<Database, Map<string, Promise<void>>>();
+
 /** What a serializer made of a value. */
 export type Typed = readonly [type: string, bytes: Uint8Array];
 
@@ -287,11 +290,22 @@ export class Thread {
     if (!this.#isEntered) await this.#insist(() => this.#enter());
     const result = await this.#db.run(this.#run).transactionAsync(async ({ kv }) => body(kv), { retry: RETRY });
     // Whoever has deleted the thread in between has taken its entry, and not what was written after that.
-    while (!this.#isEntered && this.#db.run(this.#run).kv.keys({ limit: 1 }).length > 0) {
-      await this.#insist(() => this.#enter());
-      await this.#db.flush();
-    }
+    while (!this.#isEntered && this.#db.run(this.#run).kv.keys({ limit: 1 }).length > 0) await this.#enterDurably();
+    // Somebody beside may have put it back, and wait for that to be durable.
+    await entering.get(this.#db)?.get(this.#run);
     return result;
+  }
+
+  #enterDurably(): Promise<void> {
+    const all = entering.get(this.#db) ?? new Map<string, Promise<void>>();
+    entering.set(this.#db, all);
+    const underWay = all.get(this.#run);
+    if (underWay !== undefined) return underWay;
+    const entered = this.#insist(() => this.#enter())
+      .then(() => this.#db.flush())
+      .finally(() => all.delete(this.#run));
+    all.set(this.#run, entered);
+    return entered;
   }
 
   get #isEntered(): boolean {
