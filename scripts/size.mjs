@@ -63,7 +63,7 @@ const KEEPING_ONLY =
 /** Modules that are loaded where there is something to read back. */
 const READING_ONLY = /[\\/]host[\\/](core-reading|header-reader|recovery|restore)\.js/;
 /** Modules that are loaded where one of these is asked for. */
-const CHECKPOINTS_ONLY = /[\\/]host[\\/](checkpoint|core-checkpoint|healing|importing)\.js/;
+const CHECKPOINTS_ONLY = /[\\/]host[\\/](byte-stream|checkpoint|core-checkpoint|healing|importing)\.js/;
 /** The module that is loaded where a temporary place is asked for. */
 const TEMPORARY_ONLY = /[\\/]host[\\/]temporary\.js/;
 

@@ -11,5 +11,6 @@ export default defineConfig({
   worker: { format: "es" },
   server: { headers },
   preview: { headers },
-  build: { outDir: "../../build/example-browser", emptyOutDir: true },
+  // Every browser that it works in preloads modules by itself.
+  build: { outDir: "../../build/example-browser", emptyOutDir: true, modulePreload: { polyfill: false } },
 });

@@ -5,11 +5,12 @@ import type { Storage } from "../adapters/storage.js";
 import { HoldfastError } from "../errors.js";
 import { RUN_ID_BYTES_MAX } from "./abi.js";
 import { checkFunction, describe, readOptions, readStrings, refuseArgument } from "./arguments.js";
-import { type ByteStream, checkSource, endedAtOnce, endSource } from "./byte-stream.js";
+import type { ByteStream } from "./byte-stream.js";
 import { encodeName } from "./codec.js";
 import type { HeldRun } from "./core.js";
 import type { WasmSource } from "./core-loader.js";
 import { bufferedDefault, type DurabilityMode, type DurabilityOption } from "./durability-mode.js";
+import { endedAtOnce } from "./ended-at-once.js";
 import type { Engine } from "./engine.js";
 import { platformEnvironment } from "./environment.js";
 import type { DatabaseHandle } from "./handle.js";
@@ -289,6 +290,7 @@ export class Database implements AsyncDisposable {
    *   {@link Database.open} throws.
    */
   static async import(stream: ByteStream, options: string | OpenOptions): Promise<Database> {
+    const { checkSource, endSource } = await loaded(import("./byte-stream.js"));
     checkSource(stream);
     try {
       const { readOnly } = parseOptions(options);
