@@ -58,6 +58,8 @@ const BYTES = 0x40;
 const TEXT = 0x60;
 const ARRAY = 0x80;
 const MAP = 0xa0;
+/** Of an item's head the lower five bits, from which on the argument stands in the bytes behind. */
+const ARGUMENT_NEXT = 24;
 const UINT64 = 0x1b;
 const NEGATIVE64 = 0x3b;
 const FALSE = 0xf4;
@@ -402,11 +404,17 @@ class NestedReader {
   item(depth: number): Value {
     const position = this.#position;
     if (position >= this.#end) throw this.#corrupt();
+    // Inside the memory, by the check above.
+    const first = this.#source.bytes[position] as number;
+    // Most items are short: what their first byte says need not be looked at again.
+    if (first < ARGUMENT_NEXT) {
+      this.#position = position + 1;
+      return first;
+    }
+    if (first >= TEXT && first < TEXT + ARGUMENT_NEXT) return this.#shortText(first - TEXT);
     const byteLength = itemByteLength(this.#source, position, this.#end);
     if (byteLength < 0) throw this.#corrupt();
     this.#position = position + byteLength;
-    // Inside the memory, by the check above.
-    const first = this.#source.bytes[position] as number;
     if (first < ARRAY || first >= MAP + 32) return readScalar(this.#source, position, byteLength);
     const count = readArgument(this.#source, position, this.#end);
     const isArray = first < MAP;
@@ -422,15 +430,26 @@ class NestedReader {
     return items;
   }
 
+  #shortText(byteLength: number): string {
+    const start = this.#position + 1;
+    if (start + byteLength > this.#end) throw this.#corrupt();
+    this.#position = start + byteLength;
+    return decodeText(this.#source, start, byteLength);
+  }
+
   #object(count: number, depth: number): Value {
     const object: { [name: string]: Value } = {};
     for (let i = 0; i < count; i++) {
       const name = this.#name(depth);
-      if (typeof name !== "string" || Object.hasOwn(object, name)) throw this.#corrupt();
-      const value = this.item(depth);
-      if (!Object.hasOwn(Object.prototype, name)) object[name] = value;
+      if (typeof name !== "string") throw this.#corrupt();
+      if (!(name in object)) {
+        object[name] = this.item(depth);
+        continue;
+      }
+      if (Object.hasOwn(object, name)) throw this.#corrupt();
       // Assigning would set the prototype, call an inherited setter, or fail where what is inherited cannot be written.
-      else Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
+      const value = this.item(depth);
+      Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
     }
     return object;
   }
@@ -505,7 +524,7 @@ function itemByteLength(scratch: Source, offset: number, end: number): number {
 function readArgument(scratch: Source, offset: number, end: number): number {
   const bytes = scratch.bytes;
   const minor = (bytes[offset] as number) & 31;
-  if (minor < 24) return minor;
+  if (minor < ARGUMENT_NEXT) return minor;
   if (minor === 24 && offset + 2 <= end) {
     const argument = bytes[offset + 1] as number;
     return argument >= 24 ? argument : -1;
@@ -576,7 +595,7 @@ function putText(text: string, bytes: Uint8Array, offset: number, shared: boolea
 
 /** Writes a major type with its argument, which is below 2^32, in the shortest form; returns where it ends. */
 function putHead(major: number, argument: number, bytes: Uint8Array, offset: number): number {
-  if (argument < 24) {
+  if (argument < ARGUMENT_NEXT) {
     bytes[offset] = major | argument;
     return offset + 1;
   }
@@ -601,7 +620,7 @@ function putHead(major: number, argument: number, bytes: Uint8Array, offset: num
 
 /** The byte length of what {@link putHead} writes. */
 function headByteLength(argument: number): number {
-  return argument < 24 ? 1 : argument <= 0xff ? 2 : argument <= 0xffff ? 3 : 5;
+  return argument < ARGUMENT_NEXT ? 1 : argument <= 0xff ? 2 : argument <= 0xffff ? 3 : 5;
 }
 
 function intrinsicGetter(name: PropertyKey): (this: unknown) => unknown {
@@ -620,7 +639,6 @@ function describe(value: unknown): string {
   return value === undefined ? "undefined" : `a ${typeof value}`;
 }
 
-/** Names a class by what its prototype says, without running a getter. */
 /** Whether arrays have it, of this realm or another one: no other prototype is an array itself. */
 function isArrayPrototype(prototype: unknown): boolean {
   return prototype === Array.prototype || Array.isArray(prototype);
@@ -633,6 +651,7 @@ export function isPlainPrototype(prototype: unknown): boolean {
   return Object.hasOwn(prototype, "isPrototypeOf") && Object.hasOwn(prototype, "constructor");
 }
 
+/** Names a class by what its prototype says, without running a getter. */
 function describeInstance(prototype: unknown): string {
   if (typeof prototype !== "object" || prototype === null) return "an object without a usable prototype";
   const ownClass: unknown = Object.getOwnPropertyDescriptor(prototype, "constructor")?.value;

@@ -43,12 +43,12 @@ export function checkName(name: unknown, what: string, bytesMax: number = NAME_B
 }
 
 /**
- * A checked copy of a list of tags, each once, in the order given.
+ * A checked copy of a list of tags, or of other names that a message then calls by `noun`, each once, in the order given.
  * @throws HoldfastError `INVALID_ARGUMENT` if it is no array, or longer than {@link TAGS_MAX}; `INVALID_KEY` as {@link checkName}.
  */
-export function readTags(given: unknown): string[] {
-  const tags = readArray(given, TAGS_MAX, "The tags");
-  for (const tag of tags) checkName(tag, "A tag");
+export function readTags(given: unknown, noun = "tag"): string[] {
+  const tags = readArray(given, TAGS_MAX, `The ${noun}s`);
+  for (const tag of tags) checkName(tag, `A ${noun}`);
   return [...new Set(tags as string[])];
 }
 

@@ -1760,6 +1760,13 @@ function refusalCases(): Case[] {
         throwsCode("INVALID_ARGUMENT", () => run.graph.addNode("n", bad));
       }
       throwsCode("INVALID_ARGUMENT", () => run.graph.patchNode(id, loose(undefined)));
+      const said = {
+        "The labels must be an array": () => run.graph.addNode(loose({ labels: ["n"] })),
+        "The types must be an array": () => run.graph.neighbors(id, { types: loose("t") }),
+      };
+      for (const [start, use] of Object.entries(said)) {
+        equal(throwsCode("INVALID_ARGUMENT", use).message.slice(0, start.length), start);
+      }
       equal(
         throwsCode("INVALID_VALUE", () => run.graph.addNode("n", { a: { b: loose(() => 1) } })).details["path"],
         "$.a.b",

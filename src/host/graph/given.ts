@@ -99,7 +99,7 @@ export function readIds(given: unknown, what: string): number[] {
 
 /** The labels of a node, checked, each once. */
 export function readLabels(given: unknown): string[] {
-  if (typeof given !== "string") return readTags(given);
+  if (typeof given !== "string") return readTags(given, "label");
   checkName(given, "A label");
   return [given];
 }
@@ -156,7 +156,7 @@ function edgesOf({ direction = "out", type, types }: GraphEdgeOptions): Edges {
   }
   if (type !== undefined && types !== undefined) throw refuseArgument("Give type or types, not both.");
   if (type !== undefined) checkName(type, "The type of an edge");
-  const chosen = type === undefined ? (types === undefined ? [] : readTags(types)) : [type];
+  const chosen = type === undefined ? (types === undefined ? [] : readTags(types, "type")) : [type];
   if (types !== undefined && chosen.length === 0) {
     throw refuseArgument("types is empty. Leave it out to follow all edges.");
   }
