@@ -356,6 +356,8 @@ function decodeNested(scratch: Source, offset: number, byteLength: number): Valu
   return value;
 }
 
+/** An array gets room ahead for so many items; with more, a count that lies would cost memory for what is not there. */
+const ITEMS_AHEAD_MAX = 64;
 /** Longer property names are not kept. */
 const NAME_BYTES_MAX = 23;
 const NAMES_KEPT = 256;
@@ -425,8 +427,8 @@ class NestedReader {
   }
 
   #array(count: number, depth: number): Value {
-    const items: Value[] = [];
-    for (let i = 0; i < count; i++) items.push(this.item(depth));
+    const items: Value[] = count > ITEMS_AHEAD_MAX ? [] : new Array(count);
+    for (let i = 0; i < count; i++) items[i] = this.item(depth);
     return items;
   }
 
