@@ -197,7 +197,7 @@ class NestedWriter {
   #position = 0;
   /** How many containers are open: the length in use of both lists below. */
   #depth = 0;
-  readonly #ancestors: object[] = [];
+  readonly #ancestors: (object | undefined)[] = [];
   readonly #path: PropertyKey[] = [];
   /** What we threw ourselves, to tell it from what a Proxy threw, even where that is a HoldfastError too. */
   #failure: HoldfastError | undefined;
@@ -212,9 +212,6 @@ class NestedWriter {
       throw invalidValue(this.#pathText(), "threw an error when it was read", error);
     }
     if (this.#position > VALUE_BYTES_MAX) throw tooLarge(this.#position);
-    // Nothing of the caller's may stay reachable through a writer that is kept.
-    this.#ancestors.length = 0;
-    this.#path.length = 0;
     return this.#position;
   }
 
@@ -285,7 +282,7 @@ class NestedWriter {
       this.#path[depth] = index;
       this.#writeItem(this.#readData(items, index));
     }
-    this.#depth = depth;
+    this.#close(depth);
   }
 
   #writeObject(item: object): void {
@@ -305,7 +302,14 @@ class NestedWriter {
       this.#writeText(key, "has a key with a lone surrogate, which UTF-8 cannot carry");
       this.#writeItem(this.#readData(item, key));
     }
+    this.#close(depth);
+  }
+
+  /** Leaves a container. Nothing of the caller's stays reachable through a writer that is kept; emptying the lists would free them. */
+  #close(depth: number): void {
     this.#depth = depth;
+    this.#ancestors[depth] = undefined;
+    this.#path[depth] = 0;
   }
 
   /** An own property's value, read once and without running a getter. */
