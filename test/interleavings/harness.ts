@@ -23,6 +23,7 @@ import {
   STATE,
   WORKERS_MAX,
 } from "./control.mjs";
+import { renewal, withGlobals } from "./global-exports.mjs";
 
 /** What is done first, by one worker alone, and then by each worker of the run. */
 export interface Script {
@@ -85,6 +86,11 @@ const PART_BYTES = 65536;
 const ENDED_MS_MAX = 20_000;
 const STEPS_MAX = 400_000;
 
+interface Watcher {
+  readonly exports: CoreExports;
+  readonly renew: () => void;
+}
+
 interface Instance {
   readonly exports: CoreExports;
   readonly core: Core;
@@ -98,6 +104,7 @@ export class Harness {
   readonly #text = new SharedArrayBuffer(TEXT_BYTES + WORKERS_MAX * PART_BYTES);
   readonly #workers: Worker[] = [];
   readonly #failures: unknown[] = [];
+  #watcher: Watcher | undefined;
   #image = new Uint8Array();
   #places: WorkerPlace[] = [];
   #script: Script | undefined;
@@ -112,7 +119,7 @@ export class Harness {
   }
 
   static async of(file: string): Promise<Harness> {
-    const harness = new Harness(await WebAssembly.compile(new Uint8Array(await readFile(file))));
+    const harness = new Harness(await WebAssembly.compile(withGlobals(await readFile(file))));
     for (let index = 0; index < WORKERS_MAX; index++) {
       const workerData = {
         module: harness.#module,
@@ -138,9 +145,16 @@ export class Harness {
     return new WebAssembly.Instance(this.#module, imports).exports as CoreExports;
   }
 
+  #watch(): Watcher {
+    const exports = this.#instance();
+    return { exports, renew: renewal(exports) };
+  }
+
   /** An instance that watches, in a slot of its own. */
   attach(): Instance {
-    const exports = this.#instance();
+    this.#watcher ??= this.#watch();
+    const { exports, renew } = this.#watcher;
+    renew();
     return { exports, core: attachCore(exports, this.#memory, undefined, true) };
   }
 
@@ -159,7 +173,7 @@ export class Harness {
     this.setupEvents = script.setup.map((act) => ({ worker: -1, act, began: -2, ended: -1 }));
     for (const event of this.setupEvents) perform(player, event.act, event);
     this.#places = script.parts.map(() => promiseWorker(core));
-    this.#image = bytes.length === this.#memory.buffer.byteLength ? bytes.slice() : this.#bytes().slice();
+    this.#image = this.#bytes().slice();
     this.#script = script;
     const after = TEXT_BYTES;
     const told = new TextEncoder().encode(JSON.stringify({ parts: script.parts, places: this.#places, after }));
@@ -189,8 +203,13 @@ export class Harness {
   run(policy: Policy, kill?: Kill): Outcome {
     const script = this.#script as Script;
     const bytes = this.#bytes();
+    if (bytes.length > this.#image.length) {
+      const image = new Uint8Array(bytes.length);
+      image.set(this.#image);
+      this.#image = image;
+    }
+    // All at once: filling what has grown with zeros takes eight times as long.
     bytes.set(this.#image);
-    bytes.fill(0, this.#image.length);
     const words = this.#words;
     const count = script.parts.length;
     const rounds = this.#workers.map((_, index) => words[laneAt(index) + LANE.round] as number);

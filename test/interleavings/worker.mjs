@@ -21,6 +21,7 @@ import {
   takeStep,
   Unwound,
 } from "./control.mjs";
+import { renewal } from "./global-exports.mjs";
 
 const { module, memory, control, text, index } = workerData;
 const words = new Int32Array(control);
@@ -52,13 +53,25 @@ function bury(core, slot) {
   return "BUSY";
 }
 
+let made;
+
+/** An instance of the core that is as good as new. */
+function instance() {
+  if (made === undefined) {
+    const { exports } = new WebAssembly.Instance(module, { env: { memory }, step: { step } });
+    made = { exports, renew: renewal(exports) };
+  }
+  made.renew();
+  return made.exports;
+}
+
 function runPart() {
   const header = new Int32Array(text, 0, 2);
   const { parts, places, after } = JSON.parse(readText(8, header[0]));
   const outcome = { events: [], fault: undefined };
   takeBaton(words, index);
   try {
-    const { exports } = new WebAssembly.Instance(module, { env: { memory }, step: { step } });
+    const exports = instance();
     const core = attachCore(exports, memory, places[index], true);
     words[laneAt(index) + LANE_WORDS.state] = STATE.ready;
     if (index + 1 < words[HEAD_WORDS.count]) {
