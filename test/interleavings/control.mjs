@@ -192,10 +192,7 @@ export function await_(words, worker) {
 
 export function takeBaton(words, worker) {
   const baton = laneAt(worker) + LANE.baton;
-  // A short spin is much cheaper than a sleep where the other one hands it back at once.
-  for (let i = 0; i < 2000; i++) {
-    if (Atomics.load(words, baton) === 1) break;
-  }
+  // Without a spin: the other one has the baton for many steps, or a processor that this one would take from it.
   while (Atomics.load(words, baton) === 0) Atomics.wait(words, baton, 0);
   Atomics.store(words, baton, 0);
 }
