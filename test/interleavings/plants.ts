@@ -80,12 +80,14 @@ export const PLANTS: readonly Plant[] = [
     file: "prune.ts",
     find: "  known = surveyHorizon();\n",
     replace: "  surveyHorizon();\n  known = superblock().version;\n",
+    script: "snapshot of all, two runs",
   },
   {
     name: "pruning does not raise the floor",
     file: "prune.ts",
     find: "  raiseFloor(horizon);\n",
     replace: "",
+    script: "snapshot of all, a run deleted that another one saw",
   },
   {
     name: "pruning looks at its own snapshots alone",

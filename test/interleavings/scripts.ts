@@ -148,6 +148,19 @@ export const SCRIPTS: readonly Script[] = [
     ],
   },
   {
+    name: "snapshot of all, a run deleted that another one saw",
+    setup: [...SETUP, put("a", 4, { run: "q" })],
+    parts: [
+      [
+        of("snapshotAll", { as: "s" }),
+        of("snapshotRuns", { as: "s" }),
+        of("snapshotGet", { as: "s", run: "q", key: "a" }),
+        of("snapshotDrop", { as: "s" }),
+      ],
+      [of("snapshotAll", { as: "t" }), of("deleteRun", { run: "q" }), of("snapshotDrop", { as: "t" })],
+    ],
+  },
+  {
     name: "transaction, run deleted",
     setup: SETUP,
     parts: [transaction("t", ["a", "b"], []), [of("deleteRun", { run: R }), put("a", 30)]],
