@@ -2,7 +2,8 @@
  * Makes of the stepped core one that asks before every access to memory, plain ones included: `build/every-access.wasm`.
  *
  * A pass of binaryen calls a function around each load and store; these are put in here, so that all that is left to the host
- * is `step`. What one bulk copy or fill does stays one step.
+ * is `step`. What one bulk copy or fill does stays one step; and who lingers between two looks at a word does nothing there,
+ * which is told apart from nothing else where one goes on at a time.
  */
 import binaryen from "assemblyscript/binaryen";
 
@@ -13,16 +14,23 @@ const VALUES = [
   ["f64", binaryen.f64],
 ];
 
+/** What reads one word over and over to let time pass; in front of it stands where the sources lie. */
+const LINGER = "assembly/atomics/linger";
+
 /** The bytes of such a core. */
 export function everyAccess(stepped) {
   // A compiler in the same process may have asked for the names of everything.
   binaryen.setDebugInfo(false);
   const module = binaryen.readBinary(stepped);
   module.setFeatures(binaryen.Features.All);
-  module.runPasses(["instrument-memory"]);
   const { i32 } = binaryen;
-  const functions = Array.from({ length: module.getNumFunctions() }, (_, i) => module.getFunctionByIndex(i));
-  const imports = functions.map((ref) => binaryen.getFunctionInfo(ref)).filter(({ base }) => base !== "");
+  const functions = () =>
+    Array.from({ length: module.getNumFunctions() }, (_, i) => binaryen.getFunctionInfo(module.getFunctionByIndex(i)));
+  const linger = functions().find(({ name }) => name.endsWith(LINGER)).name;
+  module.removeFunction(linger);
+  module.addFunction(linger, binaryen.createType([i32]), binaryen.none, [], module.nop());
+  module.runPasses(["instrument-memory"]);
+  const imports = functions().filter(({ base }) => base !== "");
   const step = imports.find(({ base }) => base === "step").name;
   const replace = (name, params, result, body) => {
     module.removeFunction(name);

@@ -32,8 +32,7 @@ const BURIALS_MAX = 50;
 let isStepped = false;
 
 function step(word) {
-  // Who lingers between two looks reads address 0.
-  if (isStepped && word !== 0) takeStep(words, index, word);
+  if (isStepped) takeStep(words, index, word);
 }
 
 function readText(at, length) {
