@@ -38,7 +38,7 @@ export async function serveSandbox({ isolated }) {
   return { ...(await serve(SITE, undefined, { isolated, onSent })), sent };
 }
 
-async function openChromium({ executablePath, profile, width, height, dark }) {
+async function launchChromium({ executablePath, profile, width, height, dark }) {
   const { chromium } = await import("playwright");
   const context = await chromium.launchPersistentContext(profile, {
     executablePath,
@@ -47,10 +47,10 @@ async function openChromium({ executablePath, profile, width, height, dark }) {
     viewport: { width, height },
     colorScheme: dark ? "dark" : "light",
   });
-  return { page: await context.newPage(), newPage: () => context.newPage(), close: () => context.close() };
+  return { newPage: () => context.newPage(), close: () => context.close() };
 }
 
-async function openFirefox({ executablePath, profile, width, height, dark }) {
+async function launchFirefox({ executablePath, profile, width, height, dark }) {
   const { launch } = await import(pathToFileURL(PUPPETEER));
   const browser = await launch({
     browser: "firefox",
@@ -60,7 +60,7 @@ async function openFirefox({ executablePath, profile, width, height, dark }) {
     defaultViewport: { width, height },
     extraPrefsFirefox: { "layout.css.prefers-color-scheme.content-override": dark ? 0 : 1 },
   });
-  return { page: await browser.newPage(), newPage: () => browser.newPage(), close: () => browser.close() };
+  return { newPage: () => browser.newPage(), close: () => browser.close() };
 }
 
 /** A page of the sandbox, and what a person does to it. */
@@ -155,21 +155,43 @@ class Sandbox {
   }
 }
 
-/** @param options `name`, `executablePath`, and where it matters `width`, `height`, `dark` */
-export async function openSandbox({ name, url, width = 1280, height = 900, dark = false, executablePath }) {
+/**
+ * A browser on a profile of its own, whose windows look as `options` say, and if they say nothing as those of a desk.
+ * @param options `name`, `executablePath`, and where it matters `width`, `height`, `dark`
+ * @returns `open(url)`, which gives a page of the sandbox, and all that ends its tabs; `close()`
+ */
+export async function startBrowser({ name, executablePath, width = 1280, height = 900, dark = false }) {
   const profile = mkdtempSync(join(tmpdir(), `holdfast-sandbox-${name}-`));
-  const opener = name === "firefox" ? openFirefox : openChromium;
-  const { page, newPage, close } = await opener({ executablePath, profile, width, height, dark });
-  const sandbox = new Sandbox(page, newPage);
-  const end = async () => {
-    await close();
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  const launch = name === "firefox" ? launchFirefox : launchChromium;
+  const forget = () => rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  try {
+    const { newPage, close } = await launch({ executablePath, profile, width, height, dark });
+    return {
+      open: (url) => openSandbox(newPage, url),
+      close: () => close().finally(forget),
+    };
+  } catch (error) {
+    forget();
+    throw error;
+  }
+}
+
+async function openSandbox(newTab, url) {
+  const tabs = [];
+  const newPage = async () => {
+    const tab = await newTab();
+    tabs.push(tab);
+    return tab;
+  };
+  const sandbox = new Sandbox(await newPage(), newPage);
+  const close = async () => {
+    for (const tab of tabs) if (!tab.isClosed()) await tab.close();
   };
   try {
     await sandbox.open(url);
   } catch (error) {
-    await end();
+    await close();
     throw error;
   }
-  return { sandbox, page, close: end };
+  return { sandbox, close };
 }

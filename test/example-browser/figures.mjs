@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { ROOT } from "../../scripts/steps.mjs";
 import { findChromium } from "../runtimes/install.mjs";
 import { pauseAt } from "./cases.mjs";
-import { buildSandbox, openSandbox, serveSandbox } from "./drive.mjs";
+import { buildSandbox, serveSandbox, startBrowser } from "./drive.mjs";
 
 const BYTES_MAX = 160_000;
 /** The refresh that shows a click, and the one that may already be under way. */
@@ -52,22 +52,18 @@ async function main() {
   const server = await serveSandbox({ isolated: true });
   try {
     for (const { name, options, show } of PICTURES) {
-      const { sandbox, page, close } = await openSandbox({
-        name: "chromium",
-        url: server.url,
-        executablePath,
-        ...options,
-      });
+      const browser = await startBrowser({ name: "chromium", executablePath, ...options });
       try {
+        const { sandbox } = await browser.open(server.url);
         await show(sandbox);
         await settled();
         const path = join(ROOT, `docs/figures/${name}.png`);
-        await page.screenshot({ path });
+        await sandbox.page.screenshot({ path });
         const bytes = statSync(path).size;
         console.log(`${path}: ${bytes} bytes`);
         if (bytes > BYTES_MAX) throw new Error(`${name} is larger than ${BYTES_MAX} bytes.`);
       } finally {
-        await close();
+        await browser.close();
       }
     }
   } finally {

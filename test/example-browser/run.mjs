@@ -9,10 +9,10 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { ROOT } from "../../scripts/steps.mjs";
+import { inParallel, ROOT } from "../../scripts/steps.mjs";
 import { findChromium, findFirefox, installRuntimes } from "../runtimes/install.mjs";
 import { runCases } from "./cases.mjs";
-import { buildSandbox, openSandbox, serveSandbox } from "./drive.mjs";
+import { buildSandbox, serveSandbox, startBrowser } from "./drive.mjs";
 import { keyboardCase, lookCases, sizeCase } from "./looks.mjs";
 
 const AXE = join(ROOT, "test/runtimes/node_modules/axe-core/axe.min.js");
@@ -21,26 +21,79 @@ const wanted = (name) => named.length === 0 || named.includes(name);
 
 const counted = { passed: 0, failed: 0, skipped: 0 };
 
-/** One case in a browser of its own, on a profile of its own. */
-async function perform(title, place, { options = {}, query = "", run }) {
-  if (!title.includes(process.env.HOLDFAST_ONLY ?? "")) return;
-  const started = Date.now();
-  const server = await serveSandbox(place);
-  try {
-    const opened = await openSandbox({ ...place, ...options, url: server.url + query });
+/**
+ * Performs cases in one browser, each on an origin of its own, for which everything is as on a profile of its own. It is started
+ * anew where a case wants other windows, and where one has failed, whatever that left of it.
+ */
+class Performer {
+  #executable;
+  #running;
+
+  constructor(executable) {
+    this.#executable = executable;
+  }
+
+  async perform(title, { isolated, options = {}, query = "", run }) {
+    if (!title.includes(process.env.HOLDFAST_ONLY ?? "")) return;
+    const started = Date.now();
+    const server = await serveSandbox({ isolated });
     try {
-      await run(opened.sandbox, server);
-      if (opened.sandbox.errors.length > 0) throw new Error(`the console: ${opened.sandbox.errors.join("\n")}`);
+      const browser = await this.#browser(options);
+      const { sandbox, close } = await browser.open(server.url + query);
+      await run(sandbox, server);
+      if (sandbox.errors.length > 0) throw new Error(`the console: ${sandbox.errors.join("\n")}`);
+      await close();
+      counted.passed++;
+      console.log(`ok      ${title} (${((Date.now() - started) / 1000).toFixed(1)} s)`);
+    } catch (error) {
+      counted.failed++;
+      console.log(`FAILED  ${title}\n        ${error.stack ?? error}`);
+      await this.close();
     } finally {
-      await opened.close();
+      server.close();
     }
-    counted.passed++;
-    console.log(`ok      ${title} (${((Date.now() - started) / 1000).toFixed(1)} s)`);
-  } catch (error) {
-    counted.failed++;
-    console.log(`FAILED  ${title}\n        ${error.stack ?? error}`);
+  }
+
+  async #browser(options) {
+    const windows = JSON.stringify(options);
+    if (this.#running?.windows !== windows) {
+      await this.close();
+      this.#running = { windows, browser: await startBrowser({ ...this.#executable, ...options }) };
+    }
+    return this.#running.browser;
+  }
+
+  async close() {
+    const running = this.#running;
+    this.#running = undefined;
+    await running?.browser.close().catch(() => {});
+  }
+}
+
+/** All cases of a browser. */
+function casesOf(browser, axe) {
+  const runs = [false, true].flatMap((isolated) => {
+    const where = `${browser}, ${isolated ? "isolated" : "not isolated"}`;
+    // Nothing is shared, so that an isolated page differs by its clock alone.
+    const cases = runCases().filter(({ inAll }) => inAll || !isolated);
+    return cases.map((each) => ({ ...each, isolated, title: `${where}: ${each.title}` }));
+  });
+  const looks = lookCases(axe).filter(({ inAll }) => inAll || browser === "chromium");
+  const others = [keyboardCase, ...(browser === "chromium" ? [sizeCase] : []), ...looks];
+  return [...runs, ...others.map((each) => ({ ...each, isolated: false, title: `${browser}: ${each.title}` }))];
+}
+
+async function inBrowser({ name, executablePath }, axe) {
+  if (executablePath === undefined) {
+    console.log(`skipped ${name}: there is none, and none can be installed`);
+    counted[process.env.CI === "true" ? "failed" : "skipped"]++;
+    return;
+  }
+  const performer = new Performer({ name, executablePath });
+  try {
+    for (const each of casesOf(name, axe)) await performer.perform(each.title, each);
   } finally {
-    server.close();
+    await performer.close();
   }
 }
 
@@ -49,28 +102,12 @@ async function main() {
   await buildSandbox();
   const axe = readFileSync(AXE, "utf8");
   const browsers = [
-    { name: "chromium", executablePath: await findChromium() },
     { name: "firefox", executablePath: await findFirefox() },
+    { name: "chromium", executablePath: await findChromium() },
   ];
-  for (const browser of browsers.filter(({ name }) => wanted(name))) {
-    if (browser.executablePath === undefined) {
-      console.log(`skipped ${browser.name}: there is none, and none can be installed`);
-      counted[process.env.CI === "true" ? "failed" : "skipped"]++;
-      continue;
-    }
-    for (const isolated of [false, true]) {
-      const place = { ...browser, isolated };
-      const where = `${browser.name}, ${isolated ? "isolated" : "not isolated"}`;
-      // Nothing is shared, so that an isolated page differs by its clock alone.
-      const cases = runCases().filter(({ inAll }) => inAll || !isolated);
-      for (const each of cases) await perform(`${where}: ${each.title}`, place, each);
-    }
-    const place = { ...browser, isolated: false };
-    await perform(`${browser.name}: ${keyboardCase.title}`, place, keyboardCase);
-    for (const each of lookCases(axe).filter(({ inAll }) => inAll || browser.name === "chromium"))
-      await perform(`${browser.name}: ${each.title}`, place, each);
-    if (browser.name === "chromium") await perform(`${browser.name}: ${sizeCase.title}`, place, sizeCase);
-  }
+  // Side by side: in every case a person waits, for an agent that takes its time.
+  const performed = browsers.filter(({ name }) => wanted(name));
+  await inParallel(performed, performed.length, (browser) => inBrowser(browser, axe));
   console.log(`${counted.passed} passed, ${counted.failed} failed, ${counted.skipped} skipped`);
   return counted.failed > 0 ? 1 : 0;
 }
