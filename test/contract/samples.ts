@@ -102,11 +102,11 @@ export const HOSTILE_KEYS: readonly string[] = [
   "\u{10FFFF}",
 ];
 
-const encoder = (): TextEncoder => new TextEncoder();
+const encoder = new TextEncoder();
 
 /** The order of listings: by the bytes of UTF-8, which is not that of JavaScript's strings. */
 export function byUtf8(a: string, b: string): number {
-  const [left, right] = [encoder().encode(a), encoder().encode(b)];
+  const [left, right] = [encoder.encode(a), encoder.encode(b)];
   const common = Math.min(left.length, right.length);
   for (let i = 0; i < common; i++) {
     const difference = (left[i] as number) - (right[i] as number);
