@@ -37,7 +37,7 @@ function profileParent() {
 
 /** One browser on one profile, with one page; what it complains of goes to `collector`. */
 async function openPage({ runtime, executablePath, profile, url, collector }) {
-  const browser = await launch(runtime, { executablePath, profile, callMsMax: CALL_MS_MAX });
+  const browser = await launch(runtime, { executablePath, profile, callMsMax: CALL_MS_MAX, hearsRequests: false });
   try {
     const page = await browser.newPage();
     page.onError((error) => collector.fail(`uncaught in the page: ${error.stack ?? error.message}`));
@@ -140,7 +140,10 @@ export async function runInBrowser({ runtime, executablePath }, part) {
   const profile = mkdtempSync(join(profileParent(), `holdfast-${runtime}-`));
   let server;
   try {
-    server = await serve(SITE, (_path, line) => collector.line(line), { isolated });
+    const hear = (_path, lines) => {
+      for (const line of lines.trimEnd().split("\n")) collector.line(line);
+    };
+    server = await serve(SITE, hear, { isolated });
     await part.run({ runtime, executablePath, profile, url: server.url }, collector);
   } catch (error) {
     collector.fail(error.message);

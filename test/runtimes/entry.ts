@@ -1,6 +1,6 @@
 /**
  * Where a runtime starts. On servers: reads its settings from the first argument and writes one line of JSON per event.
- * In a browser: offers the same to the driver as `window.holdfastRun`, which posts each line to the server that the page came
+ * In a browser: offers the same to the driver as `window.holdfastRun`, which posts its lines to the server that the page came
  * from, since some browsers are slow to tell their drivers; what belongs into a worker is run in one, after the page's own.
  */
 import { detectRuntime } from "./mounts.js";
@@ -26,8 +26,14 @@ const WORKER_PARTS = [
 
 if (detectRuntime() === "browser") {
   globalThis.holdfastRun = async (settings) => {
+    let held = "";
     const report = async (line: Line): Promise<void> => {
-      await fetch("/report", { method: "POST", body: JSON.stringify(line) });
+      held += `${JSON.stringify(line)}\n`;
+      // Nothing happens between the end of a case and what begins next: one request tells both.
+      if ("ok" in line && line.ok) return;
+      const body = held;
+      held = "";
+      await fetch("/report", { method: "POST", body });
     };
     const quiet = (line: Line): void | Promise<void> => ("done" in line ? undefined : report(line));
     const failed: string[] = [];
