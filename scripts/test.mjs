@@ -97,9 +97,9 @@ const LAST = [
 const SUITES = [
   () => vitestStep(durabilityRun("simulated disks", "simulation")),
   () => vitestStep(UNIT_DEBUG),
-  () => browserStep("the sandbox, as a person uses it", "sandbox", "test/example-browser/run.mjs"),
   () => vitestStep(durabilityRun("interleavings of workers", "interleavings")),
   () => vitestStep(durabilityRun("damage", "damage")),
+  () => browserStep("the sandbox, as a person uses it", "sandbox", "test/example-browser/run.mjs"),
   () => vitestStep(INTEGRATIONS),
 ];
 
