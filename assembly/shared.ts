@@ -89,6 +89,14 @@ export function heapEndAddress(): usize {
   return changetype<usize>(superblock()) + offsetof<Superblock>("heapEnd");
 }
 
+/**
+ * Whether this instance knows how large the memory is. An engine may note that for one that is being made, and begin to tell it of
+ * growth, in this order; what another worker grows between the two it hears of with the next growth.
+ */
+export function knowsMemory(): bool {
+  return memory.grow(0) <= memory.size();
+}
+
 /** Where the workers' common knowledge of the log stands: LOG_PLACE_… */
 export function logPlaceAddress(): usize {
   return changetype<usize>(superblock()) + offsetof<Superblock>("logSegmentPosition");

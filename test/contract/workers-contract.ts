@@ -19,6 +19,11 @@ const BURIED_MS_MAX = 20_000;
 const SEVERAL_LOOKS_MS = 1700;
 const PATTERN_SIZES = [0, 1, 7, 100, 4096, 32_768, 40_000, 300_000, 1_048_576];
 
+/** The memory that is made larger page by page, and how many pages at a time. */
+const GROWN_PAGES = 2048;
+const PAGE_BYTES = 65_536;
+const GROWTHS_TOGETHER = 64;
+
 interface Crew {
   readonly db: Database;
   readonly hands: readonly Hand[];
@@ -621,6 +626,25 @@ export function workersContract(): Case[] {
         await rejectsCode("CLOSED", () => Database.attach(handle));
       },
     },
+
+    withHands(
+      "a worker that attaches while the memory grows knows all of it",
+      1,
+      async ({ db, hands }) => {
+        // One in some hundred instances was not told of what was grown while it was made, and trapped at the first use of it.
+        const memory = new WebAssembly.Memory({ initial: 2, maximum: GROWN_PAGES, shared: true });
+        const bytes = GROWN_PAGES * PAGE_BYTES;
+        const making = handAt(hands, 0).call("instantiate", db.share().module, memory, bytes);
+        while (memory.buffer.byteLength < bytes) {
+          for (let i = 0; i < GROWTHS_TOGETHER && memory.buffer.byteLength < bytes; i++) memory.grow(1);
+          await pause(0);
+        }
+        const { made, unknowing } = await making;
+        ok(made > 0, "an instance was made meanwhile");
+        equal(unknowing, 0, `instances that do not know the memory, of ${made}`);
+      },
+      inMemory,
+    ),
 
     {
       name: "there are 64 places, and more is BUSY",

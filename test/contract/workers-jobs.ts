@@ -5,6 +5,7 @@
  * Those that go on until they are told to stop look, once they have done a little, for a key in a run of its own, which is a
  * use of the database too.
  */
+import { instantiateCore } from "../../src/host/core-instance.js";
 import { type Database, HoldfastError, type Snapshot, type Transaction } from "../../src/index.js";
 import { type Part, playPart } from "../histories/part.js";
 
@@ -133,6 +134,21 @@ export const jobs = {
   codeOfGet: (db: Database, run: string) => codeOf(() => db.run(run).kv.get("key")),
 
   close: (db: Database) => db.close(),
+
+  /**
+   * Instantiates the core over and over while another worker makes a memory larger, until that has so many bytes. How often it
+   * did, and how many of the instances did not know of what was grown meanwhile.
+   */
+  async instantiate(_db: Database, module: WebAssembly.Module, memory: WebAssembly.Memory, bytes: number) {
+    let made = 0;
+    let unknowing = 0;
+    while (memory.buffer.byteLength < bytes) {
+      const { knowsMemory } = await instantiateCore(module, memory);
+      made++;
+      if (knowsMemory?.() === 0) unknowing++;
+    }
+    return { made, unknowing };
+  },
 
   /** Adds one to a counter so many times, each in a transaction that is tried until it succeeds. */
   increment(db: Database, run: string, times: number) {

@@ -31,6 +31,8 @@ export interface Ending {
   readonly ends: number;
   readonly status: Status;
   readonly code?: string | undefined;
+  /** What the store failed of. */
+  readonly why?: string | undefined;
   /** The version of the commit, where that is told. */
   readonly version?: number | undefined;
   readonly ended: number;

@@ -5,9 +5,9 @@
  * Nothing here knows which runtime it is on. The same seed does the same things, though not at the same time as the others.
  */
 import { type Database, HoldfastError, type KVReader, type KVStore } from "../../src/index.js";
-import type { Micro, Status } from "../support/list-append.js";
+import type { Micro } from "../support/list-append.js";
 import { randomFrom } from "../support/seeded-random.js";
-import { Diary, type Mode } from "./diary.js";
+import { Diary, type Ending, type Mode } from "./diary.js";
 
 /** What a worker is told of its part: plain data, which can be posted. */
 export interface Part {
@@ -39,12 +39,9 @@ const TOGETHER_MAX = 3;
 const BULK_MAX = 400;
 
 /** What a call is refused with that has changed nothing. */
-const REFUSALS = new Set(["CONFLICT", "BUSY", "TIMEOUT", "CORRUPTION", "STORE_FAILED", "STORAGE_FULL"]);
+const REFUSALS = new Set(["CONFLICT", "BUSY", "TIMEOUT", "CORRUPTION", "STORAGE_FULL"]);
 
-interface Outcome {
-  readonly status: Status;
-  readonly code?: string | undefined;
-}
+type Outcome = Pick<Ending, "status" | "code" | "why">;
 
 class Player {
   readonly #db: Database;
@@ -140,6 +137,9 @@ class Player {
   #outcomeOf(error: unknown): Outcome {
     if (HoldfastError.is(error, "BUSY") && ++this.#busy > this.#part.busyMax) throw error;
     if (HoldfastError.is(error, "COMMIT_INDETERMINATE")) return { status: "indeterminate", code: error.code };
+    if (HoldfastError.is(error, "STORE_FAILED")) {
+      return { status: "aborted", code: error.code, why: String(error.cause ?? error.message) };
+    }
     if (HoldfastError.is(error) && REFUSALS.has(error.code)) return { status: "aborted", code: error.code };
     throw error;
   }
