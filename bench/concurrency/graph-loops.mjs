@@ -1,7 +1,7 @@
 // What a worker does with a graph between the opening of the gate and its end.
 //
-// The nodes that are there from the beginning have the ids from 1 on, and each node holds a mark with its path: of the first
-// ones the mark is the id, so that each read is checked. The ids that a worker is given rise.
+// The nodes that are there from the beginning have ids one behind another, and each node holds a mark with its path: the first
+// ones are asked for by their marks, so that each read is checked. The ids that a worker is given rise.
 //
 // Keeps true: as in loops.mjs a module instance serves one store only, and what is checked costs the same everywhere.
 

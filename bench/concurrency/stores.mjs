@@ -28,15 +28,17 @@ function countWrong(get) {
 }
 
 const graphRun = (window) => `graph-${window}`;
+/** Where a window's graph says what the ids of its first nodes are above their marks: ids of a run made late begin further on. */
+const IDS_ABOVE = "ids above marks";
 
 /** Puts a window's graph in the place of the one before it. */
 function renewGraph(db, window, before) {
   if (before !== undefined) db.deleteRun(graphRun(before));
-  db.run(graphRun(window)).transaction(({ graph }) => {
-    for (const [index, key] of makeKeys(KEYS).entries()) {
-      const id = graph.addNode(LABEL, propertiesOf(key, markOf(index)));
-      if (id !== markOf(index)) throw new Error(`node ${markOf(index)} was given the id ${id}`);
-    }
+  db.run(graphRun(window)).transaction(({ graph, kv }) => {
+    const ids = Array.from(makeKeys(KEYS), (key, index) => graph.addNode(LABEL, propertiesOf(key, markOf(index))));
+    const above = ids[0] - markOf(0);
+    if (ids.some((id, index) => id !== above + markOf(index))) throw new Error("the ids of the first nodes have gaps");
+    kv.put(IDS_ABOVE, above);
   });
 }
 
@@ -177,9 +179,10 @@ function overHoldfast(db, id) {
 }
 
 function overGraph(db, window) {
-  const { graph } = db.run(graphRun(window));
+  const { graph, kv } = db.run(graphRun(window));
+  const above = kv.get(IDS_ABOVE);
   return {
-    get: (id) => graph.getNode(id),
+    get: (mark) => graph.getNode(above + mark),
     put: (label, properties) => graph.addNode(label, properties),
     between: nothing,
   };
