@@ -21,8 +21,8 @@ import { renderNotes, renderVerdicts, renderWorkload } from "./table.mjs";
 import { cellsFor, judge } from "./verdict.mjs";
 
 const JSON_FORMAT = 1;
-const FULL = { rounds: 5, windowMs: 250, restMs: 150, warmUpMs: 250, warmUpMsPerWorker: 40, retries: 100 };
-const QUICK = { rounds: 2, windowMs: 60, restMs: 0, warmUpMs: 100, warmUpMsPerWorker: 20, retries: 0 };
+const FULL = { rounds: 5, windowMs: 250, windowMsPerWorker: 16, restMs: 150, warmUpMs: 250, warmUpMsPerWorker: 40, retries: 100 };
+const QUICK = { rounds: 2, windowMs: 60, windowMsPerWorker: 0, restMs: 0, warmUpMs: 100, warmUpMsPerWorker: 20, retries: 0 };
 /** A loop is warm when a window of warm-up does no more than this times the best before it, or after so many windows. */
 const WARM = 1.05;
 const WARM_UPS_MAX = 5;
@@ -174,12 +174,13 @@ async function warmUp(cells, pools, { warmUpMs, warmUpMsPerWorker }) {
 }
 
 /** A window, and another one where others have disturbed it; the better of the two. */
-async function quietWindow(cell, pools, { windowMs, restMs }, left) {
+async function quietWindow(cell, pools, { windowMs, windowMsPerWorker, restMs }, left) {
+  const ms = Math.max(windowMs, cell.workers * windowMsPerWorker);
   await pause(restMs);
-  const first = await pools.window(cell, windowMs);
+  const first = await pools.window(cell, ms);
   if (first.othersShare <= OTHERS_MAX || left.retries === 0) return first;
   left.retries--;
   await pause(2 * restMs);
-  const second = await pools.window(cell, windowMs);
+  const second = await pools.window(cell, ms);
   return second.othersShare < first.othersShare ? second : first;
 }

@@ -353,8 +353,11 @@ class NestedWriter {
   }
 }
 
+let reader: NestedReader | undefined;
+
 function decodeNested(scratch: Source, offset: number, byteLength: number): Value {
-  const reader = new NestedReader(scratch, offset, byteLength);
+  reader ??= new NestedReader();
+  reader.begin(scratch, offset, byteLength);
   const value = reader.item(0);
   if (!reader.isDone) throw corrupt(offset, byteLength);
   return value;
@@ -390,12 +393,12 @@ function isAt(kept: Uint8Array, bytes: Uint8Array, start: number, length: number
  * here in any case; what is then left to it is to fill arrays and objects, at several times the cost.
  */
 class NestedReader {
-  readonly #source: Source;
-  readonly #start: number;
-  readonly #end: number;
-  #position: number;
+  #source!: Source;
+  #start = 0;
+  #end = 0;
+  #position = 0;
 
-  constructor(source: Source, offset: number, byteLength: number) {
+  begin(source: Source, offset: number, byteLength: number): void {
     this.#source = source;
     this.#start = offset;
     this.#position = offset;

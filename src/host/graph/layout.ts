@@ -174,14 +174,17 @@ export function isId(value: unknown): value is number {
 /** A node as it was stored. */
 export function nodeOf(id: number, value: Value): GraphNode {
   if (Array.isArray(value) && value.length === 2) {
-    const [labels, properties] = value as unknown[];
+    const labels: unknown = value[0];
+    const properties: unknown = value[1];
     if (areTexts(labels) && isPlainObject(properties)) return { id, labels, properties };
   }
   throw damaged(`What is stored as the node ${id} is none`, { id });
 }
 
 function areTexts(value: unknown): value is string[] {
-  return Array.isArray(value) && value.every((item) => typeof item === "string");
+  if (!Array.isArray(value)) return false;
+  for (let i = 0; i < value.length; i++) if (typeof value[i] !== "string") return false;
+  return true;
 }
 
 /** An edge as it was stored. */
