@@ -165,6 +165,42 @@ function encodeBytes(value: Uint8Array, scratch: Scratch): number {
   return byteLength;
 }
 
+/** Up to this many bytes a loop beats a copy through a view that is made for it. */
+const COPY_LOOP_BYTES_MAX = 48;
+
+/** What {@link encodedItem} makes. */
+class EncodedItem {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+  readonly #isOne = true;
+
+  constructor(bytes: Uint8Array, start: number, end: number) {
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
+  }
+
+  /** Nothing of a Proxy's is run by this. */
+  static is(item: object): item is EncodedItem {
+    return #isOne in item && item.#isOne;
+  }
+}
+
+/**
+ * What stands for a value inside of another one that is encoded: the bytes, which are taken as they are. They are those of an item
+ * that was encoded within as many arrays and objects as it is put into, and do not change meanwhile.
+ */
+export function encodedItem(bytes: Uint8Array, start: number, end: number): Value {
+  return new EncodedItem(bytes, start, end) as unknown as Value;
+}
+
+/** Whether the item whose first byte stands at `offset` is a plain object. */
+export function isObjectAt(bytes: Uint8Array, offset: number): boolean {
+  const first = bytes[offset] ?? 0;
+  return first >= MAP && first < MAP + 32;
+}
+
 let spareWriter: NestedWriter | undefined;
 
 /**
@@ -226,6 +262,7 @@ class NestedWriter {
       this.bytes[this.#position++] = item === null ? NULL : item ? TRUE : FALSE;
     } else if (typeof item === "object") {
       if (isBytes(item)) this.#writeBytes(item);
+      else if (EncodedItem.is(item)) this.#writeEncoded(item);
       else this.#writeContainer(item);
     } else if (typeof item === "bigint") {
       if (!isInt64(item)) throw this.#invalid("is a bigint beyond 64 bits");
@@ -253,6 +290,14 @@ class NestedWriter {
     const start = putHead(BYTES, length, this.bytes, this.#position);
     this.bytes.set(item, start);
     this.#position = start + length;
+  }
+
+  #writeEncoded({ bytes, start, end }: EncodedItem): void {
+    this.#reserve(end - start);
+    const position = this.#position;
+    if (end - start > COPY_LOOP_BYTES_MAX) this.bytes.set(bytes.subarray(start, end), position);
+    else for (let at = start; at < end; at++) this.bytes[position + at - start] = bytes[at] as number;
+    this.#position = position + end - start;
   }
 
   #writeContainer(item: object): void {

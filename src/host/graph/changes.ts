@@ -6,6 +6,7 @@ import { withPath } from "../arguments.js";
 import type { Value } from "../codec.js";
 import { idText } from "../names.js";
 import type { StepWriter } from "../reader-writer.js";
+import type { GivenProperties } from "./given.js";
 import {
   DEFINITIONS,
   type Definitions,
@@ -34,19 +35,36 @@ function put(writer: StepWriter, key: string, stored: Value, path: string): void
   withPath(path, () => writer.put(TABLE, key, stored, undefined));
 }
 
-export function addNode(writer: StepWriter, given: Omit<GraphNode, "id">): number {
+/** A node whose properties are looked at only where an index asks for them. */
+class AddedNode implements GraphNode {
+  readonly id: number;
+  readonly labels: readonly string[];
+  readonly #given: GivenProperties;
+
+  constructor(id: number, labels: readonly string[], given: GivenProperties) {
+    this.id = id;
+    this.labels = labels;
+    this.#given = given;
+  }
+
+  get properties(): Properties {
+    return this.#given.value;
+  }
+}
+
+export function addNode(writer: StepWriter, labels: readonly string[], given: GivenProperties): number {
   const definitions = readDefinitions(writer);
-  const node = { id: writer.newId(), ...given };
-  put(writer, nodeKey(node.id), storedNode(node), "$[1]");
-  for (const line of nodeLines(node, definitions)) writer.put(INDEX, line, null, undefined);
-  return node.id;
+  const id = writer.newId();
+  writer.put(TABLE, nodeKey(id), storedNode(labels, given.item), undefined);
+  for (const line of nodeLines(new AddedNode(id, labels, given), definitions)) writer.put(INDEX, line, null, undefined);
+  return id;
 }
 
 export function changeNode(writer: StepWriter, id: number, change: (node: GraphNode) => GraphNode): void {
   const before = readNode(writer, id) ?? missing("node", id);
   const after = change(before);
   const definitions = readDefinitions(writer);
-  put(writer, nodeKey(id), storedNode(after), "$[1]");
+  put(writer, nodeKey(id), storedNode(after.labels, after.properties), "$[1]");
   const lines = new Set(nodeLines(after, definitions));
   for (const line of nodeLines(before, definitions)) {
     if (!lines.delete(line)) writer.delete(INDEX, line, undefined);
@@ -71,19 +89,23 @@ export function deleteNode(writer: StepWriter, id: number): boolean {
   return true;
 }
 
-export function addEdge(writer: StepWriter, given: Omit<GraphEdge, "id">): number {
-  for (const end of [given.source, given.target]) {
+export function addEdge(
+  writer: StepWriter,
+  ends: Omit<GraphEdge, "id" | "properties">,
+  given: GivenProperties,
+): number {
+  for (const end of [ends.source, ends.target]) {
     if (!writer.has(INDEX, presenceKey(end))) missing("node", end);
   }
-  const edge = { id: writer.newId(), ...given };
-  put(writer, edgeKey(edge.id), storedEdge(edge), "$[3]");
-  for (const line of edgeLines(edge)) writer.put(INDEX, line, null, undefined);
-  return edge.id;
+  const id = writer.newId();
+  writer.put(TABLE, edgeKey(id), storedEdge(ends, given.item), undefined);
+  for (const line of edgeLines({ id, ...ends })) writer.put(INDEX, line, null, undefined);
+  return id;
 }
 
 export function changeEdge(writer: StepWriter, id: number, change: (properties: Properties) => Properties): void {
   const edge = readEdge(writer, id) ?? missing("edge", id);
-  put(writer, edgeKey(id), storedEdge({ ...edge, properties: change(edge.properties) }), "$[3]");
+  put(writer, edgeKey(id), storedEdge(edge, change(edge.properties)), "$[3]");
 }
 
 export function deleteEdge(writer: StepWriter, edge: Omit<GraphEdge, "properties">): void {

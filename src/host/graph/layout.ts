@@ -145,12 +145,13 @@ export function valueGroup(index: number, value: Value): string {
 }
 
 /** Every line of a node in the index. */
-export function nodeLines({ id, labels, properties }: GraphNode, definitions: Definitions): string[] {
-  const member = idText(id);
-  const lines = [presenceKey(id)];
-  for (const label of labels) {
+export function nodeLines(node: GraphNode, definitions: Definitions): string[] {
+  const member = idText(node.id);
+  const lines = [presenceKey(node.id)];
+  for (const label of node.labels) {
     lines.push(labelGroup(label) + member);
     if (!Object.hasOwn(definitions, label)) continue;
+    const { properties } = node;
     for (const [property, index] of Object.entries(definitions[label] ?? {})) {
       if (Object.hasOwn(properties, property)) lines.push(valueGroup(index, properties[property] as Value) + member);
     }
@@ -158,12 +159,14 @@ export function nodeLines({ id, labels, properties }: GraphNode, definitions: De
   return lines;
 }
 
-export function storedNode(node: GraphNode): Value {
-  return [node.labels, node.properties];
+/** What is stored of a node; `properties` may be what stands for them. */
+export function storedNode(labels: readonly string[], properties: Value): Value {
+  return [labels, properties];
 }
 
-export function storedEdge(edge: GraphEdge): Value {
-  return [edge.source, edge.target, edge.type, edge.properties];
+/** What is stored of an edge; `properties` may be what stands for them. */
+export function storedEdge({ source, target, type }: Omit<GraphEdge, "id" | "properties">, properties: Value): Value {
+  return [source, target, type, properties];
 }
 
 /** Whether a value is one that the graph gives as an id. */

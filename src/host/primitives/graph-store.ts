@@ -42,6 +42,7 @@ import {
   readPath,
   readProperties,
   readWalk,
+  withProperties,
 } from "../graph/given.js";
 import {
   EDGE,
@@ -296,8 +297,10 @@ export class GraphStore extends GraphReader {
    *   `VALUE_TOO_LARGE`, and what a transaction's commit does.
    */
   addNode(labels: string | readonly string[], properties?: Properties, options?: StepOptions): number {
-    const node = { labels: readLabels(labels), properties: readProperties(properties) };
-    return this.#step((writer) => addNode(writer, node), options, "addNode");
+    const read = readLabels(labels);
+    return withProperties(properties, (given) =>
+      this.#step((writer) => addNode(writer, read, given), options, "addNode"),
+    );
   }
 
   /**
@@ -344,8 +347,10 @@ export class GraphStore extends GraphReader {
     checkId(source, "The source");
     checkId(target, "The target");
     checkName(type, "The type of an edge");
-    const edge = { source, target, type, properties: readProperties(properties) };
-    return this.#step((writer) => addEdge(writer, edge), options, "addEdge");
+    const ends = { source, target, type };
+    return withProperties(properties, (given) =>
+      this.#step((writer) => addEdge(writer, ends, given), options, "addEdge"),
+    );
   }
 
   /** Replaces the properties of an edge. Its ends and its type never change. @throws HoldfastError as {@link GraphStore.updateNode}. */
