@@ -21,8 +21,24 @@ import { renderNotes, renderVerdicts, renderWorkload } from "./table.mjs";
 import { cellsFor, judge } from "./verdict.mjs";
 
 const JSON_FORMAT = 1;
-const FULL = { rounds: 5, windowMs: 250, windowMsPerWorker: 16, restMs: 150, warmUpMs: 250, warmUpMsPerWorker: 40, retries: 100 };
-const QUICK = { rounds: 2, windowMs: 60, windowMsPerWorker: 0, restMs: 0, warmUpMs: 100, warmUpMsPerWorker: 20, retries: 0 };
+const FULL = {
+  rounds: 5,
+  windowMs: 250,
+  windowMsPerWorker: 16,
+  restMs: 150,
+  warmUpMs: 250,
+  warmUpMsPerWorker: 40,
+  retries: 100,
+};
+const QUICK = {
+  rounds: 2,
+  windowMs: 60,
+  windowMsPerWorker: 0,
+  restMs: 0,
+  warmUpMs: 100,
+  warmUpMsPerWorker: 20,
+  retries: 0,
+};
 /** A loop is warm when a window of warm-up does no more than this times the best before it, or after so many windows. */
 const WARM = 1.05;
 const WARM_UPS_MAX = 5;

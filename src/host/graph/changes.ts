@@ -16,6 +16,7 @@ import {
   type GraphNode,
   INDEX,
   labelGroup,
+  linesOf,
   nodeKey,
   nodeLines,
   type Properties,
@@ -35,28 +36,11 @@ function put(writer: StepWriter, key: string, stored: Value, path: string): void
   withPath(path, () => writer.put(TABLE, key, stored, undefined));
 }
 
-/** A node whose properties are looked at only where an index asks for them. */
-class AddedNode implements GraphNode {
-  readonly id: number;
-  readonly labels: readonly string[];
-  readonly #given: GivenProperties;
-
-  constructor(id: number, labels: readonly string[], given: GivenProperties) {
-    this.id = id;
-    this.labels = labels;
-    this.#given = given;
-  }
-
-  get properties(): Properties {
-    return this.#given.value;
-  }
-}
-
 export function addNode(writer: StepWriter, labels: readonly string[], given: GivenProperties): number {
   const definitions = readDefinitions(writer);
   const id = writer.newId();
   writer.put(TABLE, nodeKey(id), storedNode(labels, given.item), undefined);
-  for (const line of nodeLines(new AddedNode(id, labels, given), definitions)) writer.put(INDEX, line, null, undefined);
+  for (const line of nodeLines(id, labels, given.read, definitions)) writer.put(INDEX, line, null, undefined);
   return id;
 }
 
@@ -65,8 +49,8 @@ export function changeNode(writer: StepWriter, id: number, change: (node: GraphN
   const after = change(before);
   const definitions = readDefinitions(writer);
   put(writer, nodeKey(id), storedNode(after.labels, after.properties), "$[1]");
-  const lines = new Set(nodeLines(after, definitions));
-  for (const line of nodeLines(before, definitions)) {
+  const lines = new Set(linesOf(after, definitions));
+  for (const line of linesOf(before, definitions)) {
     if (!lines.delete(line)) writer.delete(INDEX, line, undefined);
   }
   for (const line of lines) writer.put(INDEX, line, null, undefined);
@@ -75,7 +59,7 @@ export function changeNode(writer: StepWriter, id: number, change: (node: GraphN
 export function deleteNode(writer: StepWriter, id: number): boolean {
   const node = readNode(writer, id);
   if (node === undefined) return false;
-  for (const line of nodeLines(node, readDefinitions(writer))) writer.delete(INDEX, line, undefined);
+  for (const line of linesOf(node, readDefinitions(writer))) writer.delete(INDEX, line, undefined);
   writer.delete(TABLE, nodeKey(id), undefined);
   for (const { edge, node: other, type, direction } of listNeighbors(
     writer,

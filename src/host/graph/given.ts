@@ -6,7 +6,7 @@ import { checkSignal, describe, isPlainObject, readOptions, refuseArgument, with
 import { decodeValue, encodedItem, isObjectAt, isPlainPrototype, type Value } from "../codec.js";
 import { checkName, readTags } from "../names.js";
 import type { GraphDirection } from "../reader-writer.js";
-import { copyValue, giveBack, type LentBytes, lendBytes } from "../value-bytes.js";
+import { copyValue, giveBack, lendBytes } from "../value-bytes.js";
 import { isId, type Properties } from "./layout.js";
 import type { WalkPlan } from "./walk.js";
 
@@ -107,39 +107,31 @@ export function readLabels(given: unknown): string[] {
 /** Bytes before an item that is encoded as the only one of an array. */
 const HEAD_BYTES = 1;
 
-/** Properties as they were given, encoded once: stored as these bytes, and made objects of only for who asks what they say. */
-export class GivenProperties {
-  readonly #lent: LentBytes;
-  #value: Properties | undefined;
+/** Properties as they were given, encoded once. */
+export interface GivenProperties {
   /** What stands for them in what is stored. */
   readonly item: Value;
-
-  constructor(lent: LentBytes) {
-    this.#lent = lent;
-    this.item = encodedItem(lent.bytes, lent.valueOffset + HEAD_BYTES, lent.valueOffset + lent.byteLength);
-  }
-
-  get value(): Properties {
-    const { valueOffset, byteLength } = this.#lent;
-    this.#value ??= decodeValue(this.#lent, valueOffset + HEAD_BYTES, byteLength - HEAD_BYTES) as Properties;
-    return this.#value;
-  }
+  /** What they say. */
+  read(): Properties;
 }
 
 /** Gives `use` properties as they are at this moment, for as long as it takes. */
 export function withProperties<T>(given: unknown, use: (properties: GivenProperties) => T): T {
   if (given !== undefined && typeof given !== "object") throw refuseProperties(given);
   // In an array, since in one they will stand: within no fewer levels.
-  const lent = withPath("$[0]", () => lendBytes([given ?? NO_PROPERTIES]));
+  const lent = withPath("$[0]", () => lendBytes([given ?? {}]));
+  const { bytes, valueOffset, byteLength } = lent;
+  const start = valueOffset + HEAD_BYTES;
   try {
-    if (given === null || !isObjectAt(lent.bytes, lent.valueOffset + HEAD_BYTES)) throw refuseProperties(given);
-    return use(new GivenProperties(lent));
+    if (given === null || !isObjectAt(bytes, start)) throw refuseProperties(given);
+    return use({
+      item: encodedItem(bytes, start, valueOffset + byteLength),
+      read: () => decodeValue(lent, start, byteLength - HEAD_BYTES) as Properties,
+    });
   } finally {
     giveBack(lent);
   }
 }
-
-const NO_PROPERTIES: Properties = Object.freeze({});
 
 function refuseProperties(given: unknown): HoldfastError {
   return refuseArgument(`properties must be a plain object, got ${describe(given)}.`);

@@ -144,19 +144,29 @@ export function valueGroup(index: number, value: Value): string {
   return `p${idText(index)}${valueText(value)}\u0000`;
 }
 
-/** Every line of a node in the index. */
-export function nodeLines(node: GraphNode, definitions: Definitions): string[] {
-  const member = idText(node.id);
-  const lines = [presenceKey(node.id)];
-  for (const label of node.labels) {
+/** Every line of a node in the index. Its properties are read only where there is an index of one of its labels. */
+export function nodeLines(
+  id: number,
+  labels: readonly string[],
+  read: () => Properties,
+  definitions: Definitions,
+): string[] {
+  const member = idText(id);
+  const lines = [presenceKey(id)];
+  for (const label of labels) {
     lines.push(labelGroup(label) + member);
     if (!Object.hasOwn(definitions, label)) continue;
-    const { properties } = node;
+    const properties = read();
     for (const [property, index] of Object.entries(definitions[label] ?? {})) {
       if (Object.hasOwn(properties, property)) lines.push(valueGroup(index, properties[property] as Value) + member);
     }
   }
   return lines;
+}
+
+/** The same of a node as it was read. */
+export function linesOf({ id, labels, properties }: GraphNode, definitions: Definitions): string[] {
+  return nodeLines(id, labels, () => properties, definitions);
 }
 
 /** What is stored of a node; `properties` may be what stands for them. */
