@@ -165,9 +165,6 @@ function encodeBytes(value: Uint8Array, scratch: Scratch): number {
   return byteLength;
 }
 
-/** Up to this many bytes a loop beats a copy through a view that is made for it. */
-const COPY_LOOP_BYTES_MAX = 48;
-
 /** What {@link encodedItem} makes. */
 class EncodedItem {
   readonly bytes: Uint8Array;
@@ -294,10 +291,8 @@ class NestedWriter {
 
   #writeEncoded({ bytes, start, end }: EncodedItem): void {
     this.#reserve(end - start);
-    const position = this.#position;
-    if (end - start > COPY_LOOP_BYTES_MAX) this.bytes.set(bytes.subarray(start, end), position);
-    else for (let at = start; at < end; at++) this.bytes[position + at - start] = bytes[at] as number;
-    this.#position = position + end - start;
+    this.bytes.set(bytes.subarray(start, end), this.#position);
+    this.#position += end - start;
   }
 
   #writeContainer(item: object): void {
@@ -398,15 +393,21 @@ class NestedWriter {
   }
 }
 
-let reader: NestedReader | undefined;
+let spareReader: NestedReader | undefined;
 
 function decodeNested(scratch: Source, offset: number, byteLength: number): Value {
-  reader ??= new NestedReader();
+  const reader = spareReader ?? new NestedReader();
+  spareReader = undefined;
   reader.begin(scratch, offset, byteLength);
   const value = reader.item(0);
   if (!reader.isDone) throw corrupt(offset, byteLength);
+  // One that is kept holds on to nobody's memory.
+  reader.begin(NOWHERE, 0, 0);
+  spareReader = reader;
   return value;
 }
+
+const NOWHERE: Source = { bytes: new Uint8Array(), view: new DataView(new ArrayBuffer(0)), shared: false };
 
 /** An array gets room ahead for so many items; with more, a count that lies would cost memory for what is not there. */
 const ITEMS_AHEAD_MAX = 64;
@@ -438,7 +439,7 @@ function isAt(kept: Uint8Array, bytes: Uint8Array, start: number, length: number
  * here in any case; what is then left to it is to fill arrays and objects, at several times the cost.
  */
 class NestedReader {
-  #source!: Source;
+  #source = NOWHERE;
   #start = 0;
   #end = 0;
   #position = 0;
