@@ -165,39 +165,6 @@ function encodeBytes(value: Uint8Array, scratch: Scratch): number {
   return byteLength;
 }
 
-/** What {@link encodedItem} makes. */
-class EncodedItem {
-  readonly bytes: Uint8Array;
-  readonly start: number;
-  readonly end: number;
-  readonly #isOne = true;
-
-  constructor(bytes: Uint8Array, start: number, end: number) {
-    this.bytes = bytes;
-    this.start = start;
-    this.end = end;
-  }
-
-  /** Nothing of a Proxy's is run by this. */
-  static is(item: object): item is EncodedItem {
-    return #isOne in item && item.#isOne;
-  }
-}
-
-/**
- * What stands for a value inside of another one that is encoded: the bytes, which are taken as they are. They are those of an item
- * that was encoded within as many arrays and objects as it is put into, and do not change meanwhile.
- */
-export function encodedItem(bytes: Uint8Array, start: number, end: number): Value {
-  return new EncodedItem(bytes, start, end) as unknown as Value;
-}
-
-/** Whether the item whose first byte stands at `offset` is a plain object. */
-export function isObjectAt(bytes: Uint8Array, offset: number): boolean {
-  const first = bytes[offset] ?? 0;
-  return first >= MAP && first < MAP + 32;
-}
-
 let spareWriter: NestedWriter | undefined;
 
 /**
@@ -259,7 +226,6 @@ class NestedWriter {
       this.bytes[this.#position++] = item === null ? NULL : item ? TRUE : FALSE;
     } else if (typeof item === "object") {
       if (isBytes(item)) this.#writeBytes(item);
-      else if (EncodedItem.is(item)) this.#writeEncoded(item);
       else this.#writeContainer(item);
     } else if (typeof item === "bigint") {
       if (!isInt64(item)) throw this.#invalid("is a bigint beyond 64 bits");
@@ -287,12 +253,6 @@ class NestedWriter {
     const start = putHead(BYTES, length, this.bytes, this.#position);
     this.bytes.set(item, start);
     this.#position = start + length;
-  }
-
-  #writeEncoded({ bytes, start, end }: EncodedItem): void {
-    this.#reserve(end - start);
-    this.bytes.set(bytes.subarray(start, end), this.#position);
-    this.#position += end - start;
   }
 
   #writeContainer(item: object): void {

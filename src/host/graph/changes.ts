@@ -6,7 +6,6 @@ import { withPath } from "../arguments.js";
 import type { Value } from "../codec.js";
 import { idText } from "../names.js";
 import type { StepWriter } from "../reader-writer.js";
-import type { GivenProperties } from "./given.js";
 import {
   DEFINITIONS,
   type Definitions,
@@ -16,7 +15,6 @@ import {
   type GraphNode,
   INDEX,
   labelGroup,
-  linesOf,
   nodeKey,
   nodeLines,
   type Properties,
@@ -36,21 +34,21 @@ function put(writer: StepWriter, key: string, stored: Value, path: string): void
   withPath(path, () => writer.put(TABLE, key, stored, undefined));
 }
 
-export function addNode(writer: StepWriter, labels: readonly string[], given: GivenProperties): number {
+export function addNode(writer: StepWriter, given: Omit<GraphNode, "id">): number {
   const definitions = readDefinitions(writer);
-  const id = writer.newId();
-  writer.put(TABLE, nodeKey(id), storedNode(labels, given.item), undefined);
-  for (const line of nodeLines(id, labels, given.read, definitions)) writer.put(INDEX, line, null, undefined);
-  return id;
+  const node = { id: writer.newId(), ...given };
+  put(writer, nodeKey(node.id), storedNode(node), "$[1]");
+  for (const line of nodeLines(node, definitions)) writer.put(INDEX, line, null, undefined);
+  return node.id;
 }
 
 export function changeNode(writer: StepWriter, id: number, change: (node: GraphNode) => GraphNode): void {
   const before = readNode(writer, id) ?? missing("node", id);
   const after = change(before);
   const definitions = readDefinitions(writer);
-  put(writer, nodeKey(id), storedNode(after.labels, after.properties), "$[1]");
-  const lines = new Set(linesOf(after, definitions));
-  for (const line of linesOf(before, definitions)) {
+  put(writer, nodeKey(id), storedNode(after), "$[1]");
+  const lines = new Set(nodeLines(after, definitions));
+  for (const line of nodeLines(before, definitions)) {
     if (!lines.delete(line)) writer.delete(INDEX, line, undefined);
   }
   for (const line of lines) writer.put(INDEX, line, null, undefined);
@@ -59,7 +57,7 @@ export function changeNode(writer: StepWriter, id: number, change: (node: GraphN
 export function deleteNode(writer: StepWriter, id: number): boolean {
   const node = readNode(writer, id);
   if (node === undefined) return false;
-  for (const line of linesOf(node, readDefinitions(writer))) writer.delete(INDEX, line, undefined);
+  for (const line of nodeLines(node, readDefinitions(writer))) writer.delete(INDEX, line, undefined);
   writer.delete(TABLE, nodeKey(id), undefined);
   for (const { edge, node: other, type, direction } of listNeighbors(
     writer,
@@ -73,23 +71,19 @@ export function deleteNode(writer: StepWriter, id: number): boolean {
   return true;
 }
 
-export function addEdge(
-  writer: StepWriter,
-  ends: Omit<GraphEdge, "id" | "properties">,
-  given: GivenProperties,
-): number {
-  for (const end of [ends.source, ends.target]) {
+export function addEdge(writer: StepWriter, given: Omit<GraphEdge, "id">): number {
+  for (const end of [given.source, given.target]) {
     if (!writer.has(INDEX, presenceKey(end))) missing("node", end);
   }
-  const id = writer.newId();
-  writer.put(TABLE, edgeKey(id), storedEdge(ends, given.item), undefined);
-  for (const line of edgeLines({ id, ...ends })) writer.put(INDEX, line, null, undefined);
-  return id;
+  const edge = { id: writer.newId(), ...given };
+  put(writer, edgeKey(edge.id), storedEdge(edge), "$[3]");
+  for (const line of edgeLines(edge)) writer.put(INDEX, line, null, undefined);
+  return edge.id;
 }
 
 export function changeEdge(writer: StepWriter, id: number, change: (properties: Properties) => Properties): void {
   const edge = readEdge(writer, id) ?? missing("edge", id);
-  put(writer, edgeKey(id), storedEdge(edge, change(edge.properties)), "$[3]");
+  put(writer, edgeKey(id), storedEdge({ ...edge, properties: change(edge.properties) }), "$[3]");
 }
 
 export function deleteEdge(writer: StepWriter, edge: Omit<GraphEdge, "properties">): void {

@@ -13,10 +13,10 @@ import {
   edgeOf,
   IDS_PER_BLOCK,
   INDEX,
-  linesOf,
   MARKS,
   memberId,
   NODE,
+  nodeLines,
   nodeOf,
   TABLE,
 } from "./layout.js";
@@ -71,7 +71,7 @@ function find(reader: Reader): Findings {
       const node = nodeOf(memberId(key, NODE.length), value);
       nodes.add(node.id);
       greatest = Math.max(greatest, node.id);
-      for (const line of linesOf(node, definitions ?? {})) expected.add(line);
+      for (const line of nodeLines(node, definitions ?? {})) expected.add(line);
     });
   }
   const edges = reader.list(TABLE, { prefix: EDGE });

@@ -2,11 +2,11 @@
  * What callers give to a graph, checked and copied before anything is read or changed.
  */
 import { HoldfastError } from "../../errors.js";
-import { checkSignal, describe, isPlainObject, readOptions, refuseArgument, withPath } from "../arguments.js";
-import { decodeValue, encodedItem, isObjectAt, isPlainPrototype, type Value } from "../codec.js";
+import { checkSignal, describe, isPlainObject, readOptions, refuseArgument } from "../arguments.js";
+import { isPlainPrototype, type Value } from "../codec.js";
 import { checkName, readTags } from "../names.js";
 import type { GraphDirection } from "../reader-writer.js";
-import { copyValue, giveBack, lendBytes } from "../value-bytes.js";
+import { copyValue } from "../value-bytes.js";
 import { isId, type Properties } from "./layout.js";
 import type { WalkPlan } from "./walk.js";
 
@@ -104,45 +104,12 @@ export function readLabels(given: unknown): string[] {
   return [given];
 }
 
-/** Bytes before an item that is encoded as the only one of an array. */
-const HEAD_BYTES = 1;
-
-/** Properties as they were given, encoded once. */
-export interface GivenProperties {
-  /** What stands for them in what is stored. */
-  readonly item: Value;
-  /** What they say. */
-  read(): Properties;
-}
-
-/** Gives `use` properties as they are at this moment, for as long as it takes. */
-export function withProperties<T>(given: unknown, use: (properties: GivenProperties) => T): T {
-  if (given !== undefined && typeof given !== "object") throw refuseProperties(given);
-  // In an array, since in one they will stand: within no fewer levels.
-  const lent = withPath("$[0]", () => lendBytes([given ?? {}]));
-  const { bytes, valueOffset, byteLength } = lent;
-  const start = valueOffset + HEAD_BYTES;
-  try {
-    if (given === null || !isObjectAt(bytes, start)) throw refuseProperties(given);
-    return use({
-      item: encodedItem(bytes, start, valueOffset + byteLength),
-      read: () => decodeValue(lent, start, byteLength - HEAD_BYTES) as Properties,
-    });
-  } finally {
-    giveBack(lent);
-  }
-}
-
-function refuseProperties(given: unknown): HoldfastError {
-  return refuseArgument(`properties must be a plain object, got ${describe(given)}.`);
-}
-
 /** A checked copy of properties. What is checked is the copy, in which bytes of any realm are of this one. */
 export function readProperties(given: unknown): Properties {
   if (given === undefined) return {};
   const properties = typeof given === "object" ? copyValue(given) : undefined;
   if (isPlainObject(properties)) return properties;
-  throw refuseProperties(given);
+  throw refuseArgument(`properties must be a plain object, got ${describe(given)}.`);
 }
 
 /** Whether it is what the value model takes for an object, and no instance of anything. May throw what a Proxy throws. */

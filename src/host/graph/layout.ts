@@ -144,19 +144,13 @@ export function valueGroup(index: number, value: Value): string {
   return `p${idText(index)}${valueText(value)}\u0000`;
 }
 
-/** Every line of a node in the index. Its properties are read only where there is an index of one of its labels. */
-export function nodeLines(
-  id: number,
-  labels: readonly string[],
-  read: () => Properties,
-  definitions: Definitions,
-): string[] {
+/** Every line of a node in the index. */
+export function nodeLines({ id, labels, properties }: GraphNode, definitions: Definitions): string[] {
   const member = idText(id);
   const lines = [presenceKey(id)];
   for (const label of labels) {
     lines.push(labelGroup(label) + member);
     if (!Object.hasOwn(definitions, label)) continue;
-    const properties = read();
     for (const [property, index] of Object.entries(definitions[label] ?? {})) {
       if (Object.hasOwn(properties, property)) lines.push(valueGroup(index, properties[property] as Value) + member);
     }
@@ -164,19 +158,12 @@ export function nodeLines(
   return lines;
 }
 
-/** The same of a node as it was read. */
-export function linesOf({ id, labels, properties }: GraphNode, definitions: Definitions): string[] {
-  return nodeLines(id, labels, () => properties, definitions);
+export function storedNode(node: GraphNode): Value {
+  return [node.labels, node.properties];
 }
 
-/** What is stored of a node; `properties` may be what stands for them. */
-export function storedNode(labels: readonly string[], properties: Value): Value {
-  return [labels, properties];
-}
-
-/** What is stored of an edge; `properties` may be what stands for them. */
-export function storedEdge({ source, target, type }: Omit<GraphEdge, "id" | "properties">, properties: Value): Value {
-  return [source, target, type, properties];
+export function storedEdge(edge: GraphEdge): Value {
+  return [edge.source, edge.target, edge.type, edge.properties];
 }
 
 /** Whether a value is one that the graph gives as an id. */

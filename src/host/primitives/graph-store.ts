@@ -42,7 +42,6 @@ import {
   readPath,
   readProperties,
   readWalk,
-  withProperties,
 } from "../graph/given.js";
 import {
   EDGE,
@@ -297,10 +296,8 @@ export class GraphStore extends GraphReader {
    *   `VALUE_TOO_LARGE`, and what a transaction's commit does.
    */
   addNode(labels: string | readonly string[], properties?: Properties, options?: StepOptions): number {
-    const read = readLabels(labels);
-    return withProperties(properties, (given) =>
-      this.#step((writer) => addNode(writer, read, given), options, "addNode"),
-    );
+    const node = { labels: readLabels(labels), properties: readProperties(properties) };
+    return this.#step((writer) => addNode(writer, node), options, "addNode");
   }
 
   /**
@@ -347,10 +344,8 @@ export class GraphStore extends GraphReader {
     checkId(source, "The source");
     checkId(target, "The target");
     checkName(type, "The type of an edge");
-    const ends = { source, target, type };
-    return withProperties(properties, (given) =>
-      this.#step((writer) => addEdge(writer, ends, given), options, "addEdge"),
-    );
+    const edge = { source, target, type, properties: readProperties(properties) };
+    return this.#step((writer) => addEdge(writer, edge), options, "addEdge");
   }
 
   /** Replaces the properties of an edge. Its ends and its type never change. @throws HoldfastError as {@link GraphStore.updateNode}. */
