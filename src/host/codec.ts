@@ -83,10 +83,11 @@ const typedArrayByteLength = intrinsicGetter("byteLength");
 
 /**
  * Encodes `value` at the scratch's value area, which may grow, and returns the byte length. A value with a Proxy in it
- * runs the Proxy's code, before anything is written to the scratch.
+ * runs the Proxy's code, before anything is written to the scratch. An `own` value is one that the store has made itself, of
+ * arrays and objects with nothing but values in them, and need not be looked at as one that a caller gives.
  * @throws HoldfastError `INVALID_VALUE` with `details.path`; `VALUE_TOO_LARGE` with `details.limit`; `STORE_FULL`.
  */
-export function encodeValue(value: unknown, scratch: Scratch): number {
+export function encodeValue(value: unknown, scratch: Scratch, own = false): number {
   if (typeof value === "number") {
     const offset = scratch.valueOffset;
     return putNumber(value, scratch.bytes, scratch.view, offset) - offset;
@@ -100,7 +101,8 @@ export function encodeValue(value: unknown, scratch: Scratch): number {
     if (!isInt64(value)) throw invalidValue("$", "is a bigint beyond 64 bits");
     return putBigInt(value, scratch.bytes, scratch.view, scratch.valueOffset) - scratch.valueOffset;
   }
-  if (typeof value === "object") return isBytes(value) ? encodeBytes(value, scratch) : encodeNested(value, scratch);
+  if (typeof value === "object")
+    return isBytes(value) ? encodeBytes(value, scratch) : encodeNested(value, scratch, own);
   throw invalidValue("$", `is ${describe(value)}`);
 }
 
@@ -165,20 +167,25 @@ function encodeBytes(value: Uint8Array, scratch: Scratch): number {
   return byteLength;
 }
 
+/** Up to this many bytes a loop beats a copy through a view that is made for it. */
+const COPY_LOOP_BYTES_MAX = 64;
+
 let spareWriter: NestedWriter | undefined;
 
 /**
  * Arrays and objects are written to a buffer of our own first: reading them can run a Proxy's code, which may well call
  * the store and so use the scratch, and the size is not known before the end.
  */
-function encodeNested(value: object, scratch: Scratch): number {
+function encodeNested(value: object, scratch: Scratch, own: boolean): number {
   const writer = spareWriter ?? new NestedWriter();
   spareWriter = undefined;
-  const byteLength = writer.write(value);
+  const byteLength = writer.write(value, own);
   if (byteLength > scratch.valueCapacity) scratch.reserveValue(byteLength);
   scratch.renew();
-  scratch.bytes.set(writer.bytes.subarray(0, byteLength), scratch.valueOffset);
-  if (writer.bytes.length <= SPARE_BYTES_MAX) spareWriter = writer;
+  const { bytes } = writer;
+  if (byteLength > COPY_LOOP_BYTES_MAX) scratch.bytes.set(bytes.subarray(0, byteLength), scratch.valueOffset);
+  else for (let i = 0; i < byteLength; i++) scratch.bytes[scratch.valueOffset + i] = bytes[i] as number;
+  if (bytes.length <= SPARE_BYTES_MAX) spareWriter = writer;
   return byteLength;
 }
 
@@ -199,12 +206,14 @@ class NestedWriter {
   #depth = 0;
   readonly #ancestors: (object | undefined)[] = [];
   readonly #path: PropertyKey[] = [];
+  #own = false;
   /** What we threw ourselves, to tell it from what a Proxy threw, even where that is a HoldfastError too. */
   #failure: HoldfastError | undefined;
 
   /** Writes `value` from the start of {@link NestedWriter.bytes}; returns the byte length. After a throw: throw it away. */
-  write(value: object): number {
+  write(value: object, own: boolean): number {
     this.#position = 0;
+    this.#own = own;
     try {
       this.#writeContainer(value);
     } catch (error) {
@@ -286,7 +295,7 @@ class NestedWriter {
   }
 
   #writeObject(item: object): void {
-    const symbols = Object.getOwnPropertySymbols(item);
+    const symbols = this.#own ? [] : Object.getOwnPropertySymbols(item);
     const keys = Object.keys(item);
     this.#writeHead(MAP, keys.length, 2);
     const depth = this.#depth;
@@ -314,6 +323,7 @@ class NestedWriter {
 
   /** An own property's value, read once and without running a getter. */
   #readData(item: object, key: PropertyKey): unknown {
+    if (this.#own) return item[key as keyof typeof item];
     const property = Reflect.getOwnPropertyDescriptor(item, key);
     if (property === undefined) throw this.#invalid("is a hole: an array must have a value at every index");
     if (property.get !== undefined || property.set !== undefined)

@@ -94,6 +94,8 @@ export interface Writer extends Reader {
 
 /** Reads and writes within a step. */
 export interface StepWriter extends Writer {
+  /** Puts a value that nobody else has a part of: it is not looked at as one that a caller gives. */
+  putOwn(table: number, key: string, value: Value): void;
   /** A whole number, 1 or more, that the run has never given before and never gives again, whatever becomes of the step. */
   newId(): number;
 }

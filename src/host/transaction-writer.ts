@@ -219,10 +219,19 @@ export class TransactionWriter implements StepWriter, HeldReader, Holder {
     const ifVersion = expectedIn(options);
     const valueBytes = encodeValue(value, this.#live());
     this.#checkVersion(table, key, ifVersion);
+    this.#write(table, key, valueBytes);
+    return 0;
+  }
+
+  putOwn(table: number, key: string, value: Value): void {
+    this.#engine.assertWritable();
+    this.#write(table, key, encodeValue(value, this.#live(), true));
+  }
+
+  #write(table: number, key: string, valueBytes: number): void {
     const core = this.#live();
     check(core.transactionPut(this.#pointer, this.#generation, table, encodeKey(key, core), valueBytes), "The write");
     this.#writes++;
-    return 0;
   }
 
   delete(table: number, key: string, options: WriteOptions | undefined): boolean {

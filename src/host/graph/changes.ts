@@ -31,14 +31,14 @@ function missing(what: "node" | "edge", id: number): never {
 }
 
 function put(writer: StepWriter, key: string, stored: Value, path: string): void {
-  withPath(path, () => writer.put(TABLE, key, stored, undefined));
+  withPath(path, () => writer.putOwn(TABLE, key, stored));
 }
 
 export function addNode(writer: StepWriter, given: Omit<GraphNode, "id">): number {
   const definitions = readDefinitions(writer);
   const node = { id: writer.newId(), ...given };
   put(writer, nodeKey(node.id), storedNode(node), "$[1]");
-  for (const line of nodeLines(node, definitions)) writer.put(INDEX, line, null, undefined);
+  for (const line of nodeLines(node, definitions)) writer.putOwn(INDEX, line, null);
   return node.id;
 }
 
@@ -51,7 +51,7 @@ export function changeNode(writer: StepWriter, id: number, change: (node: GraphN
   for (const line of nodeLines(before, definitions)) {
     if (!lines.delete(line)) writer.delete(INDEX, line, undefined);
   }
-  for (const line of lines) writer.put(INDEX, line, null, undefined);
+  for (const line of lines) writer.putOwn(INDEX, line, null);
 }
 
 export function deleteNode(writer: StepWriter, id: number): boolean {
@@ -77,7 +77,7 @@ export function addEdge(writer: StepWriter, given: Omit<GraphEdge, "id">): numbe
   }
   const edge = { id: writer.newId(), ...given };
   put(writer, edgeKey(edge.id), storedEdge(edge), "$[3]");
-  for (const line of edgeLines(edge)) writer.put(INDEX, line, null, undefined);
+  for (const line of edgeLines(edge)) writer.putOwn(INDEX, line, null);
   return edge.id;
 }
 
@@ -97,10 +97,10 @@ export function createIndex(writer: StepWriter, label: string, property: string)
   const index = writer.newId();
   const ofLabel = Object.hasOwn(definitions, label) ? (definitions[label] as Definitions[string]) : {};
   const changed = withEntry(definitions, label, withEntry(ofLabel, property, index));
-  writer.put(INDEX, DEFINITIONS, changed, undefined);
+  writer.putOwn(INDEX, DEFINITIONS, changed);
   for (const { id, properties } of listNodes(writer, labelGroup(label), {})) {
     if (!Object.hasOwn(properties, property)) continue;
-    writer.put(INDEX, valueGroup(index, properties[property] as Value) + idText(id), null, undefined);
+    writer.putOwn(INDEX, valueGroup(index, properties[property] as Value) + idText(id), null);
   }
   return true;
 }
@@ -110,7 +110,7 @@ export function dropIndex(writer: StepWriter, label: string, property: string): 
   const index = indexOf(definitions, label, property);
   if (index === undefined) return false;
   const { [property]: _, ...left } = definitions[label] as Definitions[string];
-  writer.put(INDEX, DEFINITIONS, withEntry(definitions, label, left), undefined);
+  writer.putOwn(INDEX, DEFINITIONS, withEntry(definitions, label, left));
   for (const key of writer.keys(INDEX, { prefix: `p${idText(index)}` })) writer.delete(INDEX, key, undefined);
   return true;
 }

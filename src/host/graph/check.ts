@@ -128,6 +128,6 @@ export function rebuildGraph(writer: StepWriter): GraphReport {
   const { isUndefined, missing, extra, report } = find(writer);
   if (isUndefined) writer.delete(INDEX, DEFINITIONS, undefined);
   for (const key of extra) writer.delete(INDEX, key, undefined);
-  for (const key of missing) writer.put(INDEX, key, null, undefined);
+  for (const key of missing) writer.putOwn(INDEX, key, null);
   return report;
 }

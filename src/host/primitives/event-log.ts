@@ -15,7 +15,7 @@ import { HoldfastError } from "../../errors.js";
 import { describe, readOptions, refuseArgument, withPath } from "../arguments.js";
 import type { Value } from "../codec.js";
 import { checkName, DIGITS, fixedWidth, inGroup } from "../names.js";
-import type { Reader, StepOptions, Writer } from "../reader-writer.js";
+import type { Reader, StepOptions, StepWriter, Writer } from "../reader-writer.js";
 import { sha256 } from "../sha256.js";
 import { decodeFromBytes, encodeToBytes, giveBack, type LentBytes, lendBytes } from "../value-bytes.js";
 
@@ -418,14 +418,14 @@ function numbered({ bytes, valueOffset, byteLength }: LentBytes, sequence: numbe
 }
 
 /** May run again where others were faster. */
-function appendTo(writer: Writer, type: string, draft: LentBytes): LogPosition {
+function appendTo(writer: StepWriter, type: string, draft: LentBytes): LogPosition {
   const { length: sequence, hash: previousHash } = readHead(writer);
   const bytes = numbered(draft, sequence);
   const hash = sha256(bytes, previousHash);
   const key = fixedWidth(sequence);
-  writer.put(TABLE, key, [bytes, previousHash, hash], undefined);
-  writer.put(INDEX, HEAD, [sequence + 1, hash], undefined);
-  writer.put(INDEX, typeGroup(type) + key, null, undefined);
-  if (!writer.has(INDEX, TYPES + type)) writer.put(INDEX, TYPES + type, null, undefined);
+  writer.putOwn(TABLE, key, [bytes, previousHash, hash]);
+  writer.putOwn(INDEX, HEAD, [sequence + 1, hash]);
+  writer.putOwn(INDEX, typeGroup(type) + key, null);
+  if (!writer.has(INDEX, TYPES + type)) writer.putOwn(INDEX, TYPES + type, null);
   return { sequence, hash };
 }

@@ -11,7 +11,7 @@ import { HoldfastError } from "../../errors.js";
 import { checkFunction, describe, isThenable, readOptions, refuseArgument, withPath } from "../arguments.js";
 import { KEY_BYTES_MAX, type Value } from "../codec.js";
 import { checkName } from "../names.js";
-import { CallerError, type Reader, type StepOptions, type Writer } from "../reader-writer.js";
+import { CallerError, type Reader, type StepOptions, type StepWriter, type Writer } from "../reader-writer.js";
 import type { ListOptions } from "../scan.js";
 import { copyValue } from "../value-bytes.js";
 
@@ -84,9 +84,9 @@ function readCell(reader: Reader, name: string): Cell | undefined {
 }
 
 /** Writes a cell that was read as `before`; returns its new version. */
-function write(writer: Writer, name: string, before: Cell | undefined, value: Value): number {
+function write(writer: StepWriter, name: string, before: Cell | undefined, value: Value): number {
   const version = before === undefined ? firstVersion(writer, name) : before.version + 1;
-  writer.put(TABLE, name, [version, writer.nowMs(), value], undefined);
+  writer.putOwn(TABLE, name, [version, writer.nowMs(), value]);
   // Only a cell that was deleted before has a counter to take away.
   if (before === undefined && version > 1) writer.delete(INDEX, DELETED + name, undefined);
   return version;
@@ -230,7 +230,7 @@ export class StateCells extends StateCellsReader {
     checkCellName(name);
     checkFunction(fn, "The function of transition");
     const stepOptions = readOptions<StepOptions>(options, ["durability"], "transition");
-    const step = (writer: Writer): T => {
+    const step = (writer: StepWriter): T => {
       const cell = readCell(writer, name);
       if (cell === undefined) throw missing(name);
       return move(writer, name, cell, cell.value, fn);
@@ -247,7 +247,7 @@ export class StateCells extends StateCellsReader {
     checkFunction(fn, "The function of transitionOrInit");
     const stepOptions = readOptions<StepOptions>(options, ["durability"], "transitionOrInit");
     const first = copyForCell(initial);
-    const step = (writer: Writer): T => {
+    const step = (writer: StepWriter): T => {
       const cell = readCell(writer, name);
       // Each attempt gets a copy of its own, because fn may change what it is given.
       return move(writer, name, cell, cell === undefined ? copyValue(first) : cell.value, fn);
@@ -262,14 +262,14 @@ export class StateCells extends StateCellsReader {
     return this.#writer.step((writer) => {
       const cell = readCell(writer, name);
       if (cell === undefined) return false;
-      writer.put(INDEX, DELETED + name, cell.version, undefined);
+      writer.putOwn(INDEX, DELETED + name, cell.version);
       return writer.delete(TABLE, name, undefined);
     }, stepOptions);
   }
 }
 
 /** Calls `fn` with `state`, writes the value and returns the result of what it returns. */
-function move<T>(writer: Writer, name: string, cell: Cell | undefined, state: Value, fn: Transition<T>): T {
+function move<T>(writer: StepWriter, name: string, cell: Cell | undefined, state: Value, fn: Transition<T>): T {
   const [copy, result] = CallerError.within(() => {
     const [value, told] = readPair<T>(fn(state));
     const copied = copyForCell(value);

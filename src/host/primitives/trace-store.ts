@@ -17,7 +17,7 @@ import { HoldfastError } from "../../errors.js";
 import { describe, isPlainObject, readOptions, refuseArgument } from "../arguments.js";
 import type { Value } from "../codec.js";
 import { checkName, DIGITS, fixedWidth, inGroup, readTags } from "../names.js";
-import type { Reader, StepOptions, Writer } from "../reader-writer.js";
+import type { Reader, StepOptions, StepWriter, Writer } from "../reader-writer.js";
 import { copyValue } from "../value-bytes.js";
 
 /** The table of a run that traces are kept in: one entry each. */
@@ -515,7 +515,7 @@ function copyTrace(given: { readonly [field: string]: unknown }): Stored {
   return trace;
 }
 
-function add(writer: Writer, id: string, trace: Stored): string {
+function add(writer: StepWriter, id: string, trace: Stored): string {
   const { parent, timestamp } = trace;
   if (parent !== undefined && !writer.has(TABLE, parent)) {
     const message = `There is no trace ${describe(parent)} to be the parent. Record it first.`;
@@ -525,8 +525,8 @@ function add(writer: Writer, id: string, trace: Stored): string {
     const message = `There is a trace ${describe(id)} already. Leave the id out to get a new one.`;
     throw new HoldfastError("ALREADY_EXISTS", message, { details: { id } });
   }
-  writer.put(TABLE, id, trace as unknown as Value, undefined);
+  writer.putOwn(TABLE, id, trace as unknown as Value);
   const member = fixedWidth(timestamp) + id;
-  for (const group of groupsOf(trace)) writer.put(INDEX, group + member, null, undefined);
+  for (const group of groupsOf(trace)) writer.putOwn(INDEX, group + member, null);
   return id;
 }
