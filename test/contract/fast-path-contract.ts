@@ -96,7 +96,24 @@ function outcome(read: () => unknown): unknown {
     return read();
   } catch (error) {
     if (HoldfastError.is(error)) return { threw: error.code };
+    withTraces(TRACE_LENGTH, read);
     throw error;
+  }
+}
+
+const TRACE_LENGTH = 10;
+
+/**
+ * Works with traces of that many calls. The table asks for so much that is refused that to trace each refusal took longer than all
+ * reads, and all that is compared of one is its code; what throws anything else is asked again, with a trace.
+ */
+function withTraces<T>(length: number, work: () => T): T {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = length;
+  try {
+    return work();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
   }
 }
 
@@ -246,7 +263,7 @@ function named<R>(group: string, reads: Reads<R>, of: (view: View) => R): [strin
 type Seen = Readonly<Record<string, unknown>>;
 
 function seenOf(view: View): Seen {
-  return Object.fromEntries(READS.map(([name, read]) => [name, outcome(() => read(view))]));
+  return withTraces(0, () => Object.fromEntries(READS.map(([name, read]) => [name, outcome(() => read(view))])));
 }
 
 // The table and the classes.
@@ -876,7 +893,8 @@ function inFlightCases(): Case[] {
 type SeenIndex = Readonly<Record<string, unknown>>;
 
 function seenOfIndex(runs: RunIndexReader): SeenIndex {
-  return Object.fromEntries(Object.entries(INDEX_READS).map(([name, read]) => [name, outcome(() => read(runs))]));
+  const reads = Object.entries(INDEX_READS);
+  return withTraces(0, () => Object.fromEntries(reads.map(([name, read]) => [name, outcome(() => read(runs))])));
 }
 
 function indexCases(): Case[] {
