@@ -26,6 +26,7 @@ import type {
 } from "../../src/adapters/storage.js";
 import { type ErrorCode, HoldfastError } from "../../src/errors.js";
 import { appended } from "./appended-bytes.js";
+import { turn } from "./seeded-environment.js";
 
 /** A method of a session; synchronous and asynchronous forms count as methods of their own. */
 export type DiskMethod =
@@ -864,11 +865,6 @@ class SimulatedSession implements StorageSession {
     if (this.#closing !== undefined) throw new HoldfastError("CLOSED", `${method}: the session is closed`);
     if (this.epoch === 0) throw new HoldfastError("READ_ONLY", `${method}: the session is read-only`);
   }
-}
-
-/** Long enough for whatever waits on promises to go on. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 function full(what: string, appendedBytes: number): HoldfastError {
