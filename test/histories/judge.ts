@@ -40,13 +40,16 @@ function inEach<T>(told: readonly Told[], runs: readonly string[], work: (run: s
 
 /** Everything that could not be so if transactions came one after another; for people. */
 export function faultsOf(told: readonly Told[], findings: readonly Finding[], runs: readonly string[]): string[] {
-  return inEach(told, runs, (run, ofRun) => [
-    ...anomaliesOf(run, ofRun, findings),
-    ...ofRun.flatMap((reader) => versionFaults(`T(${reader.began}) of ${run}`, reader.micros, reader.reads, ofRun)),
-    ...findings.flatMap(({ where, lists, version }) =>
-      versionFaults(`${where}, ${run}`, lists.get(run) ?? [], lists.has(run) ? version : undefined, ofRun),
-    ),
-  ]);
+  return inEach(told, runs, (run, ofRun) => {
+    const commits = commitsOf(ofRun);
+    return [
+      ...anomaliesOf(run, ofRun, findings),
+      ...ofRun.flatMap((reader) => versionFaults(`T(${reader.began}) of ${run}`, reader.micros, reader.reads, commits)),
+      ...findings.flatMap(({ where, lists, version }) =>
+        versionFaults(`${where}, ${run}`, lists.get(run) ?? [], lists.has(run) ? version : undefined, commits),
+      ),
+    ];
+  });
 }
 
 /** Everything that was acknowledged, and is not where it has to be. */
@@ -69,11 +72,29 @@ function anomaliesOf(run: string, told: readonly Told[], findings: readonly Find
 }
 
 function valuesOf(micros: readonly Micro[]): Set<number> {
-  return new Set(micros.flatMap((micro) => (micro.do === "read" ? micro.list : [])));
+  const values = new Set<number>();
+  for (const micro of micros) if (micro.do === "read") for (const value of micro.list) values.add(value);
+  return values;
 }
 
 function appendsOf({ micros }: Told): number[] {
   return micros.flatMap((micro) => (micro.do === "append" ? [micro.value] : []));
+}
+
+/** A commit whose version was told, and what it has appended. */
+interface Commit {
+  readonly writer: Told;
+  readonly version: number;
+  readonly values: readonly number[];
+}
+
+/** Found once for all who read: there are hundreds of both. */
+function commitsOf(told: readonly Told[]): Commit[] {
+  return told.flatMap((writer) => {
+    const { ending } = writer;
+    if (ending?.status !== "committed" || ending.version === undefined) return [];
+    return [{ writer, version: ending.version, values: appendsOf(writer) }];
+  });
 }
 
 /** What is wrong with what was read of all keys at a version: it has to be all that was committed up to then, and no more. */
@@ -81,19 +102,20 @@ function versionFaults(
   who: string,
   micros: readonly Micro[],
   version: number | undefined,
-  told: readonly Told[],
+  commits: readonly Commit[],
 ): string[] {
   if (version === undefined) return [];
   const values = valuesOf(micros);
-  return told.flatMap((writer) => {
-    const { ending } = writer;
-    if (ending?.status !== "committed" || ending.version === undefined) return [];
-    const is = appendsOf(writer).filter((value) => values.has(value)).length;
-    const should = ending.version <= version ? appendsOf(writer).length : 0;
-    if (is === should) return [];
-    const what = `${is} of the ${appendsOf(writer).length} values of the commit of version ${ending.version}`;
-    return [`${who} at version ${version} shows ${what}: ${tell(writer)}`];
-  });
+  const faults: string[] = [];
+  for (const commit of commits) {
+    const should = commit.version <= version ? commit.values.length : 0;
+    let is = 0;
+    for (const value of commit.values) if (values.has(value)) is++;
+    if (is === should) continue;
+    const what = `${is} of the ${commit.values.length} values of the commit of version ${commit.version}`;
+    faults.push(`${who} at version ${version} shows ${what}: ${tell(commit.writer)}`);
+  }
+  return faults;
 }
 
 function lostFrom(run: string, { where, lists, began, holds }: Finding, told: readonly Told[]): string[] {

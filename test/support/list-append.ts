@@ -95,6 +95,8 @@ interface Key {
   readonly reads: Read[];
   /** The values in the order in which they were appended, as far as anybody has read it. */
   order: readonly number[];
+  /** Whether every read is a beginning of that order, with no value twice: then nothing need be looked for in each of them. */
+  isOrdered: boolean;
 }
 
 /** Both ends of a key as one transaction has seen it so far. */
@@ -141,7 +143,7 @@ class Book {
   #key(name: string): Key {
     const known = this.keys.get(name);
     if (known !== undefined) return known;
-    const made: Key = { name, writes: new Map(), reads: [], order: [] };
+    const made: Key = { name, writes: new Map(), reads: [], order: [], isOrdered: false };
     this.keys.set(name, made);
     return made;
   }
@@ -172,24 +174,23 @@ class Book {
 
   #noteRead(transaction: number, key: string, list: readonly number[], state: Seen): void {
     const foreignLength = list.length - state.own.length;
-    const expected = state.base === undefined ? undefined : [...state.base, ...state.own];
-    const isSound =
-      expected === undefined
-        ? foreignLength >= 0 && state.own.every((value, i) => list[foreignLength + i] === value)
-        : isPrefix(list, expected) && list.length === expected.length;
+    const { base, own } = state;
+    const isSound = foreignLength === (base?.length ?? Math.max(foreignLength, 0)) && isJoined(list, base ?? [], own);
     if (!isSound) {
+      const expected = base && [...base, ...own];
       const should = expected === undefined ? `something that ends with ${tellList(state.own)}` : tellList(expected);
       const what = `T${transaction} read ${key} as ${tellList(list)}, and by its own steps it is ${should}`;
       this.complain("internal", [transaction], `${what}\n  ${this.tell(transaction)}`);
       return;
     }
-    if (expected !== undefined && state.own.length === 0) return;
-    state.base ??= list.slice(0, foreignLength);
+    if (base !== undefined && own.length === 0) return;
+    state.base ??= own.length === 0 ? list : list.slice(0, foreignLength);
     this.#key(key).reads.push({ transaction, list, foreignLength });
   }
 
   /** What somebody has read of an indeterminate transaction has happened. */
   #findEffective(): void {
+    if (this.history.every(({ status }) => status !== "indeterminate")) return;
     for (const { reads, writes } of this.keys.values()) {
       for (const { list, transaction } of reads) {
         if (this.history[transaction]?.status !== "committed") continue;
@@ -205,16 +206,24 @@ class Book {
 // What one key alone shows.
 
 function checkOrder(book: Book, key: Key): void {
-  const doubled = key.reads.find(({ list }) => new Set(list).size < list.length);
-  if (doubled !== undefined) {
-    const what = `T${doubled.transaction} read ${key.name} as ${tellList(doubled.list)}, with a value twice`;
-    book.complain("duplicate", [doubled.transaction], `${what}\n  ${book.tell(doubled.transaction)}`);
-  }
   const longest = key.reads.reduce<Read | undefined>(
     (best, read) => (best === undefined || read.list.length > best.list.length ? read : best),
     undefined,
   );
   if (longest === undefined) return;
+  key.order = longest.list;
+  const isUnique = new Set(longest.list).size === longest.list.length;
+  key.isOrdered = isUnique && key.reads.every(({ list }) => isPrefix(list, longest.list));
+  if (!key.isOrdered) tellOrder(book, key, longest);
+}
+
+/** What is wrong with the order where something is. */
+function tellOrder(book: Book, key: Key, longest: Read): void {
+  const doubled = key.reads.find(({ list }) => new Set(list).size < list.length);
+  if (doubled !== undefined) {
+    const what = `T${doubled.transaction} read ${key.name} as ${tellList(doubled.list)}, with a value twice`;
+    book.complain("duplicate", [doubled.transaction], `${what}\n  ${book.tell(doubled.transaction)}`);
+  }
   key.order = doubled === undefined ? longest.list : [...new Set(longest.list)];
   const other = key.reads.find((read) => !isPrefix(uniqueOf(read.list, doubled !== undefined), key.order));
   if (other === undefined) return;
@@ -226,6 +235,12 @@ function checkOrder(book: Book, key: Key): void {
 /** Reads of what nobody has appended, of what was aborted, and of what was not the last. */
 function checkWriters(book: Book, key: Key): void {
   const told = new Set<number>();
+  const isSound = (value: number): boolean => {
+    const write = key.writes.get(value);
+    return write !== undefined && book.history[write.transaction]?.status !== "aborted";
+  };
+  // In what all have read the beginning of, each value is looked at once.
+  const soundLength = key.isOrdered ? lengthOf(key.order, isSound) : 0;
   for (const read of key.reads) {
     const last = key.writes.get(read.list[read.foreignLength - 1] as number);
     if (last?.isIntermediate === true && last.transaction !== read.transaction) {
@@ -236,10 +251,11 @@ function checkWriters(book: Book, key: Key): void {
         withBoth(book, what, last.transaction, read.transaction),
       );
     }
-    for (const value of read.list) {
-      const write = key.writes.get(value);
-      if (told.has(value) || (write !== undefined && book.history[write.transaction]?.status !== "aborted")) continue;
+    for (let i = soundLength; i < read.list.length; i++) {
+      const value = read.list[i] as number;
+      if (told.has(value) || isSound(value)) continue;
       told.add(value);
+      const write = key.writes.get(value);
       const what = `T${read.transaction} read ${key.name} as ${tellList(read.list)}, and ${value}`;
       if (write === undefined) book.complain("unknown value", [read.transaction], `${what} was appended by nobody`);
       else if (write.transaction !== read.transaction) {
@@ -289,7 +305,23 @@ function withBoth(book: Book, what: string, a: number, b: number): string {
 }
 
 function isPrefix(list: readonly number[], whole: readonly number[]): boolean {
-  return list.length <= whole.length && list.every((value, i) => whole[i] === value);
+  if (list.length > whole.length) return false;
+  for (let i = 0; i < list.length; i++) if (list[i] !== whole[i]) return false;
+  return true;
+}
+
+/** Whether a list begins with the one and ends with the other. */
+function isJoined(list: readonly number[], base: readonly number[], own: readonly number[]): boolean {
+  const ownFrom = list.length - own.length;
+  for (let i = 0; i < base.length; i++) if (list[i] !== base[i]) return false;
+  for (let i = 0; i < own.length; i++) if (list[ownFrom + i] !== own[i]) return false;
+  return true;
+}
+
+/** How many of the first values are so, before one is not. */
+function lengthOf(list: readonly number[], isSo: (value: number) => boolean): number {
+  const first = list.findIndex((value) => !isSo(value));
+  return first < 0 ? list.length : first;
 }
 
 function uniqueOf(list: readonly number[], hasDoubles: boolean): readonly number[] {
@@ -313,8 +345,9 @@ interface Edge {
   /** `"via"` goes on from a hub, with the kind of the edge that led there. */
   readonly kind: EdgeKind | "via";
   readonly key?: string;
-  readonly left?: string;
-  readonly right?: string;
+  /** What either end did, made only where it is told. */
+  readonly left?: () => string;
+  readonly right?: () => string;
 }
 
 class Graph {
@@ -343,26 +376,36 @@ function addEdges(book: Book, key: Key, graph: Graph): void {
   for (const [i, write] of shown.entries()) {
     const before = shown[i - 1];
     if (before === undefined) continue;
-    const [left, right] = [`appended ${before.value}`, `appended ${write.value} next after it`];
+    const left = (): string => `appended ${before.value}`;
+    const right = (): string => `appended ${write.value} next after it`;
     graph.add({ from: before.transaction, to: write.transaction, kind: "ww", key: key.name, left, right });
   }
+  const nextShown = nextOf(shown, key.order.length);
   const readers: number[] = [];
   for (const { transaction, list, foreignLength } of key.reads) {
-    if (!isPrefix(list, key.order)) continue;
-    const read = `read ${tellList(list.slice(0, foreignLength))}`;
+    if (!key.isOrdered && !isPrefix(list, key.order)) continue;
+    const read = (): string => `read ${tellList(list.slice(0, foreignLength))}`;
     const last = key.writes.get(list[foreignLength - 1] as number);
     if (last !== undefined && book.isEffective(last.transaction)) {
-      const left = `appended ${last.value}`;
+      const left = (): string => `appended ${last.value}`;
       graph.add({ from: last.transaction, to: transaction, kind: "wr", key: key.name, left, right: read });
     }
-    const next = shown.find(({ index }) => index >= foreignLength);
+    const next = nextShown[foreignLength];
     if (next === undefined) readers.push(transaction);
     else {
-      const right = `appended ${next.value}, which is not in it`;
+      const right = (): string => `appended ${next.value}, which is not in it`;
       graph.add({ from: transaction, to: next.transaction, kind: "rw", key: key.name, left: read, right });
     }
   }
   addUnseen(book, key, graph, readers, shown.at(-1));
+}
+
+/** For each place in an order, the end included, which of those that are shown comes first from there on. */
+function nextOf<S extends { readonly index: number }>(shown: readonly S[], length: number): (S | undefined)[] {
+  const next = new Array<S | undefined>(length + 1).fill(undefined);
+  for (const one of shown) next[one.index] = one;
+  for (let i = length - 1; i >= 0; i--) next[i] ??= next[i + 1];
+  return next;
 }
 
 /** Edges to what nobody has read: it comes after all that somebody has. */
@@ -375,12 +418,12 @@ function addUnseen(book: Book, key: Key, graph: Graph, readers: readonly number[
   const writers = new Set(unseen.map(({ transaction }) => transaction));
   const hub = graph.hub();
   const after = (from: number, write: Write): Edge => {
-    const right = `appended ${write.value}, which nobody has read`;
+    const right = (): string => `appended ${write.value}, which nobody has read`;
     return { from, to: write.transaction, kind: from === hub ? "via" : "rw", key: key.name, left: READ_ALL, right };
   };
   for (const write of unseen) graph.add(after(hub, write));
   if (last !== undefined && !writers.has(last.transaction)) {
-    const left = `appended ${last.value}`;
+    const left = (): string => `appended ${last.value}`;
     graph.add({ from: last.transaction, to: hub, kind: "ww", key: key.name, left });
   }
   for (const reader of new Set(readers)) {
@@ -390,7 +433,7 @@ function addUnseen(book: Book, key: Key, graph: Graph, readers: readonly number[
   }
 }
 
-const READ_ALL = "read all that anybody has read";
+const READ_ALL = (): string => "read all that anybody has read";
 
 /** Ends lead to the next barrier, barriers to the next, and those to whatever begins before there is another. */
 function addRealTime(book: Book, graph: Graph): void {
@@ -406,7 +449,8 @@ function addRealTime(book: Book, graph: Graph): void {
   let isUsed = true;
   for (const { at, isEnd, transaction } of events) {
     if (!isEnd) {
-      if (barrier !== undefined) graph.add({ from: barrier, to: transaction, kind: "rt", right: `began at ${at}` });
+      if (barrier !== undefined)
+        graph.add({ from: barrier, to: transaction, kind: "rt", right: () => `began at ${at}` });
       isUsed = true;
       continue;
     }
@@ -416,7 +460,7 @@ function addRealTime(book: Book, graph: Graph): void {
       barrier = next;
       isUsed = false;
     }
-    graph.add({ from: transaction, to: barrier as number, kind: "rt", left: `ended at ${at}` });
+    graph.add({ from: transaction, to: barrier as number, kind: "rt", left: () => `ended at ${at}` });
   }
 }
 
@@ -580,7 +624,7 @@ function tellCycle(book: Book, graph: Graph, name: AnomalyName, cycle: readonly 
     if (edge.to >= graph.transactions) continue;
     const where = start.key === undefined ? "" : ` ${start.key}`;
     steps.push(
-      `T${start.from} —${start.kind}${where}→ T${edge.to}: T${start.from} ${start.left}, T${edge.to} ${edge.right}`,
+      `T${start.from} —${start.kind}${where}→ T${edge.to}: T${start.from} ${start.left?.()}, T${edge.to} ${edge.right?.()}`,
     );
     transactions.push(start.from);
     start = undefined;
