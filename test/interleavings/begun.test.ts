@@ -2,7 +2,6 @@
  * What stays behind where a worker dies as it begins a transaction, and what a call is told that has failed for want of memory
  * after another one had waited in vain.
  */
-import { readFileSync } from "node:fs";
 import { beforeAll, expect, it } from "vitest";
 import { WORKER_FREE } from "../../src/host/abi.js";
 import { encodeKey, encodeName, encodeValue } from "../../src/host/codec.js";
@@ -11,7 +10,7 @@ import type { CoreExports } from "../../src/host/core-loader.js";
 import { giveTurn, TURN_WRITE, takeTurn } from "../../src/host/core-shared-log.js";
 import { buryWorker } from "../../src/host/core-workers.js";
 import { HoldfastError } from "../../src/index.js";
-import { everyAccessModule, Victim } from "../support/victim.js";
+import { everyAccessModule, lookerModule, Victim } from "../support/victim.js";
 
 const PAGES_MAX = 256;
 const LARGE = "x".repeat(1_000_000);
@@ -24,7 +23,7 @@ let whole: WebAssembly.Module;
 
 beforeAll(async () => {
   every = await everyAccessModule();
-  whole = await WebAssembly.compile(readFileSync("build/shared-debug.wasm"));
+  whole = await lookerModule();
 });
 
 function scene(): { core: Core; memory: WebAssembly.Memory; victim: Victim } {

@@ -1,9 +1,10 @@
 /**
- * Makes of the stepped core one that asks before every access to memory, plain ones included: `build/every-access.wasm`.
+ * Makes of the stepped core one that asks before every access to memory, plain ones included: `build/every-access.wasm`; and of any
+ * core one that does not linger, for those who look on.
  *
  * A pass of binaryen calls a function around each load and store; these are put in here, so that all that is left to the host
- * is `step`. What one bulk copy or fill does stays one step; and who lingers between two looks at a word does nothing there,
- * which is told apart from nothing else where one goes on at a time.
+ * is `step`. What one bulk copy or fill does stays one step; and who lingers between two looks at a word does nothing here,
+ * which is told apart from nothing else where one goes on at a time: it looks as often as before.
  */
 import binaryen from "assemblyscript/binaryen";
 
@@ -17,20 +18,41 @@ const VALUES = [
 /** What reads one word over and over to let time pass; in front of it stands where the sources lie. */
 const LINGER = "assembly/atomics/linger";
 
-/** The bytes of such a core. */
-export function everyAccess(stepped) {
+function functionsOf(module) {
+  const count = module.getNumFunctions();
+  return Array.from({ length: count }, (_, i) => binaryen.getFunctionInfo(module.getFunctionByIndex(i)));
+}
+
+/** A core whose workers do nothing between two looks at a word. */
+function restless(core) {
   // A compiler in the same process may have asked for the names of everything.
   binaryen.setDebugInfo(false);
-  const module = binaryen.readBinary(stepped);
+  const module = binaryen.readBinary(core);
   module.setFeatures(binaryen.Features.All);
+  const { name } = functionsOf(module).find((one) => one.name.endsWith(LINGER));
+  module.removeFunction(name);
+  module.addFunction(name, binaryen.createType([binaryen.i32]), binaryen.none, [], module.nop());
+  return module;
+}
+
+function bytesOf(module) {
+  if (!module.validate()) throw new Error("the core that was made is no valid module");
+  const bytes = module.emitBinary();
+  module.dispose();
+  return bytes;
+}
+
+/** The bytes of a core that does what another one does, asserts included, and does not linger. */
+export function withoutLingering(core) {
+  return bytesOf(restless(core));
+}
+
+/** The bytes of a core that asks before every access. */
+export function everyAccess(stepped) {
+  const module = restless(stepped);
   const { i32 } = binaryen;
-  const functions = () =>
-    Array.from({ length: module.getNumFunctions() }, (_, i) => binaryen.getFunctionInfo(module.getFunctionByIndex(i)));
-  const linger = functions().find(({ name }) => name.endsWith(LINGER)).name;
-  module.removeFunction(linger);
-  module.addFunction(linger, binaryen.createType([i32]), binaryen.none, [], module.nop());
   module.runPasses(["instrument-memory"]);
-  const imports = functions().filter(({ base }) => base !== "");
+  const imports = functionsOf(module).filter(({ base }) => base !== "");
   const step = imports.find(({ base }) => base === "step").name;
   const replace = (name, params, result, body) => {
     module.removeFunction(name);
@@ -56,8 +78,5 @@ export function everyAccess(stepped) {
     }
   }
   for (const { name } of imports) if (/^(struct|array)_/.test(name)) module.removeFunction(name);
-  if (!module.validate()) throw new Error("the instrumented core is no valid module");
-  const bytes = module.emitBinary();
-  module.dispose();
-  return bytes;
+  return bytesOf(module);
 }

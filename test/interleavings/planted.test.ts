@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, it } from "vitest";
 import { SCALE } from "../support/durability-report.js";
+import { lookerModule } from "../support/victim.js";
 import { Harness, type Script } from "./harness.js";
 import { heldUp } from "./held-up.js";
 import { hunt } from "./hunt.js";
@@ -64,9 +65,8 @@ describe("a fault of clearing up behind one while another one is dead that is pl
   it.each(TWO_DEATHS_PLANTS.map((plant, i) => ({ ...plant, index: before + i })))(
     "is found: $name",
     async ({ index, ...plant }) => {
-      const compiled = async (file: string) => WebAssembly.compile(readFileSync(file));
-      const dying = await compiled(await build({ ...plant, everyAccess: true }, index));
-      const cores = { dying, whole: await compiled(await buildShared(plant)) };
+      const dying = await WebAssembly.compile(readFileSync(await build({ ...plant, everyAccess: true }, index)));
+      const cores = { dying, whole: await lookerModule(await buildShared(plant)) };
       // With a log first: one of them shows there alone.
       expect(() => [true, false].map((hasLog) => tryDeaths(cores, hasLog, 0, TWO_DEATHS_TRIALS, plant.script))).toThrow(
         /, then /,

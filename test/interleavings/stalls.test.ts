@@ -6,7 +6,6 @@
  * Those who wait are not allowed to sleep, so that they are told after milliseconds and not after seconds; once somebody sleeps,
  * and the worker is held for ten seconds.
  */
-import { readFileSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { encodeKey, encodeName, encodeValue, type Value } from "../../src/host/codec.js";
@@ -17,7 +16,7 @@ import { logFailed } from "../../src/host/core-shared-log.js";
 import { attachCore } from "../../src/host/core-workers.js";
 import { HoldfastError } from "../../src/index.js";
 import { SCALE } from "../support/durability-report.js";
-import { everyAccessModule } from "../support/victim.js";
+import { everyAccessModule, lookerModule } from "../support/victim.js";
 
 const STRIDE = Math.max(1, Math.round(7 / SCALE));
 const WITH_LOG = 7;
@@ -38,7 +37,7 @@ const words = new Int32Array(control);
 
 beforeAll(async () => {
   const module = await everyAccessModule();
-  whole = await WebAssembly.compile(readFileSync("build/shared-debug.wasm"));
+  whole = await lookerModule();
   worker = new Worker(new URL("./stalled.mjs", import.meta.url), { workerData: { module, control } });
 });
 

@@ -2,14 +2,13 @@
  * Two clear up at the same time, each behind one of two that are dead: what the one hears of in the middle is cleared up as whole as
  * what it began with, and nothing is taken from who has come into a place that was given back meanwhile.
  */
-import { readFileSync } from "node:fs";
 import { beforeAll, expect, it } from "vitest";
 import { WORKER_ATTACHED, WORKER_DEAD, WORKER_FREE } from "../../src/host/abi.js";
 import { encodeName } from "../../src/host/codec.js";
 import type { Core, RunHandle, WorkerSlot } from "../../src/host/core.js";
 import { buryWorker } from "../../src/host/core-workers.js";
 import { HoldfastError } from "../../src/index.js";
-import { everyAccessModule, Victim } from "../support/victim.js";
+import { everyAccessModule, lookerModule, Victim } from "../support/victim.js";
 import { CAPABILITIES, type Cores, Log, makeCore, newMemory, STRICT } from "./log-deaths.js";
 import { expectNothingLeft, Scene } from "./two-deaths.js";
 
@@ -23,7 +22,7 @@ const STRIDE = 29;
 let cores: Cores;
 
 beforeAll(async () => {
-  const whole = await WebAssembly.compile(readFileSync("build/shared-debug.wasm"));
+  const whole = await lookerModule();
   cores = { dying: await everyAccessModule(), whole };
 });
 

@@ -1,8 +1,7 @@
 /** Two workers die of whom nobody knows yet (two-deaths.ts). `HOLDFAST_SEED` tries the same again, `HOLDFAST_SCALE` more. */
-import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
 import { SCALE, SEED } from "../support/durability-report.js";
-import { everyAccessModule } from "../support/victim.js";
+import { everyAccessModule, lookerModule } from "../support/victim.js";
 import type { Cores } from "./log-deaths.js";
 import { tryDeaths } from "./two-deaths.js";
 
@@ -12,7 +11,7 @@ const TRIALS = Math.ceil(2 * SCALE);
 let cores: Cores;
 
 beforeAll(async () => {
-  const whole = await WebAssembly.compile(readFileSync("build/shared-debug.wasm"));
+  const whole = await lookerModule();
   cores = { dying: await everyAccessModule(), whole };
 });
 

@@ -8,13 +8,21 @@ import { encodeKey, encodeName, encodeValue, type Value } from "../../src/host/c
 import type { Core } from "../../src/host/core.js";
 import type { CoreExports } from "../../src/host/core-loader.js";
 import { attachCore } from "../../src/host/core-workers.js";
-import { everyAccess } from "../interleavings/every-access.mjs";
+import { everyAccess, withoutLingering } from "../interleavings/every-access.mjs";
 
 const STEPPED = "build/stepped.wasm";
 
 /** The core that asks before every access to memory, made of the stepped one. */
 export function everyAccessModule(): Promise<WebAssembly.Module> {
   return WebAssembly.compile(everyAccess(readFileSync(STEPPED)) as BufferSource);
+}
+
+/**
+ * The core of those who look on in this thread. Who waits there waits for somebody who does not go on meanwhile: it does not linger,
+ * and is told BUSY after as many looks.
+ */
+export function lookerModule(file = "build/shared-debug.wasm"): Promise<WebAssembly.Module> {
+  return WebAssembly.compile(withoutLingering(readFileSync(file)) as BufferSource);
 }
 
 const DEATH = new Error("dead");
