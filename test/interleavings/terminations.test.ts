@@ -8,17 +8,17 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
-import { build } from "vite";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { nodeFs } from "../../src/adapters/node-fs.js";
 import { Database, HoldfastError } from "../../src/index.js";
 import { type DurabilityReport, SCALE, SEED, writeReport } from "../support/durability-report.js";
+import { buildForThread } from "../support/hands.js";
 
 /** The worker with all that it imports in one file, of the sources: it starts sooner. */
 const FOLDER = "build/interleavings/terminations";
-const WORKER = pathToFileURL(`${FOLDER}/worker.mjs`);
+/** Nothing of what the runner needs in its own process. */
+const EXEC_ARGV: string[] = [];
 const RUNS = ["a", "b", "c"];
 /** Workers that begin together; they are terminated one after another. */
 const CREW = 4;
@@ -27,22 +27,11 @@ const GOES_ON_MS_MAX = 1000;
 /** What a worker may be told: that another has died where it wanted to go, or has kept it waiting. */
 const ALLOWED = ["CORRUPTION", "BUSY", "COMMIT_INDETERMINATE", "CONFLICT"];
 
+let thread: URL;
+
 beforeAll(async () => {
-  await build({
-    configFile: false,
-    logLevel: "error",
-    publicDir: false,
-    resolve: { alias: { holdfast: resolve("src/index.ts") } },
-    ssr: { noExternal: true },
-    build: {
-      outDir: FOLDER,
-      emptyOutDir: true,
-      ssr: "test/support/termination-worker.mjs",
-      target: "node20",
-      minify: false,
-      rollupOptions: { output: { entryFileNames: "worker.mjs" } },
-    },
-  });
+  const alias = { holdfast: resolve("src/index.ts") };
+  thread = await buildForThread("test/support/termination-worker.mjs", resolve(FOLDER), alias);
 });
 
 const folders: string[] = [];
@@ -111,7 +100,7 @@ class Slaughter {
     const seed = (SEED + lane * 7919) | 0;
     const { modes } = this.#kind;
     const workerData = { handle: this.#db.share(), runs: RUNS, ledger: this.#ledger, lane, seed, modes };
-    const worker = new Worker(WORKER, { workerData });
+    const worker = new Worker(thread, { workerData, execArgv: EXEC_ARGV });
     const id = await new Promise<number>((resolve, reject) => {
       worker.once("error", reject);
       worker.on("message", ({ ready, wrong, met, message }) => {

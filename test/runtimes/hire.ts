@@ -12,10 +12,10 @@ function webWorker(): WorkerPort {
   };
 }
 
-/** A worker of Node's kind, at the entry that was built for it. */
+/** A worker of Node's kind, at the entry that was built for it; without what a test runner has its own process begin with. */
 export function threadAt(entry: URL): WorkerPort {
   const { Worker: Thread } = process.getBuiltinModule("node:worker_threads");
-  const thread = new Thread(entry);
+  const thread = new Thread(entry, { execArgv: [] });
   return {
     object: thread,
     post: (message) => thread.postMessage(message),
