@@ -20,7 +20,8 @@ export declare const HEAD_WORDS: Readonly<
     | "trace"
     | "patience"
     | "alsoKilled"
-    | "alsoKillAt",
+    | "alsoKillAt"
+    | "ground",
     number
   >
 >;

@@ -41,6 +41,8 @@ const HEAD = {
   patience: 17,
   alsoKilled: 18,
   alsoKillAt: 19,
+  /** Which of the cores and memories that the workers were told of is meant. */
+  ground: 20,
   length: 32,
 };
 const LANE = { baton: 0, state: 1, steps: 2, word: 3, same: 4, priority: 5, round: 6, rest: 7, length: 16 };

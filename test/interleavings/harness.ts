@@ -96,14 +96,60 @@ interface Instance {
   readonly core: Core;
 }
 
+/** Threads that play the parts, and what they agree by. They go from one harness to the next: to start them takes longer than most tests. */
+class Threads {
+  readonly control = new SharedArrayBuffer(CONTROL_WORDS * 4);
+  readonly text = new SharedArrayBuffer(TEXT_BYTES + WORKERS_MAX * PART_BYTES);
+  readonly failures: unknown[] = [];
+  readonly #workers: Worker[] = [];
+  /** How many cores and memories they were told of. */
+  grounds = 0;
+
+  static async started(): Promise<Threads> {
+    const threads = new Threads();
+    for (let index = 0; index < WORKERS_MAX; index++) {
+      const workerData = { control: threads.control, text: threads.text, index };
+      const worker = new Worker(new URL("./worker.mjs", import.meta.url), { workerData, execArgv: [] });
+      worker.on("error", (error) => threads.failures.push(error));
+      threads.#workers.push(worker);
+      await new Promise((resolve) => worker.once("online", resolve));
+      // The process may end while they wait for the next one.
+      worker.unref();
+    }
+    return threads;
+  }
+
+  /** Gives all of them another core and memory, which they take as soon as they are told its number. */
+  take(module: WebAssembly.Module, memory: WebAssembly.Memory): void {
+    this.grounds++;
+    for (const worker of this.#workers) worker.postMessage({ module, memory });
+  }
+
+  async terminate(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+  }
+}
+
+const idle: Threads[] = [];
+/** What was compiled last from a file, as long as the same stands there. */
+const compiled = new Map<string, { readonly bytes: Buffer; readonly module: WebAssembly.Module }>();
+
+async function moduleIn(file: string): Promise<WebAssembly.Module> {
+  const bytes = await readFile(file);
+  const known = compiled.get(file);
+  if (known?.bytes.equals(bytes) === true) return known.module;
+  const module = await WebAssembly.compile(withGlobals(bytes));
+  compiled.set(file, { bytes, module });
+  return module;
+}
+
 export class Harness {
   readonly #module: WebAssembly.Module;
+  readonly #threads: Threads;
   readonly #memory = new WebAssembly.Memory({ initial: 4, maximum: PAGES_MAX, shared: true });
-  readonly #control = new SharedArrayBuffer(CONTROL_WORDS * 4);
-  readonly #words = new Int32Array(this.#control);
-  readonly #text = new SharedArrayBuffer(TEXT_BYTES + WORKERS_MAX * PART_BYTES);
-  readonly #workers: Worker[] = [];
-  readonly #failures: unknown[] = [];
+  readonly #words: Int32Array;
+  readonly #text: SharedArrayBuffer;
+  #hasEnded = true;
   #watcher: Watcher | undefined;
   #image = new Uint8Array();
   #places: WorkerPlace[] = [];
@@ -114,30 +160,23 @@ export class Harness {
   steps = 0;
   switches = 0;
 
-  private constructor(module: WebAssembly.Module) {
+  private constructor(module: WebAssembly.Module, threads: Threads) {
     this.#module = module;
+    this.#threads = threads;
+    this.#words = new Int32Array(threads.control);
+    this.#text = threads.text;
+    threads.take(module, this.#memory);
   }
 
   static async of(file: string): Promise<Harness> {
-    const harness = new Harness(await WebAssembly.compile(withGlobals(await readFile(file))));
-    for (let index = 0; index < WORKERS_MAX; index++) {
-      const workerData = {
-        module: harness.#module,
-        memory: harness.#memory,
-        control: harness.#control,
-        text: harness.#text,
-        index,
-      };
-      const worker = new Worker(new URL("./worker.mjs", import.meta.url), { workerData });
-      worker.on("error", (error) => harness.#failures.push(error));
-      harness.#workers.push(worker);
-      await new Promise((resolve) => worker.once("online", resolve));
-    }
-    return harness;
+    const module = await moduleIn(file);
+    return new Harness(module, idle.pop() ?? (await Threads.started()));
   }
 
+  /** Leaves the threads to the next one, unless one of them has failed or is not back. */
   async close(): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+    if (this.#hasEnded && this.#threads.failures.length === 0) idle.push(this.#threads);
+    else await this.#threads.terminate();
   }
 
   #instance(): CoreExports {
@@ -212,9 +251,10 @@ export class Harness {
     bytes.set(this.#image);
     const words = this.#words;
     const count = script.parts.length;
-    const rounds = this.#workers.map((_, index) => words[laneAt(index) + LANE.round] as number);
+    const rounds = Array.from({ length: WORKERS_MAX }, (_, index) => words[laneAt(index) + LANE.round] as number);
     words.fill(0);
     for (const [index, round] of rounds.entries()) words[laneAt(index) + LANE.round] = round;
+    words[HEAD.ground] = this.#threads.grounds;
     words[HEAD.count] = count;
     words[HEAD.budget] = STEPS_MAX;
     words[HEAD.patience] = policy.kind === "bursts" ? (policy.patience ?? PATIENCE) : PATIENCE;
@@ -223,6 +263,7 @@ export class Harness {
     if (kill !== undefined) [words[HEAD.killed], words[HEAD.killAt]] = [kill.worker, kill.step];
     if (kill?.also !== undefined) [words[HEAD.alsoKilled], words[HEAD.alsoKillAt]] = [kill.also.worker, kill.also.step];
     schedule(words, policy, count);
+    this.#hasEnded = false;
     for (let index = 0; index < count; index++) {
       Atomics.add(words, laneAt(index) + LANE.round, 1);
       Atomics.notify(words, laneAt(index) + LANE.round);
@@ -231,9 +272,10 @@ export class Harness {
     // What wakes it can be of the run before, whose last worker has told its end and not yet called.
     while (Atomics.load(words, HEAD.ended) === 0) {
       if (Atomics.wait(words, HEAD.ended, 0, ENDED_MS_MAX) === "timed-out") {
-        throw new Error(`${script.name}: no end; ${this.#failures.map(String).join()}`);
+        throw new Error(`${script.name}: no end; ${this.#threads.failures.map(String).join()}`);
       }
     }
+    this.#hasEnded = true;
     return this.#outcome(count);
   }
 

@@ -4,7 +4,7 @@
  *
  * It never returns to its event loop: what it is to do, and what came of it, stand in a buffer that it shares with the test.
  */
-import { workerData } from "node:worker_threads";
+import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { encodeKey, encodeValue } from "../../dist/host/codec.js";
 import * as scans from "../../dist/host/core-scan.js";
 import { attachCore, buryWorker } from "../../dist/host/core-workers.js";
@@ -23,7 +23,7 @@ import {
 } from "./control.mjs";
 import { renewal } from "./global-exports.mjs";
 
-const { module, memory, control, text, index } = workerData;
+const { control, text, index } = workerData;
 const words = new Int32Array(control);
 const bytes = new Uint8Array(text);
 
@@ -52,16 +52,22 @@ function bury(core, slot) {
   return "BUSY";
 }
 
-let made;
+/** An instance of the core that is meant, and its memory. */
+let made = { ground: 0 };
 
-/** An instance of the core that is as good as new. */
+/** The instance, as good as new. */
 function instance() {
-  if (made === undefined) {
+  const ground = words[HEAD_WORDS.ground];
+  if (made.ground !== ground) {
+    // Each was posted before anything was begun on it; of some it had no part.
+    let told;
+    for (let i = made.ground; i < ground; i++) told = receiveMessageOnPort(parentPort).message;
+    const { module, memory } = told;
     const { exports } = new WebAssembly.Instance(module, { env: { memory }, step: { step } });
-    made = { exports, renew: renewal(exports) };
+    made = { ground, memory, exports, renew: renewal(exports) };
   }
   made.renew();
-  return made.exports;
+  return made;
 }
 
 function runPart() {
@@ -70,7 +76,7 @@ function runPart() {
   const outcome = { events: [], fault: undefined };
   takeBaton(words, index);
   try {
-    const exports = instance();
+    const { exports, memory } = instance();
     const core = attachCore(exports, memory, places[index], true);
     words[laneAt(index) + LANE_WORDS.state] = STATE.ready;
     if (index + 1 < words[HEAD_WORDS.count]) {

@@ -12,10 +12,10 @@ function webWorker(): WorkerPort {
   };
 }
 
-/** A worker of Node's kind, at the entry that was built for it; without what a test runner has its own process begin with. */
-export function threadAt(entry: URL): WorkerPort {
+/** A worker of Node's kind, at the entry that was built for it, and with flags of its own if it is given some. */
+export function threadAt(entry: URL, options: { readonly execArgv?: string[] } = {}): WorkerPort {
   const { Worker: Thread } = process.getBuiltinModule("node:worker_threads");
-  const thread = new Thread(entry, { execArgv: [] });
+  const thread = new Thread(entry, options);
   return {
     object: thread,
     post: (message) => thread.postMessage(message),

@@ -37,8 +37,8 @@ export async function buildForThread(entry: string, folder: string, alias: Recor
   return pathToFileURL(join(folder, name));
 }
 
-/** Bundles the hands' entry into a folder of this name; returns what starts a worker there. */
+/** Bundles the hands' entry into a folder of this name; returns what starts a worker there, without the flags of the test runner's process. */
 export async function buildHands(name: string): Promise<() => WorkerPort> {
   const entry = await buildForThread("test/runtimes/hand-entry.ts", join(ROOT, "build/hands", name));
-  return () => threadAt(entry);
+  return () => threadAt(entry, { execArgv: [] });
 }
