@@ -4,7 +4,7 @@
  */
 import { beforeAll, expect, it } from "vitest";
 import { WORKER_FREE } from "../../src/host/abi.js";
-import { encodeKey, encodeName, encodeValue } from "../../src/host/codec.js";
+import { encodeKey, encodeName, encodeValue, type Value } from "../../src/host/codec.js";
 import { Core, type RunHandle } from "../../src/host/core.js";
 import type { CoreExports } from "../../src/host/core-loader.js";
 import { giveTurn, TURN_WRITE, takeTurn } from "../../src/host/core-shared-log.js";
@@ -13,7 +13,8 @@ import { HoldfastError } from "../../src/index.js";
 import { everyAccessModule, lookerModule, Victim } from "../support/victim.js";
 
 const PAGES_MAX = 256;
-const LARGE = "x".repeat(1_000_000);
+/** Of bytes, which are copied: a text would be encoded anew each time. */
+const LARGE = new Uint8Array(1_000_000).fill(0x78);
 const STATUS_STORE_FULL = 1;
 /** As assembly/shared.ts numbers the locks, and the part of a lock's word that says who has it. */
 const [LOCK_DIRECTORY, LOCK_ALLOCATOR, LOCK_OWNER] = [2, 3, 0xff];
@@ -44,7 +45,7 @@ function runOf(core: Core, id: string): RunHandle {
   return core.createRun(encodeName(id, 256, "The run id", core));
 }
 
-function put(core: Core, id: string, value: string): number {
+function put(core: Core, id: string, value: Value): number {
   const run = runOf(core, id);
   core.renew();
   const valueBytes = encodeValue(value, core);
