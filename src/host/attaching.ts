@@ -44,7 +44,7 @@ export async function attachDatabase(given: unknown, givenOptions: unknown): Pro
 
 async function attach(handle: DatabaseHandle, options: AttachOptions): Promise<Opened> {
   const environment = options.environment ?? platformEnvironment();
-  const bare = await instantiateCore(handle.module, handle.memory);
+  const bare = instantiateCore(handle.module, handle.memory);
   // Where another worker writes the log, nothing is seen of that here: a commit is then measured until it is installed.
   const writes = handle.log !== undefined && handle.log.post === undefined;
   const attachment = options.trace?.attach(bare, writes, handle.memory);

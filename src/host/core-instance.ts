@@ -2,7 +2,7 @@
  * The core of another worker, instantiated here over its memory: apart from where the core's bytes come from, which whoever was
  * given a module need not know.
  */
-import { instantiate } from "@assemblyscript/loader";
+import { instantiateSync } from "@assemblyscript/loader";
 import { HoldfastError } from "../errors.js";
 
 /** The raw exports of the core. */
@@ -16,18 +16,18 @@ const ATTEMPTS_MAX = 100;
  * would trap at what lies there: then another one is made.
  * @throws HoldfastError `INVALID_ARGUMENT` if the module is no core for shared memory; `BUSY` if the memory was grown every time.
  */
-export async function instantiateCore(module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<CoreExports> {
+export function instantiateCore(module: WebAssembly.Module, memory: WebAssembly.Memory): CoreExports {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-    const exports = await instantiateOnce(module, memory);
+    const exports = instantiateOnce(module, memory);
     // A core that cannot be asked is another one's, which is told where its interface is looked at.
     if (exports["knowsMemory"]?.() !== 0) return exports;
   }
   throw new HoldfastError("BUSY", "The memory is grown all the time. Try again once the others write less.");
 }
 
-async function instantiateOnce(module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<CoreExports> {
+function instantiateOnce(module: WebAssembly.Module, memory: WebAssembly.Memory): CoreExports {
   try {
-    return (await instantiate(module, { env: { memory } })).instance.exports as CoreExports;
+    return instantiateSync(module, { env: { memory } }).instance.exports as CoreExports;
   } catch (cause) {
     throw new HoldfastError("INVALID_ARGUMENT", "The handle's module is no core over shared memory.", { cause });
   }

@@ -3,7 +3,7 @@
  *
  * Platform globals are looked up here when a database is opened, never when the package is imported.
  */
-import { instantiate } from "@assemblyscript/loader";
+import { instantiateSync } from "@assemblyscript/loader";
 import { coreFile } from "../core-files.js";
 import { HoldfastError } from "../errors.js";
 import type { CoreExports } from "./core-instance.js";
@@ -73,7 +73,8 @@ export async function loadCore(
 ): Promise<LoadedCore> {
   try {
     const module = await compile(source, shared, signal);
-    const { instance } = await instantiate(module, { env: { memory } });
+    // At once, since it is small: what waits has Node load all of its requests first, to see that a module is no response.
+    const { instance } = instantiateSync(module, { env: { memory } });
     return { exports: instance.exports as CoreExports, module };
   } catch (cause) {
     if (signal?.aborted) throw cause;

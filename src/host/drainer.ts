@@ -102,7 +102,7 @@ class Drainer {
   }
 
   static async begin(order: DrainOrder, session: StorageSession, capabilities: StorageCapabilities): Promise<Drainer> {
-    const exports = await instantiateCore(order.module, order.memory);
+    const exports = instantiateCore(order.module, order.memory);
     const { core, letGo } = await enter(exports, { ...order, place: undefined }, true);
     return new Drainer(core, letGo, order, session, capabilities);
   }

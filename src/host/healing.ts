@@ -119,7 +119,7 @@ async function makeCore(core: Core, module: WebAssembly.Module): Promise<Core> {
     const message = "There is no address space to read the log back in. Let go of what you can, and try again.";
     throw new HoldfastError("STORE_FULL", message, { cause });
   }
-  return Core.format(await instantiateCore(module, memory), memory, true, {
+  return Core.format(instantiateCore(module, memory), memory, true, {
     maxBytes: maximum * PAGE_BYTES,
     seed: new Uint32Array(2),
     capabilities: 0,
