@@ -6,8 +6,9 @@ import { expect, it } from "vitest";
 import { acquireLock } from "../../src/adapters/node-fs-lock.js";
 import { FileStorage } from "../../src/adapters/node-fs-storage.js";
 import { Database } from "../../src/index.js";
-import { moduleOf, SINGLE } from "../support/builds.js";
+import { SINGLE } from "../support/builds.js";
 import { SCALE } from "../support/durability-report.js";
+import { recyclableModuleOf } from "../support/recycled-instances.js";
 import { judgePoints } from "./judge.js";
 import { CRASH_SEEDS } from "./seeds.js";
 import { Tally, workloadSeeds } from "./tally.js";
@@ -23,7 +24,7 @@ const TIMEOUT_MS = 1_800_000;
 it("whatever a crash leaves is a prefix of the commit order with everything that was promised", {
   timeout: TIMEOUT_MS * Math.max(SCALE, 1),
 }, async () => {
-  const subject = await warmedUp({ Database, FileStorage, acquireLock, wasm: await moduleOf(SINGLE) });
+  const subject = await warmedUp({ Database, FileStorage, acquireLock, wasm: await recyclableModuleOf(SINGLE) });
   const tally = new Tally();
   let checkpoints = 0;
   for (const seed of workloadSeeds(CRASH_SEEDS)) {

@@ -5,8 +5,9 @@ import { afterAll, expect, it } from "vitest";
 import type { acquireLock } from "../../src/adapters/node-fs-lock.js";
 import type { FileStorage } from "../../src/adapters/node-fs-storage.js";
 import type { Database } from "../../src/index.js";
-import { moduleOf, SINGLE } from "../support/builds.js";
+import { SINGLE } from "../support/builds.js";
 import { SEED, writeReport } from "../support/durability-report.js";
+import { recyclableModuleOf } from "../support/recycled-instances.js";
 import { callsOf, FAULTS, tryFault } from "./faults.js";
 import { judgeDamage, judgePoints } from "./judge.js";
 import { expectPlantable, modulePath, PLANTS, type Trial } from "./plants.js";
@@ -36,7 +37,7 @@ async function subjectOf(index: number): Promise<Subject> {
   const host = (await load("index.ts")) as { Database: typeof Database };
   const storage = (await load("adapters/node-fs-storage.ts")) as { FileStorage: typeof FileStorage };
   const lock = (await load("adapters/node-fs-lock.ts")) as { acquireLock: typeof acquireLock };
-  return warmedUp({ ...host, ...storage, ...lock, wasm: await moduleOf(SINGLE) });
+  return warmedUp({ ...host, ...storage, ...lock, wasm: await recyclableModuleOf(SINGLE) });
 }
 
 async function crash(subject: Subject, seed: number, options: WorkloadOptions): Promise<void> {

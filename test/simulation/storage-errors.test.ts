@@ -6,8 +6,9 @@ import { expect, it } from "vitest";
 import { acquireLock } from "../../src/adapters/node-fs-lock.js";
 import { FileStorage } from "../../src/adapters/node-fs-storage.js";
 import { Database } from "../../src/index.js";
-import { moduleOf, SINGLE } from "../support/builds.js";
+import { SINGLE } from "../support/builds.js";
 import { SCALE } from "../support/durability-report.js";
+import { recyclableModuleOf } from "../support/recycled-instances.js";
 import { callsOf, FAULTS, type Plan, tryFault } from "./faults.js";
 import { mixed, Random } from "./random.js";
 import { ERROR_CASES } from "./seeds.js";
@@ -40,7 +41,7 @@ function* somePlans(calls: number, random: Random): Generator<Plan> {
 it("whichever call fails, everything ends with a typed error and nothing that was promised is lost", {
   timeout: TIMEOUT_MS * Math.max(SCALE, 1),
 }, async () => {
-  const subject = await warmedUp({ Database, FileStorage, acquireLock, wasm: await moduleOf(SINGLE) });
+  const subject = await warmedUp({ Database, FileStorage, acquireLock, wasm: await recyclableModuleOf(SINGLE) });
   const tally = new Tally();
   const attempt = async (seed: number, plan: Plan): Promise<void> => {
     tally.cases++;

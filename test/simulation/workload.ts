@@ -327,9 +327,9 @@ export class Workload {
   /** What is found is a prefix with all that must be there; from now on it is durable. */
   #expectFound(database: Database): void {
     const entries = this.log.recoverable;
-    const count = expectPrefix(database, entries, this.#kill, "reopened");
+    const { count, digest } = expectPrefix(database, entries, this.#kill, "reopened");
     const least = countUpTo(entries, this.#kill);
-    const certain = shortestPrefixOf(entries, digestOfDatabase(database), least);
+    const certain = shortestPrefixOf(entries, digest, least);
     const version = entries[certain - 1]?.version ?? 0;
     this.log.restart(count);
     this.#power = version;
@@ -800,8 +800,15 @@ function holds(writes: Writes, item: string, text: string): boolean {
   return [...writes].some(([name, found]) => name.startsWith("e:") && found === text);
 }
 
-/** The number of entries that a database holds; throws unless it is a prefix with everything up to `floor`, and sound. */
-export function expectPrefix(database: Database, entries: readonly Entry[], floor: number, what: string): number {
+/** What a database was found to hold. */
+export interface Found {
+  /** How many entries. */
+  readonly count: number;
+  readonly digest: string;
+}
+
+/** What a database holds; throws unless it is a prefix with everything up to `floor`, and sound. */
+export function expectPrefix(database: Database, entries: readonly Entry[], floor: number, what: string): Found {
   const { valid, fault } = database.verify();
   if (!valid) throw new Violation("silentlyCorrupt", `${what}: the heap does not verify: fault ${fault}`);
   const wrong = faultIn(database);
@@ -816,5 +823,5 @@ export function expectPrefix(database: Database, entries: readonly Entry[], floo
   if (count < least) {
     throw new Violation("lost", `${what}: ${count} commits are there, of at least ${least} up to version ${floor}`);
   }
-  return count;
+  return { count, digest };
 }

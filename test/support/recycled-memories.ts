@@ -2,13 +2,15 @@
  * Memories that databases leave behind, wiped and given to those that are opened next: where a test opens hundreds of thousands of
  * databases one after another, making and collecting their memories would be most of what it does.
  *
- * A database in one of them is as any other; it only need not grow where one before it has.
+ * A database in one of them is as any other; it only need not grow where one before it has. The instance of the core that was over a
+ * memory stays with it, and is renewed, where it can be: see `recycled-instances.ts`.
  */
+import { isRecyclable, RecycledInstance } from "./recycled-instances.js";
 
 /** Larger ones are let go: wiping them would cost more than making new ones. */
 const BYTES_MAX = 1024 * 1024;
 
-const Memory = WebAssembly.Memory;
+const { Memory, instantiate } = WebAssembly;
 /** By the most pages that they may have. */
 const free = new Map<number, WebAssembly.Memory[]>();
 /** Those that are in use; undefined where nobody recycles. */
@@ -25,6 +27,29 @@ const RecyclingMemory = new Proxy(Memory, {
   },
 });
 
+/** The instances over memories that were taken. */
+const instances = new WeakMap<WebAssembly.Memory, RecycledInstance>();
+
+/** Renews the instance over a memory, or makes one that can be renewed. */
+function recycledInstance(module: WebAssembly.Module, memory: WebAssembly.Memory): WebAssembly.Instance {
+  const known = instances.get(memory);
+  if (known?.module === module) {
+    known.renew();
+    return known.instance;
+  }
+  const made = new RecycledInstance(module, memory);
+  instances.set(memory, made);
+  return made.instance;
+}
+
+const recyclingInstantiate = async (source: unknown, imports?: WebAssembly.Imports): Promise<unknown> => {
+  const memory = imports?.["env"]?.["memory"];
+  if (isRecyclable(source) && used?.some((one) => one.memory === memory)) {
+    return recycledInstance(source, memory as WebAssembly.Memory);
+  }
+  return instantiate(source as WebAssembly.Module, imports);
+};
+
 /**
  * Runs work whose databases are all over once it ends, and nobody calls them then: their memories are free for later ones. Not to be
  * nested, and for one work at a time.
@@ -33,6 +58,7 @@ export async function recyclingMemories<T>(work: () => Promise<T>): Promise<T> {
   if (used !== undefined) throw new Error("memories are recycled by somebody else");
   used = [];
   WebAssembly.Memory = RecyclingMemory;
+  WebAssembly.instantiate = recyclingInstantiate as typeof instantiate;
   try {
     const result = await work();
     for (const { memory, maximum } of used) putBack(memory, maximum);
@@ -40,6 +66,7 @@ export async function recyclingMemories<T>(work: () => Promise<T>): Promise<T> {
   } finally {
     // Where it has failed something may go on in them still.
     WebAssembly.Memory = Memory;
+    WebAssembly.instantiate = instantiate;
     used = undefined;
   }
 }
