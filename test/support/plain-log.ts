@@ -38,15 +38,16 @@ export type Verdict =
       readonly why: string;
     };
 
-/** Thrown inside, and caught where a verdict is made. */
-class Refused extends Error {
+/** Thrown inside, and caught where a verdict is made; nobody asks for its stack, which would take longer than most verdicts. */
+class Refused {
+  readonly why: string;
   readonly file: FileKind;
   readonly number: number;
   readonly offset: number;
   readonly code: "CORRUPTION" | "UNSUPPORTED";
 
   constructor(file: FileKind, number: number, offset: number, why: string, code: Refused["code"] = "CORRUPTION") {
-    super(why);
+    this.why = why;
     this.file = file;
     this.number = number;
     this.offset = offset;
@@ -498,8 +499,8 @@ function verdictOf(judged: () => Verdict): Verdict {
     return judged();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    const { code, file, number, offset, message } = error;
-    return { kind: "refused", code, file, number, offset, why: message };
+    const { code, file, number, offset, why } = error;
+    return { kind: "refused", code, file, number, offset, why };
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * One memory for any number of databases, one after the other: it is wiped and formatted anew for each, under a new instance
- * of a core that was compiled once. That costs a tenth of what a new memory does.
+ * of a core that was compiled once, or one that is renewed. That costs a tenth of what a new memory does.
  *
  * A wiped memory is as large as the largest database before has made it; what one takes is counted from the heap.
  */
@@ -9,6 +9,7 @@ import { Core } from "../../src/host/core.js";
 import type { CoreExports } from "../../src/host/core-loader.js";
 import { type Build, moduleOf } from "./builds.js";
 import { stateLine } from "./plain-log.js";
+import { isRecyclable, RecycledInstance, recyclableModuleOf } from "./recycled-instances.js";
 
 const PAGE_BYTES = 65536;
 const TEXT_CHUNK = 8192;
@@ -23,6 +24,8 @@ export class RecycledCore {
   readonly #memory: WebAssembly.Memory;
   readonly #module: WebAssembly.Module;
   readonly #maxBytes: number;
+  /** The one instance, where it can be renewed. */
+  readonly #recycled: RecycledInstance | undefined;
   #exports: CoreExports = {};
 
   private constructor(build: Build, module: WebAssembly.Module, maxBytes: number) {
@@ -30,16 +33,19 @@ export class RecycledCore {
     this.#module = module;
     this.#memory = new WebAssembly.Memory({ initial: 2, maximum: maxBytes / PAGE_BYTES, shared: build.shared });
     this.#maxBytes = maxBytes;
+    this.#recycled = isRecyclable(module) ? new RecycledInstance(module, this.#memory) : undefined;
   }
 
   static async of(build: Build, maxBytes: number): Promise<RecycledCore> {
-    return new RecycledCore(build, await moduleOf(build), maxBytes);
+    return new RecycledCore(build, await (build.shared ? moduleOf(build) : recyclableModuleOf(build)), maxBytes);
   }
 
   /** An empty database; the one before is gone. */
   format(): Core {
     new Uint8Array(this.#memory.buffer).fill(0);
-    const instance = new WebAssembly.Instance(this.#module, { env: { memory: this.#memory } });
+    this.#recycled?.renew();
+    const instance =
+      this.#recycled?.instance ?? new WebAssembly.Instance(this.#module, { env: { memory: this.#memory } });
     this.#exports = instance.exports as CoreExports;
     return Core.format(this.#exports, this.#memory, this.build.shared, {
       maxBytes: this.#maxBytes,

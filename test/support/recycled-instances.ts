@@ -2,17 +2,16 @@
  * Instances of a core that are used again: making one is a large part of what opening a small database costs, and what was compiled for
  * calls into it is lost with it.
  *
- * An instance that is renewed, over a memory that was wiped, differs in nothing from a new one: a release core has neither data nor a
- * start function, so all that it keeps outside of its memory are its globals, which are set back to what they began with. To be within
- * reach they have to be exported, and that is all in which the modules made here differ from what ships.
+ * An instance that is renewed, over a memory that was wiped, differs in nothing from a new one: all that a core keeps outside of its
+ * memory are its globals, which are set back to what they began with, as is what its data and its start function have left in the
+ * memory; a release core has neither. To be within reach the globals have to be exported, and that is all in which the modules made
+ * here differ from what ships.
  */
 import { type Build, bytesOf } from "./builds.js";
 
 const PREAMBLE_BYTES = 8;
 const GLOBAL_SECTION = 6;
 const EXPORT_SECTION = 7;
-const START_SECTION = 8;
-const DATA_SECTION = 11;
 const KIND_GLOBAL = 3;
 const I32_CONST = 0x41;
 const I64_CONST = 0x42;
@@ -86,7 +85,6 @@ function withGlobalsExported(module: Uint8Array): Uint8Array {
     const length = reader.unsigned();
     const content = new Reader(module, reader.at);
     reader.at += length;
-    if (id === START_SECTION || id === DATA_SECTION) throw new Error("what an instance begins with cannot be repeated");
     if (id === GLOBAL_SECTION) globals = mutableGlobals(content);
     if (id !== EXPORT_SECTION) {
       pieces.push(module.subarray(start, reader.at));
@@ -112,8 +110,9 @@ async function compile(build: Build): Promise<WebAssembly.Module> {
   return module;
 }
 
-/** A release build without threads whose instances can be used again, compiled once for each test file. */
+/** A build without threads whose instances can be used again, compiled once for each test file. */
 export function recyclableModuleOf(build: Build): Promise<WebAssembly.Module> {
+  if (build.shared) throw new Error("other threads would use what is set back");
   const known = modules.get(build.file) ?? compile(build);
   modules.set(build.file, known);
   return known;
@@ -124,23 +123,30 @@ export function isRecyclable(module: unknown): module is WebAssembly.Module {
   return module instanceof WebAssembly.Module && recyclable.has(module);
 }
 
-/** An instance over a memory of its own. */
+/** An instance over a memory of its own, which is wiped when it is made. */
 export class RecycledInstance {
   readonly module: WebAssembly.Module;
   readonly instance: WebAssembly.Instance;
   readonly #globals: readonly (readonly [global: WebAssembly.Global, value: unknown])[];
+  readonly #memory: WebAssembly.Memory;
+  /** The memory as it was right after, up to the last byte that is not 0. */
+  readonly #content: Uint8Array;
 
   constructor(module: WebAssembly.Module, memory: WebAssembly.Memory) {
     this.module = module;
+    this.#memory = memory;
     this.instance = new WebAssembly.Instance(module, { env: { memory } });
     this.#globals = Object.entries(this.instance.exports)
       .filter(([name]) => name.startsWith(PREFIX))
       .map(([, global]) => [global as WebAssembly.Global, (global as WebAssembly.Global).value]);
     if (this.#globals.length === 0) throw new Error("the globals of the core are out of reach");
+    const bytes = new Uint8Array(memory.buffer);
+    this.#content = bytes.slice(0, bytes.findLastIndex((byte) => byte !== 0) + 1);
   }
 
-  /** As if it had just been made; its memory has to be wiped as well. */
+  /** As if it had just been made, over its memory, which has to be wiped before. */
   renew(): void {
     for (const [global, value] of this.#globals) global.value = value;
+    if (this.#content.length > 0) new Uint8Array(this.#memory.buffer).set(this.#content);
   }
 }
