@@ -36,6 +36,11 @@ export class Random implements Chooser {
     return things[this.pick(things.length)] as T;
   }
 
+  /** Goes on as another one would. */
+  become(other: Random): void {
+    this.#state = other.#state;
+  }
+
   /** A seed for somebody else. */
   seed(): number {
     return this.pick(2 ** 31);

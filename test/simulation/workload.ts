@@ -230,6 +230,32 @@ export class Workload {
     this.#files = new SimulatedFiles(this.#disk);
   }
 
+  /** Another one that goes on from where this one stands, whose process has ended. */
+  fork(): Workload {
+    const other = new Workload(this.#subject, this.seed, this.#options);
+    other.points.push(...this.points);
+    other.story.push(...this.story);
+    other.log.become(this.log);
+    other.acknowledged = this.acknowledged;
+    other.refusedForRoom = this.refusedForRoom;
+    other.checkpoints = this.checkpoints;
+    other.#random.become(this.#random);
+    for (const [version, told] of this.#told) other.#told.set(version, told);
+    other.#disk = this.#disk;
+    other.#files = this.#files;
+    other.#session = this.#session;
+    other.#calls = this.#calls;
+    other.#marks = this.#marks;
+    other.#power = this.#power;
+    other.#kill = this.#kill;
+    other.#given = this.#given;
+    other.#committed = this.#committed;
+    other.#isUnclean = this.#isUnclean;
+    other.#canCheckpoint = this.#canCheckpoint;
+    other.#failure = this.#failure;
+    return other;
+  }
+
   get floors(): Floors {
     return { power: this.#power, kill: this.#kill, given: Math.max(this.#given, this.log.versionMost) };
   }

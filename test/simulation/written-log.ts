@@ -191,6 +191,16 @@ export class WrittenLog {
   #beforeCut: readonly Entry[] | undefined;
   #byVersion = new Map<number, Entry>();
 
+  /** Goes on from where another one stands, which is left as it is. */
+  become(other: WrittenLog): void {
+    this.entries = other.entries;
+    this.versionMost = other.versionMost;
+    this.fault = other.fault;
+    this.#read = new Map(other.#read);
+    this.#beforeCut = other.#beforeCut;
+    this.#byVersion = new Map(other.#byVersion);
+  }
+
   /** A file has changed what reads see of it. */
   note(path: string, inode: number, bytes: Uint8Array): void {
     if (!SEGMENT.test(path) || bytes.length < abi.SEGMENT_HEADER_BYTES) return;
