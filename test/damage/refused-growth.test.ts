@@ -6,6 +6,7 @@
  * at any allocation of a call and not only where the memory would have grown by a step. The debug core can be told to
  * refuse.
  */
+import { isDeepStrictEqual } from "node:util";
 import { afterAll, describe, expect, test } from "vitest";
 import { HoldfastError } from "../../src/errors.js";
 import type { CoreExports } from "../../src/host/core-loader.js";
@@ -110,13 +111,16 @@ function undoBag(bag: Bag, before: Bag): void {
 async function takeSteps(db: Database, refuser: Refuser, where: string, refuse: () => void): Promise<number> {
   const bag: Bag = {};
   let refused = 0;
+  // Many steps only read: where one has changed no counter, what was shown before it is shown before the next.
+  let shown: string | undefined;
   for (const step of STEPS) {
-    const before = digest(db);
+    const before: string = shown ?? digest(db);
     const bagBefore = { ...bag };
     if (!step.several) refuse();
     const countedBefore = counters(db);
     const { error } = await outcomeOf(step, db, bag);
     counts.acknowledged++;
+    shown = error === undefined && isDeepStrictEqual(counters(db), countedBefore) ? before : undefined;
     if (error === undefined) {
       refuser.refuse(0);
       continue;
