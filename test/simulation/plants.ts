@@ -6,7 +6,7 @@
  * plant's test fails: so that a plant cannot rot.
  */
 import { readFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import type { Plugin } from "vitest/config";
 
 const SOURCES = resolve(import.meta.dirname, "../../src");
@@ -193,9 +193,38 @@ export function expectPlantable({ changes }: Plant): void {
   }
 }
 
-/** The module that is loaded with a plant; −1 for none, loaded apart all the same. */
+const TYPE_IMPORT = /^import type [^;]*;$/gm;
+const IMPORT = /\b(?:from|import)\s*\(?\s*"(\.[^"]*)\.js"/g;
+const importsKnown = new Map<string, readonly string[]>();
+
+/** The files below `src/` that one of them imports, at once or later. */
+function importsOf(file: string): readonly string[] {
+  const known = importsKnown.get(file);
+  if (known !== undefined) return known;
+  const path = join(SOURCES, file);
+  const text = readFileSync(path, "utf8").replace(TYPE_IMPORT, "");
+  const found = [...text.matchAll(IMPORT)].map(([, source]) =>
+    relative(SOURCES, resolve(dirname(path), `${source}.ts`)),
+  );
+  importsKnown.set(file, found);
+  return found;
+}
+
+/** Whether anything of a plant is in a file or in what it leads to. */
+function isPlanted(file: string, plant: Plant, seen = new Set<string>()): boolean {
+  if (seen.has(file)) return false;
+  seen.add(file);
+  if (plant.changes.some((change) => change.file === file)) return true;
+  return importsOf(file).some((next) => isPlanted(next, plant, seen));
+}
+
+/**
+ * The module that is loaded with a plant; −1 for none, loaded apart all the same. What the plant is not in is that of −1: it is the
+ * same for all of them, and is compiled and made fast once.
+ */
 export function modulePath(file: string, index: number): string {
-  return `${join(SOURCES, file)}?plant=${index}`;
+  const plant = PLANTS[index];
+  return `${join(SOURCES, file)}?plant=${plant !== undefined && isPlanted(file, plant) ? index : -1}`;
 }
 
 const PLANTED = /^(.*\.ts)\?plant=(-?\d+)$/;
@@ -209,7 +238,7 @@ export function plantedSources(): Plugin {
       const found = importer === undefined ? null : PLANTED.exec(importer);
       if (found === null || !source.startsWith(".")) return undefined;
       const path = resolve(dirname(found[1] as string), source).replace(/\.js$/, ".ts");
-      return `${path}?plant=${found[2]}`;
+      return modulePath(relative(SOURCES, path), Number(found[2]));
     },
     transform(code, id) {
       const found = PLANTED.exec(id);
