@@ -188,9 +188,12 @@ export function emptyDisk(blockBytes: number): Disk {
   return { nodes: new Map([[ROOT, emptyDirectory()]]), blockBytes, sequence: ROOT + 1, boots: 1 };
 }
 
-/** An error as the system makes them. */
+/** An error as the system makes them, without a stack: it is asked what it says, a million times. */
 function systemError(code: string, call: string, path: string): Error {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
   const error = new Error(`${code}: simulated, ${call} '${path}'`);
+  Error.stackTraceLimit = stackTraceLimit;
   return Object.assign(error, { code, syscall: call, path });
 }
 
