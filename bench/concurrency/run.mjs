@@ -39,9 +39,14 @@ const QUICK = {
   warmUpMsPerWorker: 20,
   retries: 0,
 };
-/** A loop is warm when a window of warm-up does no more than this times the best before it, or after so many windows. */
-const WARM = 1.05;
-const WARM_UPS_MAX = 5;
+/**
+ * A loop is warm when so many windows in a row have not brought the processor time of an operation below this share of the least
+ * before, or after so many windows. Throughput says less of it: where many threads compile, or others work beside, one window in
+ * five is slower than the one before.
+ */
+const WARM = 0.95;
+const WARM_IN_A_ROW = 2;
+const WARM_UPS_MAX = 12;
 /** A window in which others took more than this of the cores is taken again, once, and not more often than `retries` in all. */
 const OTHERS_MAX = 0.04;
 const RESULTS = fileURLToPath(new URL("../results/", import.meta.url));
@@ -180,11 +185,12 @@ function inTurn(cells, round) {
 async function warmUp(cells, pools, { warmUpMs, warmUpMsPerWorker }) {
   for (const [at, cell] of cells.entries()) {
     sayStep(`warm-up ${at + 1} of ${cells.length}`);
-    let best = 0;
-    for (let windows = 0; windows < WARM_UPS_MAX; windows++) {
-      const { perSecond } = await pools.window(cell, Math.max(warmUpMs, cell.workers * warmUpMsPerWorker));
-      if (perSecond <= WARM * best) break;
-      best = perSecond;
+    let least = Number.POSITIVE_INFINITY;
+    let inARow = 0;
+    for (let windows = 0; windows < WARM_UPS_MAX && inARow < WARM_IN_A_ROW; windows++) {
+      const { cpuNs } = await pools.window(cell, Math.max(warmUpMs, cell.workers * warmUpMsPerWorker));
+      inARow = cpuNs < WARM * least ? 0 : inARow + 1;
+      least = Math.min(least, cpuNs);
     }
   }
 }
