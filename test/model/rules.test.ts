@@ -92,10 +92,13 @@ function replaceGetter(prototype: object, name: string, value: unknown): void {
 
 /** Switches a rule of the core off in every instance that is made from now on; 0: none. */
 function breakRule(rule: number): void {
-  replace(WebAssembly, "instantiate", (original) => async (...given: never[]) => {
-    const instance = (await Reflect.apply(original, WebAssembly, given)) as WebAssembly.Instance;
-    (instance.exports?.["breakRule"] as ((rule: number) => void) | undefined)?.(rule);
-    return instance;
+  replace(WebAssembly, "Instance", (original) => {
+    const construct = (target: AnyMethod, given: never[]): object => {
+      const instance = Reflect.construct(target, given) as WebAssembly.Instance;
+      (instance.exports["breakRule"] as ((rule: number) => void) | undefined)?.(rule);
+      return instance;
+    };
+    return new Proxy(original, { construct });
   });
 }
 

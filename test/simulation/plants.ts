@@ -163,8 +163,8 @@ export const PLANTS: readonly Plant[] = [
   ]),
   plant("records a trace that is not found by what it is", "crash", [
     "host/primitives/trace-store.ts",
-    "  for (const group of groupsOf(trace)) writer.put(INDEX, group + member, null, undefined);\n",
-    "  for (const group of groupsOf(trace).slice(1)) writer.put(INDEX, group + member, null, undefined);\n",
+    "  for (const group of groupsOf(trace)) writer.putOwn(INDEX, group + member, null);\n",
+    "  for (const group of groupsOf(trace).slice(1)) writer.putOwn(INDEX, group + member, null);\n",
   ]),
   plant("takes a short write for a whole one", "errors", [
     "adapters/node-fs-platform.ts",

@@ -9,6 +9,9 @@
  */
 import { type Build, bytesOf } from "./builds.js";
 
+/** As it was before anybody put something else in its place (recycled-memories.ts). */
+const { Instance } = WebAssembly;
+
 const PREAMBLE_BYTES = 8;
 const GLOBAL_SECTION = 6;
 const EXPORT_SECTION = 7;
@@ -135,7 +138,7 @@ export class RecycledInstance {
   constructor(module: WebAssembly.Module, memory: WebAssembly.Memory) {
     this.module = module;
     this.#memory = memory;
-    this.instance = new WebAssembly.Instance(module, { env: { memory } });
+    this.instance = new Instance(module, { env: { memory } });
     this.#globals = Object.entries(this.instance.exports)
       .filter(([name]) => name.startsWith(PREFIX))
       .map(([, global]) => [global as WebAssembly.Global, (global as WebAssembly.Global).value]);

@@ -10,7 +10,7 @@ import { isRecyclable, RecycledInstance } from "./recycled-instances.js";
 /** Larger ones are let go: wiping them would cost more than making new ones. */
 const BYTES_MAX = 1024 * 1024;
 
-const { Memory, instantiate } = WebAssembly;
+const { Memory, Instance } = WebAssembly;
 /** By the most pages that they may have. */
 const free = new Map<number, WebAssembly.Memory[]>();
 /** Those that are in use; undefined where nobody recycles. */
@@ -42,13 +42,15 @@ function recycledInstance(module: WebAssembly.Module, memory: WebAssembly.Memory
   return made.instance;
 }
 
-const recyclingInstantiate = async (source: unknown, imports?: WebAssembly.Imports): Promise<unknown> => {
-  const memory = imports?.["env"]?.["memory"];
-  if (isRecyclable(source) && used?.some((one) => one.memory === memory)) {
-    return recycledInstance(source, memory as WebAssembly.Memory);
-  }
-  return instantiate(source as WebAssembly.Module, imports);
-};
+const RecyclingInstance = new Proxy(Instance, {
+  construct(target, [module, imports]: [WebAssembly.Module, WebAssembly.Imports | undefined]) {
+    const memory = imports?.["env"]?.["memory"];
+    if (isRecyclable(module) && used?.some((one) => one.memory === memory)) {
+      return recycledInstance(module, memory as WebAssembly.Memory);
+    }
+    return new target(module, imports);
+  },
+});
 
 /**
  * Runs work whose databases are all over once it ends, and nobody calls them then: their memories are free for later ones. Not to be
@@ -58,7 +60,7 @@ export async function recyclingMemories<T>(work: () => Promise<T>): Promise<T> {
   if (used !== undefined) throw new Error("memories are recycled by somebody else");
   used = [];
   WebAssembly.Memory = RecyclingMemory;
-  WebAssembly.instantiate = recyclingInstantiate as typeof instantiate;
+  WebAssembly.Instance = RecyclingInstance;
   try {
     const result = await work();
     for (const { memory, maximum } of used) putBack(memory, maximum);
@@ -66,7 +68,7 @@ export async function recyclingMemories<T>(work: () => Promise<T>): Promise<T> {
   } finally {
     // Where it has failed something may go on in them still.
     WebAssembly.Memory = Memory;
-    WebAssembly.instantiate = instantiate;
+    WebAssembly.Instance = Instance;
     used = undefined;
   }
 }
