@@ -8,6 +8,7 @@ import { afterEach, expect, it } from "vitest";
 import { Core } from "../../src/host/core.js";
 import { TransactionWriter } from "../../src/host/transaction-writer.js";
 import { CoreTraversal } from "../../src/host/traversal.js";
+import { withoutRule } from "../support/broken-rules.js";
 import { PLANTED, SINGLE } from "../support/builds.js";
 import { TIMEOUT_MS } from "./follow.js";
 import { graphModelOf } from "./graph-follow.js";
@@ -47,14 +48,7 @@ function forget(what: "putOwn" | "delete", isForgotten: (key: string) => boolean
 }
 
 function breakRule(rule: number): void {
-  replace(WebAssembly, "Instance", (original) => {
-    const construct = (target: AnyMethod, given: never[]): object => {
-      const instance = Reflect.construct(target, given) as WebAssembly.Instance;
-      (instance.exports["breakRule"] as ((rule: number) => void) | undefined)?.(rule);
-      return instance;
-    };
-    return new Proxy(original, { construct });
-  });
+  replace(WebAssembly, "Instance", (original) => withoutRule(original, rule));
 }
 
 /** Every so many of those that begin so. */

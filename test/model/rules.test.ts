@@ -21,6 +21,7 @@ import { DurableLog } from "../../src/host/durability.js";
 import { GroupCommit } from "../../src/host/group-commit.js";
 import { LogWriter } from "../../src/host/log-writer.js";
 import { HoldfastError } from "../../src/index.js";
+import { withoutRule } from "../support/broken-rules.js";
 import { type Build, PLANTED, SINGLE } from "../support/builds.js";
 import { SimulatedDisk } from "../support/simulated-storage.js";
 import { asyncModelOf, modelOf, TIMEOUT_MS } from "./follow.js";
@@ -92,14 +93,7 @@ function replaceGetter(prototype: object, name: string, value: unknown): void {
 
 /** Switches a rule of the core off in every instance that is made from now on; 0: none. */
 function breakRule(rule: number): void {
-  replace(WebAssembly, "Instance", (original) => {
-    const construct = (target: AnyMethod, given: never[]): object => {
-      const instance = Reflect.construct(target, given) as WebAssembly.Instance;
-      (instance.exports["breakRule"] as ((rule: number) => void) | undefined)?.(rule);
-      return instance;
-    };
-    return new Proxy(original, { construct });
-  });
+  replace(WebAssembly, "Instance", (original) => withoutRule(original, rule));
 }
 
 const HOST_RULES: readonly [name: string, commit: number, where: Where, breach: () => void][] = [
